@@ -1,0 +1,1 @@
+"""Device side: (key, images, ...) -> images, pure jnp, batch first."""

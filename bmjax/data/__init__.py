@@ -1,0 +1,1 @@
+"""Host side: folders, splits, order, decoding. numpy and grain only, never jax."""

@@ -1,0 +1,36 @@
+"""An image file to pixels."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bmjax.errors import DataError
+
+# Threads belong to the pipeline; a pool inside each of them only gets in the way.
+cv2.setNumThreads(0)
+
+
+def read_pixels(path: Path, *, size: int) -> np.ndarray:
+    """Decode a JPEG or PNG to RGB, uint8 [size, size, 3].
+
+    An image of another size is resized (area average when it shrinks, else linear).
+
+    Raises:
+        DataError: the file cannot be read or is no image, by its name.
+    """
+    try:
+        encoded = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise DataError(f"image {str(path)!r} cannot be read: {error.strerror}") from None
+    pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB) if encoded.size else None
+    if pixels is None:
+        raise DataError(
+            f"image {str(path)!r} is no readable JPEG or PNG ({encoded.size} bytes); "
+            "replace or remove the file"
+        )
+    if pixels.shape[:2] != (size, size):
+        shrinks = min(pixels.shape[:2]) > size
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        pixels = cv2.resize(pixels, (size, size), interpolation=how)
+    return pixels

@@ -1,0 +1,138 @@
+"""A tree of images as a catalog: sorted, labelled by its folders, fingerprinted."""
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bmjax.errors import DataError
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+TCIA = (
+    "the TCIA collection Bone-Marrow-Cytomorphology_MLL_Helmholtz_Fraunhofer "
+    "(doi 10.7937/TCIA.AXH3-T579)"
+)
+# The release splits large classes into folders like 1001-2000: parts, not classes.
+_NUMBER_RANGE = re.compile(r"\d+-\d+")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Which images there are, in one order for good.
+
+    Attributes:
+        root: folder that holds the class folders.
+        paths: of each image, relative to the root, sorted, "/" between the parts.
+        labels: int32 [number of images], positions in `classes`.
+        classes: names of the class folders, sorted.
+        fingerprint: digest of every path and size in bytes; another folder, another
+            fingerprint.
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def read_folder(root: str | os.PathLike, *, exclude: Sequence[str] = ()) -> Catalog:
+    """Read `root/[one folder/]CLASS/**/image`; JPEG and PNG, hidden files left out.
+
+    Args:
+        root: the folder.
+        exclude: class folders to leave out.
+
+    Raises:
+        DataError: no such folder, no images in it, or nothing to exclude by a name.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        what = "is a file" if root.exists() else "does not exist"
+        raise DataError(
+            f"config.data.root = {str(root)!r} {what}; give the folder that holds one "
+            f"folder of images for each class, such as {TCIA}"
+        )
+    root = _class_level(root)
+    classes = sorted(_subfolders(root))
+    unknown = sorted(set(exclude) - set(classes))
+    if unknown:
+        raise DataError(
+            f"config.data.exclude names {', '.join(unknown)}, but {str(root)!r} holds "
+            f"the classes {', '.join(classes) or '(none)'}; leave out or mend the name"
+        )
+    classes = [name for name in classes if name not in set(exclude)]
+    found = [(name, *_images(root / name, name)) for name in classes]
+    found = [entry for entry in found if entry[1]]
+    if not found:
+        raise DataError(
+            f"no JPEG or PNG image lies in a class folder of {str(root)!r}; expected "
+            "CLASS/**/image, as for example BLA/0001-1000/BLA_00001.jpg"
+        )
+    digest = hashlib.sha256()
+    for _, paths, sizes in found:
+        for path, size in zip(paths, sizes, strict=True):
+            digest.update(os.fsencode(path) + b"\0" + str(size).encode() + b"\n")
+    return Catalog(
+        root=root,
+        paths=tuple(path for _, paths, _ in found for path in paths),
+        labels=np.repeat(
+            np.arange(len(found), dtype=np.int32), [len(paths) for _, paths, _ in found]
+        ),
+        classes=tuple(name for name, _, _ in found),
+        fingerprint=digest.hexdigest(),
+    )
+
+
+def _subfolders(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [
+            entry.name
+            for entry in entries
+            if entry.is_dir() and not entry.name.startswith(".")
+        ]
+
+
+def _class_level(root: Path) -> Path:
+    """Step into a single wrapping folder, as the release's archive has one."""
+    folders = _subfolders(root)
+    if len(folders) != 1:
+        return root
+    inner = root / folders[0]
+    below = _subfolders(inner)
+    wraps = below and not any(_NUMBER_RANGE.fullmatch(name) for name in below)
+    return inner if wraps and not _is_image_folder(inner) else root
+
+
+def _is_image_folder(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(_is_image(entry.name) for entry in entries)
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
+def _images(folder: Path, prefix: str) -> tuple[list[str], list[int]]:
+    """Relative paths and sizes of all images below a class folder, sorted by path."""
+    found, waiting = [], [(os.fspath(folder), prefix)]
+    while waiting:
+        place, name = waiting.pop()
+        with os.scandir(place) as entries:
+            for entry in entries:
+                path = f"{name}/{entry.name}"
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((entry.path, path))
+                elif _is_image(entry.name) and entry.is_file():
+                    found.append((path, entry.stat().st_size))
+    found.sort()
+    return [path for path, _ in found], [size for _, size in found]

@@ -1,0 +1,51 @@
+"""The errors that a user can cause, each with its exit code, and the codes as such.
+
+A message is one sentence: what was expected, what came, which key or file, the cure.
+"""
+
+DONE = 0
+DEFECT = 1  # ours: shown with a traceback
+USAGE = 2  # the command or the configuration
+DATA = 3  # the images, folders, tables
+NON_FINITE = 4  # the loss is no number any more
+CHECKPOINT = 5  # a saved state that cannot be used
+STOPPED = 75  # SIGTERM, the state was saved (EX_TEMPFAIL: start the same command again)
+INTERRUPTED = 130  # Ctrl-C, the state was saved
+
+
+class BmjaxError(Exception):
+    """An error whose message is for the user; `exit_code` is the process's."""
+
+    exit_code = DEFECT
+
+
+class ConfigError(BmjaxError):
+    """A key, value, variant or argument that cannot be right."""
+
+    exit_code = USAGE
+
+
+class DataError(BmjaxError):
+    """A folder, image or table that cannot be used."""
+
+    exit_code = DATA
+
+
+class NonFiniteError(BmjaxError):
+    """The loss became infinite or not a number."""
+
+    exit_code = NON_FINITE
+
+
+class CheckpointError(BmjaxError):
+    """A checkpoint that is damaged or belongs to another program."""
+
+    exit_code = CHECKPOINT
+
+
+class Stopped(BmjaxError):
+    """A signal asked the run to stop; the state was saved."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -1,0 +1,40 @@
+"""The map of the features (Figure 2 of the paper)."""
+
+import numpy as np
+
+
+def embed_2d(
+    features: np.ndarray, labels: np.ndarray, *, images: int, perplexity: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """t-SNE of at most `images` rows, every class kept in proportion, ten at least.
+
+    The paper's settings are not known; these are scikit-learn's, started from the two
+    first principal components, so that the map does not depend on chance.
+
+    Returns:
+        rows, int [m], and their places, float [m, 2].
+    """
+    from sklearn.manifold import TSNE
+
+    random = np.random.Generator(np.random.Philox(seed))
+    rows = np.arange(len(labels))
+    if len(rows) > images:
+        share = images / len(rows)
+        rows = np.sort(
+            np.concatenate(
+                [
+                    random.permutation(members)[: max(10, round(share * len(members)))]
+                    for members in (
+                        np.flatnonzero(labels == label) for label in np.unique(labels)
+                    )
+                ]
+            )
+        )
+    if len(rows) < 4:
+        return rows, np.zeros((len(rows), 2))
+    places = TSNE(
+        init="pca",
+        perplexity=min(perplexity, (len(rows) - 1) / 3),
+        random_state=seed,
+    ).fit_transform(np.asarray(features[rows], np.float32))
+    return rows, places

@@ -1,0 +1,107 @@
+"""What a run says: lines and a bar for people, JSON lines and events for tools."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def say(text: str) -> None:
+    """One line for a person, at once."""
+    print(text, flush=True)
+
+
+class Metrics:
+    """Writes `metrics.jsonl` and TensorBoard events; steps only ever rise.
+
+    A resumed run forgets what the interrupted one wrote beyond the checkpoint.
+    """
+
+    def __init__(self, workdir: Path, *, first_step: int):
+        """Open both, to go on after `first_step` updates."""
+        from tensorboardX import SummaryWriter
+
+        self._path = workdir / "metrics.jsonl"
+        _forget_after(self._path, first_step)
+        self._file = open(self._path, "a")  # noqa: SIM115 closed by close()
+        self._events = SummaryWriter(str(workdir), purge_step=first_step + 1)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Add one line: `step` and the values, flushed."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Close both files."""
+        self._file.close()
+        self._events.close()
+
+
+def _forget_after(path: Path, step: int) -> None:
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text().splitlines():
+        try:
+            entry: dict[str, Any] = json.loads(line)
+        except ValueError:
+            continue  # the last line of a killed run may be cut
+        if entry.get("step", step + 1) <= step:
+            kept.append(line + "\n")
+    part = path.with_name(path.name + ".part")
+    part.write_text("".join(kept))
+    part.replace(path)
+
+
+class Progress:
+    """A bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, *, first: int, total: int, what: str):
+        """Take the steps already made, the steps in all and a name."""
+        from tqdm import tqdm
+
+        self._terminal = sys.stderr.isatty()
+        self._what, self._total, self._first = what, total, first
+        self._start = time.monotonic()
+        self._bar = tqdm(
+            total=total,
+            initial=first,
+            desc=what,
+            unit="step",
+            disable=not self._terminal,
+            dynamic_ncols=True,
+        )
+
+    def advance(self) -> None:
+        """One more step was made."""
+        self._bar.update()
+
+    def show(self, step: int, *, loss: float, images_per_second: float) -> None:
+        """Say how it stands."""
+        if self._terminal:
+            self._bar.set_postfix_str(
+                f"loss {loss:.4f}, {images_per_second:.0f} images/s"
+            )
+            return
+        passed = time.monotonic() - self._start
+        left = passed / max(step - self._first, 1) * (self._total - step)
+        say(
+            f"{self._what} {step}/{self._total}  loss {loss:.4f}  "
+            f"{images_per_second:.1f} images/s  {duration(left)} left"
+        )
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 45 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,50 @@
+"""python -m bmjax.main --config=configs/swav.py[:variant] --workdir=DIR [overrides].
+
+Trains, evaluates and reports one configuration; the same command again resumes it.
+
+  --config=FILE[:VARIANT]   a configuration; it is Python and is executed
+  --workdir=DIR             where everything of this run goes
+  --config.KEY=VALUE        changes one key, such as --config.data.root=FOLDER,
+                            --config.data.fold=2 or --config.mesh.devices=4
+  --debug                   shows a traceback for any error
+
+Exit codes: 0 done, 1 a defect of ours, 2 usage or configuration, 3 data, 4 a loss that
+is not finite, 5 checkpoint, 75 stopped by SIGTERM and 130 by Ctrl-C, the state saved.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from bmjax.errors import BmjaxError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if {"--help", "-h", "--helpfull", "--helpshort"} & set(argv):
+        print(__doc__)
+        return 0
+    debug = "--debug" in argv
+    argv = [argument for argument in argv if argument != "--debug"]
+    try:
+        from bmjax.flags import read_flags
+
+        config, workdir = read_flags(argv)
+        from bmjax.runtime import start_jax
+        from bmjax.workdir import check_owner
+
+        check_owner(workdir, config.to_dict())
+        start_jax(devices=config.mesh.devices)
+        from bmjax.train import train
+
+        train(config, workdir)
+    except BmjaxError as error:
+        if debug:
+            raise
+        print(f"bmjax: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

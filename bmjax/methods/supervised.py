@@ -1,0 +1,56 @@
+"""Cross-entropy on labels (section 3.1 of the paper)."""
+
+import jax.numpy as jnp
+
+from bmjax.augment.recipes import Recipe
+from bmjax.losses import cross_entropy
+from bmjax.types import Method, Network, Views
+
+
+def make(network: Network, *, recipe: Recipe, smoothing: float = 0.0) -> Method:
+    """Learn the classes from one augmented view of each image.
+
+    The network's classifier gives logits; the loss is their cross-entropy with the
+    labels, averaged over the batch (equations 1 to 4). The paper weighs classes by
+    balanced sampling, so the loss itself has no class weights.
+
+    Args:
+        network: with a classifier of as many classes as the data has.
+        recipe: the augmentation; its first view is used.
+        smoothing: label smoothing.
+    """
+
+    def init(key, views):
+        params, batch_stats = network.init(key, views.images[0][:, 0])
+        return {"network": params}, batch_stats, ()
+
+    def views(key, batch):
+        return Views(images=recipe(key, batch.pixels), labels=batch.labels)
+
+    def embed(params, batch_stats, state, views):
+        del state
+        outputs, batch_stats = network.apply(
+            params["network"], batch_stats, views.images[0][:, 0], train=True
+        )
+        return outputs["logits"], batch_stats
+
+    def loss(params, embeddings, state, views, step):
+        del params, step
+        logits = embeddings.astype(jnp.promote_types(embeddings.dtype, jnp.float32))
+        targets = views.labels if views.targets is None else views.targets
+        value = cross_entropy(logits, targets, smoothing=smoothing).mean()
+        correct = jnp.argmax(logits, axis=-1) == views.labels
+        return value, (state, {"loss": value, "accuracy": correct.mean()})
+
+    def predict(params, batch_stats, images):
+        outputs, _ = network.apply(params["network"], batch_stats, images, train=False)
+        return outputs
+
+    return Method(
+        init=init,
+        views=views,
+        embed=embed,
+        loss=loss,
+        after_update=lambda params, state, step: (params, state),
+        predict=predict,
+    )

@@ -1,0 +1,166 @@
+"""SwAV: swapping assignments between views (section 3.2 of the paper)."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from bmjax.augment.recipes import Recipe
+from bmjax.losses import sinkhorn, swapped_prediction
+from bmjax.types import Method, Network, Views
+
+_ASSIGNING_VIEWS = 2  # the large crops (facebookresearch/swav, crops_for_assign)
+
+
+class SwavState(NamedTuple):
+    """What the next step needs besides the parameters."""
+
+    queue: Array  # float32 [assigning views, Q, D], newest first
+
+
+def unit(vectors: Array, *, axis: int = -1) -> Array:
+    """Scale to length 1; a zero vector stays zero, with a finite gradient."""
+    square = jnp.sum(vectors**2, axis=axis, keepdims=True)
+    return vectors * jax.lax.rsqrt(jnp.maximum(square, 1e-24))
+
+
+def make(
+    network: Network,
+    *,
+    recipe: Recipe,
+    prototypes: int,
+    queue_length: int,
+    queue_from: int,
+    epsilon: float,
+    iterations: int,
+    temperature: float,
+) -> Method:
+    """Learn without labels: each view predicts the other views' prototype codes.
+
+    Embeddings of all views are compared with K prototypes on the unit sphere. The two
+    large views' scores, together with those of the embeddings in the queue, are made
+    into codes by Sinkhorn, one transport for each view (vmapped); every other view
+    predicts them (equations 5 to 9). Prototypes are parameters, brought back to length
+    1 after each update; for how long they stand still is the optimizer's affair.
+
+    Args:
+        network: with a head that gives `embeddings` [B, D].
+        recipe: the augmentation; at least two views of the first size.
+        prototypes: K.
+        queue_length: Q, embeddings of earlier batches for each assigning view; 0: none.
+        queue_from: step from which the queue is being filled; it is used once full,
+            Q / B steps later, and never holds the current batch.
+        epsilon: Sinkhorn's smoothness.
+        iterations: Sinkhorn's rounds.
+        temperature: of the prediction.
+    """
+    transport = jax.vmap(partial(sinkhorn, epsilon=epsilon, iterations=iterations))
+
+    def init(key, views):
+        network_key, prototype_key = jax.random.split(key)
+        first = tuple(images[:, 0] for images in views.images)
+        network_params, batch_stats = network.init(network_key, first)
+        outputs, _ = jax.eval_shape(
+            partial(network.apply, train=False), network_params, batch_stats, first
+        )
+        embedding_dim = outputs["embeddings"].shape[-1]
+        directions = jax.random.normal(prototype_key, (embedding_dim, prototypes))
+        params = {"network": network_params, "prototypes": unit(directions, axis=0)}
+        queue = jnp.zeros((_ASSIGNING_VIEWS, queue_length, embedding_dim))
+        return params, batch_stats, SwavState(queue=queue)
+
+    def views(key, batch):
+        return Views(images=recipe(key, batch.pixels), labels=batch.labels)
+
+    def embed(params, batch_stats, state, views):
+        del state
+        # One pass for each size of crop, as the reference; B stays the leading axis.
+        flat = tuple(i.reshape(-1, *i.shape[2:]) for i in views.images)
+        outputs, batch_stats = network.apply(
+            params["network"], batch_stats, flat, train=True
+        )
+        batch = views.labels.shape[0]
+        raw = outputs["embeddings"]
+        raw = raw.astype(jnp.promote_types(raw.dtype, jnp.float32))
+        pieces, start = [], 0
+        for images in flat:
+            piece = raw[start : start + images.shape[0]]
+            pieces.append(piece.reshape(batch, -1, raw.shape[-1]))
+            start += images.shape[0]
+        return unit(jnp.concatenate(pieces, axis=1)), batch_stats
+
+    def loss(params, embeddings, state, views, step):
+        batch, number_of_views, _ = embeddings.shape
+        scores = jnp.moveaxis(embeddings @ params["prototypes"], 1, 0)  # [V, B, K]
+        fixed = jax.lax.stop_gradient(scores[:_ASSIGNING_VIEWS])
+
+        def with_queue():
+            old = state.queue @ jax.lax.stop_gradient(params["prototypes"])
+            return transport(jnp.concatenate([old, fixed], axis=1))[:, queue_length:]
+
+        if queue_length:
+            codes = jax.lax.cond(
+                step >= queue_from + -(-queue_length // batch),
+                with_queue,
+                lambda: transport(fixed),
+            )
+        else:
+            codes = transport(fixed)
+        predict_from = partial(swapped_prediction, temperature=temperature)
+        value = sum(
+            predict_from(scores[view], codes[source]).mean()
+            for source in range(_ASSIGNING_VIEWS)
+            for view in range(number_of_views)
+            if view != source
+        ) / (_ASSIGNING_VIEWS * (number_of_views - 1))
+
+        newest = jnp.moveaxis(embeddings[:, :_ASSIGNING_VIEWS], 1, 0)
+        queue = jnp.concatenate([jax.lax.stop_gradient(newest), state.queue], axis=1)
+        return value, (
+            SwavState(queue=queue[:, :queue_length]),
+            _metrics(value, embeddings, codes),
+        )
+
+    def after_update(params, state, step):
+        del step
+        prototypes = unit(params["prototypes"], axis=0)
+        return {**params, "prototypes": prototypes}, state
+
+    def predict(params, batch_stats, images):
+        outputs, _ = network.apply(params["network"], batch_stats, images, train=False)
+        return {"features": outputs["features"]}
+
+    return Method(
+        init=init,
+        views=views,
+        embed=embed,
+        loss=loss,
+        after_update=after_update,
+        predict=predict,
+    )
+
+
+def _metrics(value: Array, embeddings: Array, codes: Array) -> dict[str, Array]:
+    """How the run is: each is a scalar.
+
+    loss_over_ln_k: 1 is a collapsed or untrained network.
+    assignment_entropy: of the codes, over ln K; 1 is an assignment that says nothing.
+    prototypes_used: share of the prototypes that are some image's first choice.
+    embedding_spread: standard deviation of the embeddings, 1 when they fill the sphere
+        and 0 when they are one point.
+    """
+    dim, prototypes = embeddings.shape[-1], codes.shape[-1]
+    chosen = jnp.argmax(codes, axis=-1)
+    used = jnp.zeros(prototypes).at[chosen.reshape(-1)].set(1.0)
+    entropy = -jnp.sum(jax.scipy.special.xlogy(codes, codes), axis=-1).mean()
+    spread = jnp.std(embeddings.reshape(-1, dim), axis=0).mean() * jnp.sqrt(dim)
+    ln_k = jnp.log(prototypes) if prototypes > 1 else 1.0
+    return {
+        "loss": value,
+        "loss_over_ln_k": value / ln_k,
+        "assignment_entropy": entropy / ln_k,
+        "prototypes_used": used.mean(),
+        "embedding_spread": spread,
+    }

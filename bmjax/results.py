@@ -1,0 +1,214 @@
+"""The end of a run: features, probes, figures, and the files that hold them."""
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bmjax import checkpoint
+from bmjax.build import Run, make_prepare
+from bmjax.data.folds import counts
+from bmjax.data.pipeline import evaluation_batches
+from bmjax.evals.classification import classification_figures
+from bmjax.evals.embedding import embed_2d
+from bmjax.evals.features import extract_features
+from bmjax.evals.knn import knn_probabilities
+from bmjax.evals.linear import apply_linear, fit_linear, softmax
+from bmjax.keys import key_for
+from bmjax.optim import count_parameters
+from bmjax.report import write_report
+from bmjax.runtime import versions
+from bmjax.step import TrainState, make_predict_step
+
+_NEIGHBOURS = (1, 20)
+
+
+def evaluate_run(run: Run, state: TrainState, workdir: Path, *, seconds: float) -> Path:
+    """Evaluate a trained state; write predictions, embedding, results and the report.
+
+    A method with a classifier is judged by it, any other by the linear probe on frozen
+    features. The report is written last: where it is, the run is complete.
+
+    Returns:
+        the report's path.
+    """
+    classes = run.catalog.classes
+    digest = checkpoint.digest(state.params)
+    labels = {part: run.catalog.labels[getattr(run.split, part)] for part in _PARTS}
+    features, logits = {}, {}
+    folder = workdir / "features"
+    folder.mkdir(exist_ok=True)
+    for part in _PARTS:
+        features[part], logits[part] = _features(run, state, folder, part, digest)
+
+    probe = {key: value for key, value in run.config.probe.items()}
+    fit_features, fit_labels = features["train"], labels["train"]
+    if passes := probe.pop("augmented_passes"):
+        fit_features, fit_labels = _augmented(run, state, folder, passes)
+    linear = fit_linear(
+        fit_features,
+        fit_labels,
+        classes=len(classes),
+        seed=run.config.seed,
+        **probe,
+    )
+    probabilities = {"linear": apply_linear(linear, features["test"])}
+    nearest = knn_probabilities(
+        features["train"],
+        labels["train"],
+        features["test"],
+        classes=len(classes),
+        neighbours=_NEIGHBOURS,
+    )
+    probabilities |= {f"knn_{k}": share for k, share in nearest.items()}
+    np.savez(folder / "linear.npz", **linear._asdict())
+
+    judged = probabilities["linear"]
+    if logits["test"] is not None:
+        judged = softmax(logits["test"])
+    predicted = judged.argmax(axis=1)
+    paths = [run.catalog.paths[position] for position in run.split.test]
+    _write_predictions(
+        workdir / "predictions.csv", paths, labels["test"], judged, classes
+    )
+    rows, places = embed_2d(
+        features["test"], labels["test"], seed=run.config.seed, **run.config.tsne
+    )
+    _write_csv(
+        workdir / "embedding.csv",
+        ("path", "label", "x", "y"),
+        [
+            (paths[row], classes[labels["test"][row]], f"{x:.4f}", f"{y:.4f}")
+            for row, (x, y) in zip(rows, places, strict=True)
+        ],
+    )
+    checkpoint.write_json(
+        workdir / "results.json",
+        {
+            "method": run.config.method.name,
+            "network": run.config.model.name,
+            "split": run.config.data.split,
+            "fold": run.config.data.fold,
+            "n_train": len(run.split.train),
+            "n_test": len(run.split.test),
+            **classification_figures(labels["test"], predicted, classes),
+            "probe": {
+                name: _without_classes(
+                    classification_figures(labels["test"], p.argmax(axis=1), classes)
+                )
+                for name, p in probabilities.items()
+            },
+            "steps": run.steps,
+            "seconds": seconds,
+            "images_per_second": (
+                run.steps * run.config.data.batch_size / seconds if seconds else None
+            ),
+            "parameters": count_parameters(state.params),
+            "devices": run.mesh.size,
+            "train_counts": counts(run.catalog, run.split.train),
+            "test_counts": counts(run.catalog, run.split.test),
+            "params_sha256": digest,
+            "data_fingerprint": run.catalog.fingerprint,
+            "versions": versions(),
+        },
+    )
+    return write_report(workdir)
+
+
+_PARTS = ("train", "test")
+
+
+def _features(
+    run: Run, state: TrainState, folder: Path, part: str, digest: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Features and logits of one part, from the cache where these parameters made it."""
+    note = folder / f"{part}.json"
+    path, logits_path = folder / f"{part}.npy", folder / f"{part}_logits.npy"
+    made_by = {"params_sha256": digest, "data_fingerprint": run.catalog.fingerprint}
+    if note.exists() and json.loads(note.read_text()) == made_by:
+        logits = np.load(logits_path) if logits_path.exists() else None
+        return np.load(path, mmap_mode="r"), logits
+    predict = jax.jit(make_predict_step(run.method, make_prepare(run.config)))
+    positions = getattr(run.split, part)
+    features, logits = extract_features(
+        lambda pixels: predict(state.params, state.batch_stats, pixels),
+        _batches(run, positions),
+        images=len(positions),
+        mesh=run.mesh,
+        path=path,
+    )
+    if logits is not None:
+        np.save(logits_path, logits)
+    checkpoint.write_json(note, made_by)
+    return features, logits
+
+
+def _augmented(
+    run: Run, state: TrainState, folder: Path, passes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features of augmented training images, `passes` times over, and their labels."""
+
+    @jax.jit
+    def predict(params, stats, pixels, number):
+        key = key_for(run.config.seed, "probe views", number)
+        return run.method.predict(params, stats, run.recipe(key, pixels)[0][:, 0])
+
+    positions = np.tile(run.split.train, passes)
+    numbers = iter(range(len(positions)))
+    features, _ = extract_features(
+        lambda pixels: predict(
+            state.params, state.batch_stats, pixels, jnp.int32(next(numbers))
+        ),
+        _batches(run, positions),
+        images=len(positions),
+        mesh=run.mesh,
+        path=folder / "train_augmented.npy",
+    )
+    return features, run.catalog.labels[positions]
+
+
+def _batches(run: Run, positions: np.ndarray):
+    return evaluation_batches(
+        run.catalog,
+        positions,
+        size=run.config.data.size,
+        batch_size=run.config.data.batch_size,
+        threads=run.config.data.threads,
+        prefetch=run.config.data.prefetch,
+    )
+
+
+def _without_classes(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in figures.items() if name != "per_class"}
+
+
+def _write_predictions(
+    path: Path,
+    paths: list[str],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: tuple[str, ...],
+) -> None:
+    """`path,label,predicted` and one probability for each class, p_CLASS."""
+    _write_csv(
+        path,
+        ("path", "label", "predicted", *(f"p_{name}" for name in classes)),
+        [
+            (name, classes[label], classes[row.argmax()], *(f"{p:.6g}" for p in row))
+            for name, label, row in zip(paths, labels, probabilities, strict=True)
+        ],
+    )
+
+
+def _write_csv(path: Path, header: tuple[str, ...], rows: list[tuple]) -> None:
+    part = path.with_name(path.name + ".part")
+    with open(part, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+    os.replace(part, path)

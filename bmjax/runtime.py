@@ -1,0 +1,46 @@
+"""How jax is started: devices on a CPU, and the cache of compiled programs."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+_PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "grain",
+    "numpy",
+    "scikit-learn",
+    "opencv-python-headless",
+)
+
+
+def start_jax(*, devices: int) -> None:
+    """Set jax up before its first use.
+
+    Where there is no accelerator, `devices` of them are made out of the CPU, so that
+    the four-device program can be run anywhere. Compiled programs are kept in
+    $XDG_CACHE_HOME/bmjax (~/.cache/bmjax): a second start takes them from there.
+    """
+    import jax
+
+    if devices > 1:
+        jax.config.update("jax_num_cpu_devices", devices)
+    if not jax.config.jax_compilation_cache_dir:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "bmjax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "unknown"
+    return found

@@ -1,0 +1,281 @@
+"""A run from start to report, around the one loop."""
+
+import contextlib
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from bmjax import checkpoint
+from bmjax.build import Run, build, check, example_batch
+from bmjax.data.pipeline import training_batches
+from bmjax.errors import (
+    INTERRUPTED,
+    STOPPED,
+    CheckpointError,
+    DataError,
+    NonFiniteError,
+    Stopped,
+)
+from bmjax.initialize import start_from
+from bmjax.logs import Metrics, Progress, say
+from bmjax.mesh import batch_sharded, put_batch, replicated
+from bmjax.plan import describe_program, describe_run
+from bmjax.results import evaluate_run
+from bmjax.step import TrainState, TrainStep, make_init, make_train_step
+from bmjax.types import Batch
+from bmjax.workdir import claim, is_finished, note_config
+
+_IN_FLIGHT = 2  # steps handed to the devices ahead of the host: bounds the memory
+
+
+def train(config: ConfigDict, workdir: Path) -> None:
+    """Train, evaluate and report; go on where an interrupted run stopped.
+
+    Precedence: this workdir's own checkpoint, then `config.init_from`, then chance.
+    """
+    stored = config.to_dict()
+    if is_finished(workdir, stored):
+        say(f"already complete: {workdir / 'report.html'}")
+        return
+    check(config)
+    with claim(workdir), StopSignals() as signals:
+        run = build(config, workdir)
+        note_config(workdir, stored)
+        describe_run(run, say)
+        state, first, seconds = starting_state(run, workdir / "checkpoints")
+        if first < run.steps:
+            state, seconds = train_steps(
+                run, state, workdir, first=first, seconds=seconds, signals=signals
+            )
+        say(f"evaluating on {len(run.split.test):,} test images")
+        page = evaluate_run(run, state, workdir, seconds=seconds)
+        say(f"report: {page}")
+
+
+def starting_state(run: Run, folder: Path) -> tuple[TrainState, int, float]:
+    """Return the state to go on from, its step, and the seconds spent on it."""
+    init = jax.jit(
+        make_init(run.method, run.optimizer, seed=run.config.seed),
+        out_shardings=replicated(run.mesh),
+    )
+    state = init(put_batch(Batch(**example_batch(run)), run.mesh))
+    found = checkpoint.newest(folder)
+    if found is None:
+        if run.config.init_from:
+            state = start_from(state, Path(run.config.init_from), say)
+        return state, 0, 0.0
+    step, meta = found
+    if meta["data_fingerprint"] != run.catalog.fingerprint:
+        raise DataError(
+            f"the images in {str(run.catalog.root)!r} are not those that the run in "
+            f"{str(folder.parent)!r} began with (fingerprint "
+            f"{run.catalog.fingerprint[:12]}, expected "
+            f"{meta['data_fingerprint'][:12]}); restore them, or use another --workdir"
+        )
+    if step > run.steps:
+        raise CheckpointError(
+            f"checkpoint {step} in {str(folder)!r} lies beyond the run's {run.steps} "
+            "steps; use another --workdir"
+        )
+    say(f"resuming after step {step:,}")
+    return checkpoint.restore(folder, step, state), step, meta["seconds"]
+
+
+def compile_step(run: Run, state: TrainState) -> jax.stages.Compiled:
+    """Compile the train step: state replicated and donated, batch dealt out."""
+    step = make_train_step(run.method, run.optimizer, seed=run.config.seed)
+    everywhere = replicated(run.mesh)
+    jitted = jax.jit(
+        step,
+        donate_argnums=0,
+        in_shardings=(everywhere, batch_sharded(run.mesh)),
+        out_shardings=(everywhere, everywhere),
+    )
+    return jitted.lower(
+        state, put_batch(Batch(**example_batch(run)), run.mesh)
+    ).compile()
+
+
+def train_steps(
+    run: Run,
+    state: TrainState,
+    workdir: Path,
+    *,
+    first: int,
+    seconds: float,
+    signals: "StopSignals",
+) -> tuple[TrainState, float]:
+    """Compile, train to the last step with logs and checkpoints, save at the end.
+
+    Returns:
+        the final state, and the seconds spent in the loop over all of the run's starts.
+    """
+    folder = workdir / "checkpoints"
+    started = time.monotonic()
+    compiled = compile_step(run, state)
+    describe_program(run, compiled, time.monotonic() - started, say)
+    batches = training_batches(
+        run.catalog,
+        run.stream,
+        size=run.config.data.size,
+        batch_size=run.config.data.batch_size,
+        first_step=first,
+        threads=run.config.data.threads,
+        prefetch=run.config.data.prefetch,
+    )
+    metrics = Metrics(workdir, first_step=first)
+    progress = Progress(first=first, total=run.steps, what=run.config.method.name)
+    begun = time.monotonic()
+    last = [first, begun]  # step and time of the last log
+
+    def save(step: int, state: TrainState) -> None:
+        checkpoint.save(
+            folder,
+            step,
+            state,
+            meta={
+                "data_fingerprint": run.catalog.fingerprint,
+                "seconds": seconds + time.monotonic() - begun,
+            },
+        )
+
+    def log(step: int, values: dict[str, float]) -> None:
+        now = time.monotonic()
+        speed = (step - last[0]) * run.config.data.batch_size / (now - last[1])
+        last[:] = [step, now]
+        metrics.write(
+            step,
+            {
+                **{f"train/{name}": value for name, value in values.items()},
+                "train/learning_rate": float(run.schedule(step - 1)),
+                "train/images_per_second": speed,
+            },
+        )
+        progress.show(step, loss=values["loss"], images_per_second=speed)
+
+    try:
+        with signals.at_the_next_step():
+            state = loop(
+            compiled,
+            state,
+            batches,
+            mesh=run.mesh,
+            first=first,
+            total=run.steps,
+            save_every=run.save_every,
+            log_every=run.log_every,
+            save=save,
+            log=log,
+            after_step=progress.advance,
+            stop=signals,
+        )
+    finally:
+        progress.close()
+        metrics.close()
+    return state, seconds + time.monotonic() - begun
+
+
+def loop(
+    step_fn: TrainStep,
+    state: TrainState,
+    batches: Iterator[dict[str, np.ndarray]],
+    *,
+    mesh: jax.sharding.Mesh,
+    first: int,
+    total: int,
+    save_every: int,
+    log_every: int,
+    save: Callable[[int, TrainState], None],
+    log: Callable[[int, dict[str, float]], None],
+    after_step: Callable[[], None] = lambda: None,
+    stop: "StopSignals | None" = None,
+) -> TrainState:
+    """THE loop. Its order: due save, next batch, put, step, due log; a save at the end.
+
+    Saving comes before the next batch is taken, so that the state saved at step s is
+    the one that step s starts from: the data are addressed by the step, and nothing
+    else has to be remembered. Nothing but `put_batch` moves data to the devices; the
+    guard makes that a fact.
+
+    Raises:
+        NonFiniteError: the loss is not a number any more; such a state is never saved.
+        Stopped: a signal came; the state was saved.
+    """
+    in_flight: deque[jax.Array] = deque()
+    finite_at, values = first, None
+    for step in range(first, total):
+        due = step > first and step % save_every == 0
+        if due or (stop and stop.number):
+            _check_finite(values, step, finite_at)
+            save(step, state)
+            if stop and stop.number:
+                raise stop.error(f"saved at step {step:,}")
+        batch = Batch(**next(batches))
+        with jax.transfer_guard("disallow"):
+            state, values = step_fn(state, put_batch(batch, mesh))
+        in_flight.append(values["loss"])
+        if len(in_flight) > _IN_FLIGHT:
+            in_flight.popleft().block_until_ready()
+        after_step()
+        if (step + 1) % log_every == 0 or step + 1 == total:
+            numbers = {k: float(v) for k, v in jax.device_get(values).items()}
+            _check_finite(numbers, step + 1, finite_at)
+            finite_at = step + 1
+            log(step + 1, numbers)
+    save(total, state)
+    return state
+
+
+def _check_finite(values: dict | None, step: int, finite_at: int) -> None:
+    if values is not None and not np.isfinite(jax.device_get(values["loss"])):
+        raise NonFiniteError(
+            f"the loss is not finite at step {step:,} (it was at step {finite_at:,}); "
+            "lower config.optim.learning_rate or, for SwAV, raise "
+            "config.method.epsilon; the last good checkpoint is kept"
+        )
+
+
+class StopSignals:
+    """SIGTERM and Ctrl-C stop the loop at its next step, and all else at once."""
+
+    def __init__(self):
+        """Nothing has come yet."""
+        self.number = 0
+        self._wait = False
+
+    def __enter__(self) -> "StopSignals":
+        self._before = {
+            number: signal.signal(number, self._receive)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        return self
+
+    def __exit__(self, *error) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame) -> None:
+        del frame
+        self.number, again = number, self.number
+        if again or not self._wait:
+            raise self.error("stopped; what was saved before stands")
+
+    @contextlib.contextmanager
+    def at_the_next_step(self) -> Iterator[None]:
+        """Let the loop finish its step and save; a second signal does not wait."""
+        self._wait = True
+        try:
+            yield
+        finally:
+            self._wait = False
+
+    def error(self, what: str) -> Stopped:
+        """The error to leave with."""
+        code = INTERRUPTED if self.number == signal.SIGINT else STOPPED
+        return Stopped(f"{what}; the same command goes on from there", code)

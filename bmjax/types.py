@@ -1,0 +1,70 @@
+"""The few types that everything shares, and the legend of shape letters.
+
+B batch, V views of an image, H W C height width channels, D embedding dimension,
+N classes, K prototypes, Q queue length. `pixels` are uint8, `images` are float; both
+are NHWC. `labels` are int [B], `targets` float [B, N]; `scores` are embeddings @
+prototypes and `codes` what Sinkhorn makes of them; `key` is one random key.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jax import Array
+
+Tree = Any  # a pytree of arrays
+
+
+class Batch(NamedTuple):
+    """What the host hands to the devices."""
+
+    pixels: Array  # uint8 [B, H, W, C]
+    labels: Array  # int32 [B]
+
+
+class Views(NamedTuple):
+    """What a method sees of a batch after augmentation on the device.
+
+    Views of one size stand together; a method with small and large crops has two
+    entries. The batch axis is always first, so that sharding over it survives.
+    """
+
+    images: tuple[Array, ...]  # each float [B, V, H, W, C], normalized
+    labels: Array  # int32 [B]
+    targets: Array | None = None  # float [B, N], for methods that mix labels
+
+
+class Network(NamedTuple):
+    """A network as two pure functions.
+
+    `init(key, images) -> (params, batch_stats)`.
+    `apply(params, batch_stats, images, *, train) -> (outputs, batch_stats)`, where
+    images is float [B, H, W, C] or a tuple of such arrays of several sizes (the
+    backbone then runs once for each and the head once on all features, in order), and
+    outputs holds `features` [B, F] and, by head, `embeddings` [B, D] and `logits`
+    [B, N]. With `train` false the batch statistics come back unchanged.
+    """
+
+    init: Callable[..., tuple[Tree, Tree]]
+    apply: Callable[..., tuple[dict[str, Array], Tree]]
+
+
+class Method(NamedTuple):
+    """A way to learn, as pure functions; `bmjax/methods` has one file for each.
+
+    init(key, views)                                   -> params, batch_stats, state
+    views(key, batch)                                  -> Views
+    embed(params, batch_stats, state, views)           -> embeddings, batch_stats
+    loss(params, embeddings, state, views, step)       -> scalar, (state, metrics)
+    after_update(params, state, step)                  -> params, state
+    predict(params, batch_stats, images)               -> {"features", maybe "logits"}
+
+    `embed` is the heavy part and works image by image (batch norm apart); `loss` is
+    light and may couple the whole batch. `step` is the number of updates made so far.
+    """
+
+    init: Callable[..., tuple[Tree, Tree, Tree]]
+    views: Callable[..., Views]
+    embed: Callable[..., tuple[Array, Tree]]
+    loss: Callable[..., tuple[Array, tuple[Tree, dict[str, Array]]]]
+    after_update: Callable[..., tuple[Tree, Tree]]
+    predict: Callable[..., dict[str, Array]]

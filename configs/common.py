@@ -1,0 +1,132 @@
+"""What all configurations share, in the order in which data walks.
+
+Imports nothing from bmjax: a configuration is numbers with their sources.
+"""
+
+import ml_collections
+
+# Mean and deviation of the release's channels, 0..1 (authors' code, transformations.py).
+MEAN = (0.56303613, 0.49592108, 0.73533199)
+STD = (0.24209296, 0.28346966, 0.17672639)
+
+
+def base() -> ml_collections.ConfigDict:
+    """Return what does not depend on the method; the paper's values where it has them."""
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+
+    config.data = data = ml_collections.ConfigDict()
+    data.root = ""  # folder of [one folder/]CLASS/**/image
+    data.synthetic_images = 0  # with no root: so many synthetic cells, made in workdir
+    data.split = "holdout"  # or "kfold"; paper, Table 4: one 80/20 split
+    data.fold = 0  # 0 to 4 of kfold
+    data.split_seed = 42  # authors' code; the same split whatever `seed` is
+    data.exclude = ()  # class folders to leave out
+    data.size = 250  # pixels; the release's own size
+    data.batch_size = 256  # paper, section 4
+    data.sampling = "natural"  # or "balanced"
+    data.per_class = 10_000  # draws a class and epoch when balanced; authors' code
+    data.mean = MEAN
+    data.std = STD
+    data.threads = 8  # that decode
+    data.prefetch = 4  # batches held ready
+
+    config.augment = augment = ml_collections.ConfigDict()
+    augment.large = 2  # views an image
+    augment.large_size = data.get_ref("size") * 224 // 250  # swav: 224 px
+    augment.large_scale = (0.14, 1.0)  # share of the area; swav, 200 epochs, batch 256
+    augment.small = 0  # small views; swav's multi-crop has 6, the paper none
+    augment.small_size = data.get_ref("size") * 96 // 250  # swav: 96 px
+    augment.small_scale = (0.05, 0.14)  # swav
+    augment.flip_horizontal = 0.5  # paper: random flipping
+    augment.flip_vertical = 0.5  # a smear has no upside
+    augment.jitter = 0.8  # probability; paper: color jitter in HSV, strengths after swav
+    augment.hue = 0.2  # turns; swav
+    augment.saturation = 0.8  # swav
+    augment.value = 0.8  # swav's brightness
+    augment.grayscale = 0.0  # swav has 0.2; here the stain is the signal
+    augment.blur = 0.0  # swav has 0.5; the paper names none
+    augment.blur_sigma = (0.1, 2.0)  # pixels; swav
+
+    config.model = ml_collections.ConfigDict()
+    config.model.name = "resnet50"
+    config.model.head = "classifier"  # or a projection: "linear", "mlp", "mlp_bn"
+    config.model.embedding_dim = 128
+    config.model.convolutions = "auto"  # "xla" or "matmul" to force one lowering
+
+    config.method = ml_collections.ConfigDict()
+
+    config.optim = optim = ml_collections.ConfigDict()
+    optim.learning_rate = 0.1
+    optim.final_learning_rate = 0.0
+    optim.warmup = "0 epochs"
+    optim.warmup_start = 0.0
+    optim.momentum = 0.9
+    optim.weight_decay = 1e-6
+    optim.larc_trust = 0.0  # 0: plain SGD
+    optim.freeze_prototypes = "0 epochs"
+
+    config.train = ml_collections.ConfigDict()
+    config.train.duration = "100 epochs"
+
+    config.init_from = ""  # workdir of another run: start from its backbone
+
+    config.mesh = ml_collections.ConfigDict()
+    config.mesh.devices = 0  # 0: all there are
+
+    config.checkpoint = ml_collections.ConfigDict()
+    config.checkpoint.every = "1 epoch"
+
+    config.logs = ml_collections.ConfigDict()
+    config.logs.every = "50 steps"
+
+    config.probe = probe = ml_collections.ConfigDict()
+    probe.epochs = 100  # paper's notebooks: linear_epoch=99
+    probe.batch_size = 256  # swav, eval_linear.py: 8 GPUs x 32
+    probe.learning_rate = 0.3  # eval_linear.py
+    probe.momentum = 0.9  # eval_linear.py
+    probe.weight_decay = 1e-6  # eval_linear.py
+    probe.standardize = False  # eval_linear.py takes features as they are
+    probe.sampling = "natural"  # or "balanced"
+    probe.augmented_passes = 0  # passes over augmented training images instead of plain
+
+    config.tsne = ml_collections.ConfigDict()
+    config.tsne.images = 3000  # ours: what a page shows legibly
+    config.tsne.perplexity = 30.0  # scikit-learn's; the paper gives none
+    return config
+
+
+def synthetic(config: ml_collections.ConfigDict, images: int, size: int) -> None:
+    """Put synthetic cells in the place of a data folder.
+
+    Their channels' moments are not the release's, but the difference is a shift and a
+    scale that the first batch norm takes away.
+    """
+    config.data.synthetic_images = images
+    config.data.size = size
+    config.augment.large_size = size
+    config.augment.small_size = size // 2
+    config.data.threads = 2
+    config.tsne.images = 1500
+    # Few probe steps, so that one learning rate has to suit any network (ours).
+    config.probe.standardize = True
+
+
+def smoke(config: ml_collections.ConfigDict) -> None:
+    """Shrink everything to seconds: for tests."""
+    synthetic(config, images=230, size=32)
+    config.data.batch_size = 16
+    config.model.name = "resnet_tiny"
+    config.model.embedding_dim = 16
+    config.train.duration = "2 steps"
+    config.checkpoint.every = "1 step"
+    config.logs.every = "1 step"
+    config.probe.epochs = 2
+    config.tsne.images = 60
+
+
+def unknown_variant(variant: str, known: tuple[str, ...]) -> ValueError:
+    """Return the error for a variant that a configuration does not have."""
+    return ValueError(
+        f'variant "{variant}" is unknown; use one of: none, {", ".join(known)}'
+    )
