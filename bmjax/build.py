@@ -153,8 +153,8 @@ def _check_swav(config: ConfigDict) -> None:
         )
     if config.augment.large < 2:
         raise ConfigError(
-            f"config.augment.large = {config.augment.large}, but SwAV assigns two large "
-            "views to prototypes; use 2"
+            f"config.augment.large = {config.augment.large}, but SwAV assigns two "
+            "large views to prototypes; use 2"
         )
     if not (config.method.epsilon > 0 and config.method.temperature > 0):
         raise ConfigError(

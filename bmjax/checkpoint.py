@@ -1,4 +1,4 @@
-"""Saved states: Orbax writes the arrays, a manifest beside them says that they are whole.
+"""Saved states: Orbax writes the arrays, a manifest says that they are whole.
 
 Orbax neither checks what it reads nor falls back to an older step, so each checkpoint
 `N/` gets a manifest `N.json` with the SHA-256 of every file, written last. Only a step
@@ -82,7 +82,7 @@ def restore(folder: Path, step: int, like: Tree) -> Tree:
     place = (folder / str(step)).resolve()
     saved, wanted = kinds(ocp.metadata(place).metadata), kinds(like)
     if wrong := [
-        f"{name} is {saved.get(name, 'missing')}, expected {wanted.get(name, 'nothing')}"
+        f"{name} is {saved.get(name, 'absent')}, expected {wanted.get(name, 'none')}"
         for name in sorted(saved.keys() | wanted.keys())
         if saved.get(name) != wanted.get(name)
     ]:

@@ -40,9 +40,7 @@ def start_from(
         "batch_stats": (saved["batch_stats"], state.batch_stats),
     }
     for part, (theirs, ours) in parts.items():
-        kinds = [
-            checkpoint.kinds(tree.get("backbone", {})) for tree in (theirs, ours)
-        ]
+        kinds = [checkpoint.kinds(tree.get("backbone", {})) for tree in (theirs, ours)]
         differing = sorted(dict(kinds[0].items() ^ kinds[1].items()))
         if differing:
             network = json.loads((workdir / "config.json").read_text())["model"]["name"]

@@ -19,7 +19,7 @@ _EFFICIENCY = 0.4
 
 
 def describe_run(run: Run, say: Callable[[str], None]) -> None:
-    """Say what will be trained on what: images per class, steps, parameters, devices."""
+    """Say what will be trained on what: images a class, steps, parameters, devices."""
     config = run.config
     train, test = (counts(run.catalog, part) for part in run.split)
     shapes = jax.eval_shape(
@@ -42,8 +42,8 @@ def describe_run(run: Run, say: Callable[[str], None]) -> None:
         note = "  (no test image)" if not test[name] else ""
         say(f"  {name:{width}s} {train[name]:7,d} {test[name]:7,d}{note}")
     say(
-        f"steps: {run.steps:,} of {config.data.batch_size} images = {epochs:.1f} epochs "
-        f"of {run.steps_per_epoch:,}; checkpoint every {run.save_every:,}"
+        f"steps: {run.steps:,} of {config.data.batch_size} images = {epochs:.1f} "
+        f"epochs of {run.steps_per_epoch:,}; checkpoint every {run.save_every:,}"
     )
     say(f"devices: {run.mesh.size} x {device.device_kind} ({device.platform})")
 

@@ -126,7 +126,7 @@ _PARTS = ("train", "test")
 def _features(
     run: Run, state: TrainState, folder: Path, part: str, digest: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Features and logits of one part, from the cache where these parameters made it."""
+    """Features and logits of one part, from the cache if these parameters made it."""
     note = folder / f"{part}.json"
     path, logits_path = folder / f"{part}.npy", folder / f"{part}_logits.npy"
     made_by = {"params_sha256": digest, "data_fingerprint": run.catalog.fingerprint}
@@ -207,7 +207,9 @@ def _write_predictions(
 
 def _write_csv(path: Path, header: tuple[str, ...], rows: list[tuple]) -> None:
     part = path.with_name(path.name + ".part")
-    with open(part, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+    with open(
+        part, "w", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

@@ -1,5 +1,6 @@
 """How jax is started: devices on a CPU, and the cache of compiled programs."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -28,7 +29,9 @@ def start_jax(*, devices: int) -> None:
     import jax
 
     if devices > 1:
-        jax.config.update("jax_num_cpu_devices", devices)
+        # Where jax runs already, as in a notebook, its devices are what they are.
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", devices)
     if not jax.config.jax_compilation_cache_dir:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(home) / "bmjax"))

@@ -49,7 +49,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
         note_config(workdir, stored)
         describe_run(run, say)
         state, first, seconds = starting_state(run, workdir / "checkpoints")
-        if first < run.steps:
+        if first < run.steps or not first:
             state, seconds = train_steps(
                 run, state, workdir, first=first, seconds=seconds, signals=signals
             )
@@ -117,9 +117,11 @@ def train_steps(
         the final state, and the seconds spent in the loop over all of the run's starts.
     """
     folder = workdir / "checkpoints"
-    started = time.monotonic()
-    compiled = compile_step(run, state)
-    describe_program(run, compiled, time.monotonic() - started, say)
+    compiled = None
+    if first < run.steps:
+        started = time.monotonic()
+        compiled = compile_step(run, state)
+        describe_program(run, compiled, time.monotonic() - started, say)
     batches = training_batches(
         run.catalog,
         run.stream,
@@ -162,19 +164,19 @@ def train_steps(
     try:
         with signals.at_the_next_step():
             state = loop(
-            compiled,
-            state,
-            batches,
-            mesh=run.mesh,
-            first=first,
-            total=run.steps,
-            save_every=run.save_every,
-            log_every=run.log_every,
-            save=save,
-            log=log,
-            after_step=progress.advance,
-            stop=signals,
-        )
+                compiled,
+                state,
+                batches,
+                mesh=run.mesh,
+                first=first,
+                total=run.steps,
+                save_every=run.save_every,
+                log_every=run.log_every,
+                save=save,
+                log=log,
+                after_step=progress.advance,
+                stop=signals,
+            )
     finally:
         progress.close()
         metrics.close()

@@ -46,7 +46,7 @@ def is_finished(workdir: Path, config: dict[str, Any]) -> bool:
 
 
 def check_owner(workdir: Path, config: dict[str, Any]) -> None:
-    """Raise ConfigError unless the workdir is free or holds this configuration's run."""
+    """Raise ConfigError unless the workdir is free or this configuration's own."""
     if workdir.exists() and not workdir.is_dir():
         raise ConfigError(
             f"--workdir={str(workdir)!r} is a file; give a folder of this run's own"

@@ -5,13 +5,13 @@ Imports nothing from bmjax: a configuration is numbers with their sources.
 
 import ml_collections
 
-# Mean and deviation of the release's channels, 0..1 (authors' code, transformations.py).
+# Mean and deviation of the release's channels (authors' code, transformations.py).
 MEAN = (0.56303613, 0.49592108, 0.73533199)
 STD = (0.24209296, 0.28346966, 0.17672639)
 
 
 def base() -> ml_collections.ConfigDict:
-    """Return what does not depend on the method; the paper's values where it has them."""
+    """Return what does not depend on the method, with the paper's values."""
     config = ml_collections.ConfigDict()
     config.seed = 0
 
@@ -40,7 +40,9 @@ def base() -> ml_collections.ConfigDict:
     augment.small_scale = (0.05, 0.14)  # swav
     augment.flip_horizontal = 0.5  # paper: random flipping
     augment.flip_vertical = 0.5  # a smear has no upside
-    augment.jitter = 0.8  # probability; paper: color jitter in HSV, strengths after swav
+    augment.jitter = (
+        0.8  # probability; paper: color jitter in HSV, strengths after swav
+    )
     augment.hue = 0.2  # turns; swav
     augment.saturation = 0.8  # swav
     augment.value = 0.8  # swav's brightness

@@ -1,10 +1,10 @@
-"""Cross-entropy on labels: ResNeXt-50, classes drawn evenly.
+r"""Cross-entropy on labels: ResNeXt-50, classes drawn evenly.
 
 Paper: "Beyond Labels", section 3.1, Table 2 (20 epochs, macro F1 0.62) and Table 3 (100
 epochs, five folds, macro F1 0.70). What the paper leaves out comes from the authors'
 code, lab/configs/resnet/resnext50_32x4d_100ep.py.
 
-    python -m bmjax.main --config=configs/supervised.py --workdir=runs/supervised \\
+    python -m bmjax.main --config=configs/supervised.py --workdir=runs/supervised \
         --config.data.root=/data/BM_cytomorphology_data --config.data.fold=0
 
 Variants:

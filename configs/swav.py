@@ -1,10 +1,10 @@
-"""SwAV pretraining and a linear classifier on its frozen features.
+r"""SwAV pretraining and a linear classifier on its frozen features.
 
 Paper: "Beyond Labels", sections 3.2 and 4, Table 4: macro F1 0.73, accuracy 0.857 on
 one 80/20 split of the release. What the paper leaves out comes from the reference that
 it ran, facebookresearch/swav, scripts/swav_200ep_bs256_pretrain.sh.
 
-    python -m bmjax.main --config=configs/swav.py --workdir=runs/swav \\
+    python -m bmjax.main --config=configs/swav.py --workdir=runs/swav \
         --config.data.root=/data/BM_cytomorphology_data
 
 Four GPUs of 16 GB, as in the paper. Variants:
@@ -81,5 +81,5 @@ def _small(config: ml_collections.ConfigDict) -> None:
     config.method.epsilon = 0.05
     config.optim.freeze_prototypes = "1 epoch"
     config.optim.learning_rate = 0.6
-    config.train.duration = "60 epochs"
+    config.train.duration = "40 epochs"
     config.probe.standardize = True  # the random control has features of any scale

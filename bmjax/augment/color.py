@@ -30,7 +30,9 @@ def hsv_to_rgb(images: Images) -> Images:
     """Inverse of `rgb_to_hsv`; hue is taken modulo 1."""
     hue, saturation, value = images[..., :1], images[..., 1:2], images[..., 2:]
     # Each channel is value minus a trapezoid of the hue, shifted by 5, 3 and 1 sectors.
-    sector = (hue * 6 + jnp.array([5.0, 3.0, 1.0], images.dtype).reshape(1, 1, 1, 3)) % 6
+    sector = (
+        hue * 6 + jnp.array([5.0, 3.0, 1.0], images.dtype).reshape(1, 1, 1, 3)
+    ) % 6
     ramp = jnp.clip(jnp.minimum(sector, 4 - sector), 0.0, 1.0)
     return value - value * saturation * ramp
 

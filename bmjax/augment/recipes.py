@@ -57,9 +57,7 @@ def multi_crop(
 
     def one_view(key: Array, images: Array, crop: Crops) -> Array:
         crop_key, flip_key, jitter_key, gray_key, blur_key = jax.random.split(key, 5)
-        images = random_resized_crop(
-            crop_key, images, size=crop.size, scale=crop.scale
-        )
+        images = random_resized_crop(crop_key, images, size=crop.size, scale=crop.scale)
         images = random_flip(
             flip_key,
             images,

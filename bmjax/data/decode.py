@@ -22,7 +22,9 @@ def read_pixels(path: Path, *, size: int) -> np.ndarray:
     try:
         encoded = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise DataError(f"image {str(path)!r} cannot be read: {error.strerror}") from None
+        raise DataError(
+            f"image {str(path)!r} cannot be read: {error.strerror}"
+        ) from None
     pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB) if encoded.size else None
     if pixels is None:
         raise DataError(

@@ -58,7 +58,7 @@ def make_split(catalog: Catalog, *, name: str, fold: int, seed: int) -> Split:
             raise DataError(
                 f"class {cell} has {len(members)} image(s) and none of them falls into "
                 f"the training part of {name} {fold}; add images or leave the class "
-                f'out with --config.data.exclude="(\'{cell}\',)"'
+                f"out with --config.data.exclude=\"('{cell}',)\""
             )
         train.append(rest)
         test.append(part)

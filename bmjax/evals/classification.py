@@ -26,9 +26,8 @@ def classification_figures(
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    numbers = np.arange(len(classes))
     precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=numbers, zero_division=0
+        labels, predicted, labels=np.arange(len(classes)), zero_division=0
     )
     present = support > 0
     common = support >= RARE
@@ -52,5 +51,5 @@ def classification_figures(
         "macro_f1": mean(f1, present),
         "weighted_f1": float(np.average(f1, weights=support)),
         "macro_f1_without_rare": mean(f1, common),
-        "per_class": [entry(number) for number in numbers],
+        "per_class": [entry(number) for number in range(len(classes))],
     }

@@ -4,7 +4,12 @@ import numpy as np
 
 
 def embed_2d(
-    features: np.ndarray, labels: np.ndarray, *, images: int, perplexity: float, seed: int
+    features: np.ndarray,
+    labels: np.ndarray,
+    *,
+    images: int,
+    perplexity: float,
+    seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """t-SNE of at most `images` rows, every class kept in proportion, ten at least.
 

@@ -116,7 +116,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def _step(optimizer, params, opt, features: Array, labels: Array):
     def objective(params):
-        logits = features @ params["kernel"] + params["bias"]
+        logits = features @ params["kernel"] + params["bias"][None]
         return cross_entropy(logits, labels).mean()
 
     updates, opt = optimizer.update(jax.grad(objective)(params), opt, params)
@@ -129,7 +129,9 @@ def _blocks(features: np.ndarray):
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     count = len(features)
-    mean = sum(block.sum(axis=0, dtype=np.float64) for block in _blocks(features)) / count
+    mean = (
+        sum(block.sum(axis=0, dtype=np.float64) for block in _blocks(features)) / count
+    )
     variance = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(features))
     std = np.sqrt(variance / count)
     # A feature that never changes carries nothing; dividing by 1 keeps it at 0.

@@ -44,7 +44,9 @@ def test_jitter_stays_in_range_and_shifts_an_image_as_a_whole():
     shift = (rgb_to_hsv(jittered) - rgb_to_hsv(IMAGES))[..., 0]
     shift = np.asarray((shift + 0.5) % 1.0 - 0.5)
     for image in shift:
-        np.testing.assert_allclose(image, np.full_like(image, np.median(image)), atol=1e-4)
+        np.testing.assert_allclose(
+            image, np.full_like(image, np.median(image)), atol=1e-4
+        )
         assert abs(np.median(image)) <= 0.1
 
 

@@ -38,7 +38,7 @@ def test_crops_agree_with_torchvision_within_the_rim(image, case, shared):
     inside = wrong[rim:-rim, rim:-rim]
     assert inside.max() < 1 / 255
     if image == "real":
-        assert wrong.max() < 16 / 255
+        assert wrong.max() < 5 / 255
 
 
 def test_boxes_follow_their_law():
@@ -55,7 +55,7 @@ def test_boxes_follow_their_law():
     heights = np.asarray(cut[:, 40, 25, 0] - cut[:, 10, 25, 0]) * 50 / 30
     widths = np.asarray(cut[:, 25, 40, 1] - cut[:, 25, 10, 1]) * 50 / 30
     area, ratio = heights * widths / 100**2, np.log(widths / heights)
-    assert 0.19 < area.min()
+    assert area.min() > 0.19
     assert area.max() < 0.61
     assert abs(area.mean() - 0.4) < 0.015  # uniform in 0.2..0.6, standard error 0.004
     assert np.abs(ratio).max() < np.log(4 / 3) + 0.03

@@ -109,7 +109,12 @@ def test_a_zero_embedding_has_a_finite_gradient():
 
 
 def test_prototypes_have_length_one_after_each_update():
-    params = {"network": {}, "prototypes": 3 * jax.random.normal(jax.random.key(0), (5, 6))}
-    updated, _ = make(6).after_update(params, swav.SwavState(queue=jnp.zeros((2, 0, 5))), 0)
+    params = {
+        "network": {},
+        "prototypes": 3 * jax.random.normal(jax.random.key(0), (5, 6)),
+    }
+    updated, _ = make(6).after_update(
+        params, swav.SwavState(queue=jnp.zeros((2, 0, 5))), 0
+    )
     lengths = jnp.linalg.norm(updated["prototypes"], axis=0)
     np.testing.assert_allclose(lengths, np.ones(6), rtol=1e-6)

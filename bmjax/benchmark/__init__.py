@@ -1,0 +1,1 @@
+"""Throughput of the compiled step, the loop and the loader."""

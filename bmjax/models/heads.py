@@ -1,0 +1,45 @@
+"""What stands on the features: projection heads for embeddings, and dense layers."""
+
+from flax import linen as nn
+from jax import Array
+
+from bmjax.models.norm import BatchNorm
+
+HEADS = ("none", "linear", "mlp", "mlp_bn")
+
+
+class Dense(nn.Module):
+    """An affine map; `initial` draws its kernel and bias."""
+
+    outputs: int
+
+    @nn.compact
+    def __call__(self, inputs: Array) -> Array:
+        """Maps [B, inputs] to [B, outputs]."""
+        zeros = nn.initializers.zeros
+        kernel = self.param("kernel", zeros, (inputs.shape[-1], self.outputs))
+        bias = self.param("bias", zeros, (self.outputs,))
+        return inputs @ kernel + bias.reshape(1, -1)
+
+
+class ProjectionHead(nn.Module):
+    """Maps features to embeddings, which are not normalized here.
+
+    "linear" is one affine map. "mlp" is SupCon's (Khosla et al. 2020): affine, ReLU,
+    affine. "mlp_bn" is SwAV's (Caron et al. 2020), with batch normalization before the
+    ReLU.
+    """
+
+    kind: str  # one of HEADS, except "none"
+    embedding_dim: int
+    hidden_dim: int = 0  # 0 means as many as there are features
+
+    @nn.compact
+    def __call__(self, features: Array, *, train: bool) -> Array:
+        """Maps [B, F] to [B, embedding_dim]."""
+        if self.kind == "linear":
+            return Dense(self.embedding_dim, name="fc")(features)
+        hidden = Dense(self.hidden_dim or features.shape[-1], name="fc1")(features)
+        if self.kind == "mlp_bn":
+            hidden = BatchNorm(name="bn1")(hidden, train=train)
+        return Dense(self.embedding_dim, name="fc2")(nn.relu(hidden))

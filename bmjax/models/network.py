@@ -1,0 +1,120 @@
+"""From a name to two pure functions: the whole network, backbone and heads."""
+
+import difflib
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+
+from bmjax.errors import ConfigError
+from bmjax.models.conv import LOWERINGS
+from bmjax.models.heads import HEADS, Dense, ProjectionHead
+from bmjax.models.initial import draw_params, init_batch_stats
+from bmjax.models.resnet import NETWORKS, ResNet, ResNetSpec
+from bmjax.types import Network, Tree
+
+Images = Array | tuple[Array, ...]
+
+
+def make_network(
+    name: str,
+    *,
+    num_classes: int = 0,
+    head: str = "none",
+    embedding_dim: int = 128,
+    hidden_dim: int = 0,
+    convolutions: str = "auto",
+    dtype: Any = jnp.float32,
+) -> Network:
+    """Builds a network; `bmjax.types.Network` says what its two functions do.
+
+    Parameters lie under "backbone", "head" and "fc" (the classifier), the last two
+    where they exist. Both functions are pure and not compiled: the caller jits.
+
+    Args:
+      name: one of `NETWORKS`.
+      num_classes: N of the outputs' `logits`; 0 for none.
+      head: "none", or how `embeddings` come from features: "linear", "mlp" (SupCon's)
+        or "mlp_bn" (SwAV's). They are not normalized.
+      embedding_dim: D of the outputs' `embeddings`.
+      hidden_dim: width of the hidden layer of an MLP head; 0 for that of the features.
+      convolutions: how they are carried out, "auto", "xla" or "matmul"; see `convolve`.
+      dtype: type of the backbone's activations, such as bfloat16. Parameters, batch
+        statistics, features and heads are float32 or wider whatever it is.
+
+    Raises:
+      ConfigError: for a name, head or lowering that does not exist.
+    """
+    _check("config.model.name", name, tuple(NETWORKS))
+    _check("config.model.head", head, HEADS)
+    _check("config.model.convolutions", convolutions, LOWERINGS)
+    module = _NetworkModule(
+        spec=NETWORKS[name],
+        num_classes=num_classes,
+        head_kind=head,
+        embedding_dim=embedding_dim,
+        hidden_dim=hidden_dim,
+        lowering=convolutions,
+        dtype=dtype,
+    )
+
+    def init(key: Array, images: Images) -> tuple[Tree, Tree]:
+        shapes = jax.eval_shape(partial(module.init, train=True), key, images)
+        params = draw_params(key, shapes["params"])
+        return params, init_batch_stats(shapes["batch_stats"])
+
+    def apply(
+        params: Tree, batch_stats: Tree, images: Images, *, train: bool
+    ) -> tuple[dict[str, Array], Tree]:
+        variables = {"params": params, "batch_stats": batch_stats}
+        if not train:
+            return module.apply(variables, images, train=False), batch_stats
+        outputs, updated = module.apply(
+            variables, images, train=True, mutable=["batch_stats"]
+        )
+        return outputs, updated["batch_stats"]
+
+    return Network(init, apply)
+
+
+class _NetworkModule(nn.Module):
+    """The backbone and what stands on it."""
+
+    spec: ResNetSpec
+    num_classes: int
+    head_kind: str
+    embedding_dim: int
+    hidden_dim: int
+    lowering: str
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, images: Images, *, train: bool) -> dict[str, Array]:
+        """Maps images, of one size or several, to the outputs named in `Network`."""
+        backbone = ResNet(self.spec, self.lowering, self.dtype, name="backbone")
+        sizes = images if isinstance(images, tuple) else (images,)
+        # Sizes cannot share a pass; in training each pass moves the running statistics.
+        features = jnp.concatenate([backbone(size, train=train) for size in sizes])
+        outputs = {"features": features}
+        if self.head_kind != "none":
+            head = ProjectionHead(
+                self.head_kind, self.embedding_dim, self.hidden_dim, name="head"
+            )
+            outputs["embeddings"] = head(features, train=train)
+        if self.num_classes:
+            outputs["logits"] = Dense(self.num_classes, name="fc")(features)
+        return outputs
+
+
+def _check(key: str, value: str, known: tuple[str, ...]) -> None:
+    """Raises ConfigError, with the nearest known value, unless the value is known."""
+    if value in known:
+        return
+    near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ConfigError(
+        f"{key} = {value!r} is not known{hint}; use one of {', '.join(known)}"
+    )

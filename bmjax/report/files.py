@@ -1,0 +1,202 @@
+"""The files of a run, read and checked: where a report's data comes in."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bmjax.errors import DataError
+
+
+class Prediction(NamedTuple):
+    """One test image: path, true class, predicted class and its probability."""
+
+    path: str
+    label: str
+    predicted: str
+    confidence: float | None
+
+
+class Point(NamedTuple):
+    """One test image on the two-dimensional map of the features."""
+
+    label: str
+    x: float
+    y: float
+
+
+class Series(NamedTuple):
+    """One logged number over the steps of a run; not-finite values are kept."""
+
+    name: str
+    steps: list[float]  # ascending, no step twice
+    values: list[float]
+
+
+class Run(NamedTuple):
+    """All that a report is made from."""
+
+    config: dict[str, Any]
+    results: dict[str, Any]
+    classes: list[str]  # in the order of the results, then any others by name
+    predictions: list[Prediction]
+    series: list[Series]
+    unreadable: int  # lines of metrics.jsonl that were left out
+    points: list[Point]  # empty where the run wrote no embedding.csv
+
+
+def read_run(workdir: Path) -> Run:
+    """Read the files of a finished run; DataError names the file that is no use."""
+    if not workdir.is_dir():
+        raise DataError(f"expected a run folder, but {workdir} is none: check the path")
+    results = _read_object(workdir / "results.json")
+    predictions, columns = _read_predictions(workdir / "predictions.csv")
+    series, unreadable = read_series(_read_text(workdir / "metrics.jsonl"))
+    embedding = workdir / "embedding.csv"
+    return Run(
+        config=_read_object(workdir / "config.json"),
+        results=results,
+        classes=_class_order(results, predictions, columns),
+        predictions=predictions,
+        series=series,
+        unreadable=unreadable,
+        points=_read_points(embedding) if embedding.exists() else [],
+    )
+
+
+def finite(value: Any) -> float | None:
+    """The value as a float where it is a finite number (no bool), else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def section(holder: dict[str, Any], key: str) -> dict[str, Any]:
+    """The dict under `key`, empty where there is none."""
+    value = holder.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def class_entries(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries of `per_class` that name a class, each class once."""
+    entries = results.get("per_class")
+    named = {
+        str(entry["abbreviation"]): entry
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict) and "abbreviation" in entry
+    }
+    return list(named.values())
+
+
+def read_series(text: str) -> tuple[list[Series], int]:
+    """The series in the lines of a metrics file, and how many lines were no use.
+
+    A run that was stopped and started again may have written a step twice, where the
+    later line holds, and may have torn a line, which is counted and left out.
+    """
+    unreadable = 0
+    found: dict[str, dict[float, float]] = {}
+    for line in filter(str.strip, text.split("\n")):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            unreadable += 1
+            continue
+        step = finite(record.get("step")) if isinstance(record, dict) else None
+        if step is None:
+            unreadable += 1
+            continue
+        for name, value in record.items():
+            if name != "step" and type(value) in (int, float):
+                found.setdefault(name, {})[step] = float(value)
+    series = []
+    for name, by_step in found.items():
+        steps = sorted(by_step)
+        series.append(Series(name, steps, [by_step[step] for step in steps]))
+    return series, unreadable
+
+
+def _read_text(path: Path) -> str:
+    """The text of a file that a report cannot do without."""
+    try:
+        # A file name need not be valid UTF-8; the page shows such bytes as "?".
+        return path.read_bytes().decode("utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise DataError(
+            f"expected {path.name} among the files of the run, but {path} cannot be "
+            f"read ({error.strerror}): finish the run with the command that began it"
+        ) from error
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_read_text(path))
+    except ValueError as error:
+        raise _damaged(path, "a JSON object", str(error)) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, "a JSON object", type(content).__name__)
+    return content
+
+
+def _read_rows(path: Path, *columns: str) -> tuple[list[dict[str, str]], list[str]]:
+    """The rows of a CSV file that must have `columns`, and all its column names."""
+    reader = csv.DictReader(io.StringIO(_read_text(path), newline=""))
+    expected = f"a table with the columns {', '.join(columns)}"
+    try:
+        names = list(reader.fieldnames or [])
+        rows = list(reader)
+    except csv.Error as error:
+        raise _damaged(path, expected, str(error)) from error
+    missing = [column for column in columns if column not in names]
+    if missing:
+        raise _damaged(path, expected, f"no {', '.join(missing)}")
+    if any(row[column] is None for row in rows for column in columns):
+        raise _damaged(path, expected, "a row that is too short")
+    return rows, names
+
+
+def _read_predictions(path: Path) -> tuple[list[Prediction], list[str]]:
+    """The predictions, and the classes that have a column of probabilities."""
+    rows, names = _read_rows(path, "path", "label", "predicted")
+    predictions = [
+        Prediction(
+            row["path"],
+            row["label"],
+            row["predicted"],
+            _parse(row.get("p_" + row["predicted"])),
+        )
+        for row in rows
+    ]
+    return predictions, [name[2:] for name in names if name and name.startswith("p_")]
+
+
+def _read_points(path: Path) -> list[Point]:
+    rows, _ = _read_rows(path, "label", "x", "y")
+    places = [(row["label"], _parse(row["x"]), _parse(row["y"])) for row in rows]
+    return [
+        Point(label, x, y) for label, x, y in places if x is not None and y is not None
+    ]
+
+
+def _parse(text: str | None) -> float | None:
+    try:
+        return finite(float(text or ""))
+    except ValueError:
+        return None
+
+
+def _class_order(
+    results: dict[str, Any], predictions: list[Prediction], columns: list[str]
+) -> list[str]:
+    listed = [str(entry["abbreviation"]) for entry in class_entries(results)]
+    others = {row.label for row in predictions} | {row.predicted for row in predictions}
+    return listed + sorted((others | set(columns)) - set(listed))
+
+
+def _damaged(path: Path, expected: str, came: str) -> DataError:
+    return DataError(
+        f"expected {expected} in {path}, but it holds something else ({came}): "
+        f"finish the run with the command that began it"
+    )

@@ -1,0 +1,247 @@
+"""Whole runs of the shipped configurations' smoke variants."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bmjax.data.synthetic import synthesize
+from bmjax.main import main
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(
+    path.stem for path in (ROOT / "configs").glob("*.py") if path.stem[0] != "_"
+)
+CONFIGS.remove("common")
+CONTRACT = {
+    "method", "network", "split", "fold", "n_train", "n_test", "accuracy",
+    "balanced_accuracy", "macro_f1", "weighted_f1", "macro_f1_without_rare",
+    "per_class", "probe", "steps", "seconds", "images_per_second", "params_sha256",
+    "data_fingerprint", "versions",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    return synthesize(tmp_path_factory.mktemp("cells") / "all", images=230, seed=0)
+
+
+def command(config, workdir, cells, *more):
+    return [
+        f"--config=configs/{config}.py:smoke",
+        f"--workdir={workdir}",
+        f"--config.data.root={cells}",
+        "--config.mesh.devices=1",
+        *more,
+    ]
+
+
+def results(workdir):
+    return json.loads((workdir / "results.json").read_text())
+
+
+def logged_steps(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["step"] for line in lines]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, cells):
+    """One uninterrupted run of each configuration, made when first asked for."""
+    done = {}
+
+    def run(config):
+        if config not in done:
+            workdir = tmp_path_factory.mktemp(config) / "run"
+            assert main(command(config, workdir, cells)) == 0
+            done[config] = workdir
+        return done[config]
+
+    return run
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_run_leaves_what_it_promises(config, finished):
+    workdir = finished(config)
+    found = results(workdir)
+    assert found.keys() >= CONTRACT
+    assert found["steps"] == 2
+    assert {"linear", "knn_1", "knn_20"} <= found["probe"].keys()
+    assert len(found["per_class"]) == 21
+    assert sum(entry["support"] for entry in found["per_class"]) == found["n_test"]
+    assert (workdir / "report.html").read_text().lower().startswith("<!doctype html")
+    assert list(workdir.glob("events.out.tfevents.*"))
+    assert logged_steps(workdir) == [1, 2]
+
+    with open(workdir / "predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == found["n_test"]
+    right = [row["label"] == row["predicted"] for row in rows]
+    assert np.mean(right) == pytest.approx(found["accuracy"])
+    names = [key for key in rows[0] if key.startswith("p_")]
+    assert names == [f"p_{entry['abbreviation']}" for entry in found["per_class"]]
+    for row in rows:
+        shares = {name: float(row[name]) for name in names}
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
+        assert max(shares, key=shares.get) == "p_" + row["predicted"]
+
+
+def test_a_finished_run_asked_again_says_so_and_touches_nothing(
+    finished, cells, capsys
+):
+    workdir = finished("swav")
+    before = {p: p.stat().st_mtime_ns for p in workdir.rglob("*")}
+    assert main(command("swav", workdir, cells)) == 0
+    assert "already complete" in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in workdir.rglob("*")} == before
+
+
+def test_another_configuration_may_not_have_the_workdir(finished, cells, capsys):
+    workdir = finished("swav")
+    again = command("swav", workdir, cells, "--config.seed=5")
+    assert main(again) == 2
+    assert "seed was 0, is 5" in capsys.readouterr().err
+
+
+def start(config, workdir, cells, *more):
+    return subprocess.Popen(
+        [sys.executable, "-m", "bmjax.main", *command(config, workdir, cells, *more)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+    )
+
+
+def wait_for(path, process):
+    while not path.exists():
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.02)
+
+
+LONGER = ("--config.train.duration=6 steps",)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, cells):
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    assert main(command("swav", workdir, cells, *LONGER)) == 0
+    return results(workdir)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        2,
+        pytest.param(1, marks=pytest.mark.slow),
+        pytest.param(4, marks=pytest.mark.slow),
+        pytest.param(6, marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_run_ends_as_one_that_was_never_killed(
+    after, uninterrupted, tmp_path, cells
+):
+    workdir = tmp_path / "run"
+    process = start("swav", workdir, cells, *LONGER)
+    wait_for(workdir / "checkpoints" / f"{after}.json", process)
+    process.kill()
+    process.wait()
+    assert not (workdir / "report.html").exists()
+
+    assert main(command("swav", workdir, cells, *LONGER)) == 0
+    found = results(workdir)
+    assert found["params_sha256"] == uninterrupted["params_sha256"]
+    assert found["per_class"] == uninterrupted["per_class"]
+    assert logged_steps(workdir) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_says_so_by_its_code(uninterrupted, tmp_path, cells):
+    workdir = tmp_path / "run"
+    process = start("swav", workdir, cells, *LONGER)
+    wait_for(workdir / "checkpoints" / "1.json", process)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate()
+    assert process.returncode == 75, said
+    assert "the same command goes on" in said
+    assert main(command("swav", workdir, cells, *LONGER)) == 0
+    assert results(workdir)["params_sha256"] == uninterrupted["params_sha256"]
+
+
+@pytest.mark.slow
+def test_a_second_process_may_not_have_the_workdir(tmp_path, cells):
+    workdir = tmp_path / "run"
+    process = start("swav", workdir, cells, "--config.train.duration=9999 steps")
+    wait_for(workdir / "checkpoints" / "1.json", process)
+    second = start("swav", workdir, cells, "--config.train.duration=9999 steps")
+    said, _ = second.communicate()
+    process.kill()
+    process.communicate()
+    assert second.returncode == 2
+    assert "in use by another process" in said
+
+
+def test_another_labs_classes_work_and_an_unreadable_image_is_named(
+    tmp_path, cells, capsys
+):
+    lab = tmp_path / "lab"
+    for name in ("EBO", "LYT", "NGS"):
+        target = lab / f"our {name.lower()} cells"
+        os.makedirs(target)
+        for image in (cells / name).glob("*.jpg"):
+            os.link(image, target / image.name)
+    workdir = tmp_path / "run"
+    assert main(command("supervised", workdir, lab)) == 0
+    names = [entry["name"] for entry in results(workdir)["per_class"]]
+    assert names == ["our ebo cells", "our lyt cells", "our ngs cells"]
+
+    broken = next((lab / "our ngs cells").glob("*.jpg"))
+    broken.unlink()
+    broken.write_bytes(b"no image")
+    capsys.readouterr()
+    assert main(command("supervised", tmp_path / "second", lab)) == 3
+    said = capsys.readouterr().err
+    assert broken.name in said
+    assert said.count("\n") == 1
+
+
+def test_a_changed_data_folder_is_refused(tmp_path, cells, capsys):
+    copy = tmp_path / "cells"
+    for image in cells.rglob("*.jpg"):
+        target = copy / image.relative_to(cells)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(image, target)
+    workdir = tmp_path / "run"
+    assert main(command("supervised", workdir, copy)) == 0
+    (workdir / "report.html").unlink()
+    next(copy.rglob("*.jpg")).unlink()
+    assert main(command("supervised", workdir, copy)) == 3
+    assert "fingerprint" in capsys.readouterr().err
+
+
+def test_a_run_starts_from_anothers_backbone(finished, tmp_path, cells, capsys):
+    before = finished("swav")
+    more = (
+        f"--config.init_from={before}",
+        "--config.train.duration=0 steps",
+        "--config.data.split=holdout",
+    )
+    workdir = tmp_path / "run"
+    assert main(command("supervised", workdir, cells, *more)) == 0
+    assert "starting from the backbone" in capsys.readouterr().out
+    # The same images through the same backbone.
+    theirs = np.load(before / "features" / "test.npy")
+    ours = np.load(workdir / "features" / "test.npy")
+    np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-6)
+
+    wrong = (*more, "--config.model.name=resnet10_w32")
+    assert main(command("supervised", tmp_path / "other", cells, *wrong)) == 5
+    assert "--config.model.name=resnet_tiny" in capsys.readouterr().err
