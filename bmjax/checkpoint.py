@@ -94,6 +94,18 @@ def restore(folder: Path, step: int, like: Tree) -> Tree:
     return ocp.load(place, jax.tree.map(ocp.arrays.to_shape_dtype_struct, like))
 
 
+def read(folder: Path, step: int, sharding: jax.sharding.Sharding) -> Tree:
+    """Read a checkpoint as it was saved, as plain dicts and lists."""
+    from orbax.checkpoint import v1 as ocp
+
+    place = (folder / str(step)).resolve()
+    shapes = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        ocp.metadata(place).metadata,
+    )
+    return ocp.load(place, shapes)
+
+
 def digest(tree: Tree) -> str:
     """SHA-256 of a tree of arrays: names, types, shapes and values, in name order."""
     hashed = hashlib.sha256()

@@ -5,8 +5,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
-
 from bmjax import checkpoint
 from bmjax.errors import CheckpointError, ConfigError
 from bmjax.step import TrainState
@@ -24,8 +22,6 @@ def start_from(
         ConfigError: the folder holds no run of ours.
         CheckpointError: the networks differ.
     """
-    from orbax.checkpoint import v1 as ocp
-
     found = checkpoint.newest(workdir / "checkpoints")
     if found is None:
         raise ConfigError(
@@ -33,8 +29,7 @@ def start_from(
             "workdir of a trained run"
         )
     step, _ = found
-    place = (workdir / "checkpoints" / str(step)).resolve()
-    saved = ocp.load(place)
+    saved = checkpoint.read(workdir / "checkpoints", step, state.step.sharding)
     parts = {
         "params": (saved["params"]["network"], state.params["network"]),
         "batch_stats": (saved["batch_stats"], state.batch_stats),
@@ -51,18 +46,16 @@ def start_from(
             )
     say(f"starting from the backbone of {workdir}, step {step:,}")
 
-    def taken(part: str) -> dict:
-        theirs, ours = parts[part]
-        # The state's own sharding, whatever devices the other run had.
-        return jax.tree.map(
-            lambda new, old: jax.device_put(new, old.sharding),
-            theirs["backbone"],
-            ours["backbone"],
-        )
-
-    network = {**state.params["network"], "backbone": taken("params")}
+    network = {
+        **state.params["network"],
+        "backbone": parts["params"][0]["backbone"],
+    }
+    statistics = {
+        **state.batch_stats,
+        "backbone": parts["batch_stats"][0]["backbone"],
+    }
     return dataclasses.replace(
         state,
         params={**state.params, "network": network},
-        batch_stats={**state.batch_stats, "backbone": taken("batch_stats")},
+        batch_stats=statistics,
     )

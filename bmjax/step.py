@@ -23,7 +23,8 @@ class TrainState:
     Random keys are not in it: they are functions of (seed, name, step).
     """
 
-    step: Array  # int32 [], updates made so far
+    # Tree, not Array: jax also builds states of shapes and of shardings.
+    step: Tree  # int32 [], updates made so far
     params: Tree
     batch_stats: Tree
     method: Tree  # what the method remembers, as SwAV's queue

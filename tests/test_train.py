@@ -117,7 +117,8 @@ def start(config, workdir, cells, *more):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        # As this process has them: the devices share the threads that add things up.
+        env={**os.environ, "JAX_NUM_CPU_DEVICES": "4"},
     )
 
 

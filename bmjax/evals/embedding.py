@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_FEW = 1000  # points
+
 
 def embed_2d(
     features: np.ndarray,
@@ -20,6 +22,7 @@ def embed_2d(
         rows, int [m], and their places, float [m, 2].
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     random = np.random.Generator(np.random.Philox(seed))
     rows = np.arange(len(labels))
@@ -37,9 +40,11 @@ def embed_2d(
         )
     if len(rows) < 4:
         return rows, np.zeros((len(rows), 2))
-    places = TSNE(
-        init="pca",
-        perplexity=min(perplexity, (len(rows) - 1) / 3),
-        random_state=seed,
-    ).fit_transform(np.asarray(features[rows], np.float32))
+    # Threads wait for each other more than they work on a few points.
+    with threadpool_limits(limits=1 if len(rows) < _FEW else None):
+        places = TSNE(
+            init="pca",
+            perplexity=min(perplexity, (len(rows) - 1) / 3),
+            random_state=seed,
+        ).fit_transform(np.asarray(features[rows], np.float32))
     return rows, places

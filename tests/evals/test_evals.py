@@ -31,7 +31,9 @@ def clusters(count, scale=1.0):
     return features.astype(np.float32), labels
 
 
-@pytest.mark.parametrize("case", ["all_21", "long_tail_11", "ties_argmax_first", "perfect"])
+@pytest.mark.parametrize(
+    "case", ["all_21", "long_tail_11", "ties_argmax_first", "perfect"]
+)
 def test_figures_agree_with_the_authors_metrics(case):
     labels, predicted = METRICS[f"{case}/y"], METRICS[f"{case}/y_hat"]
     count = len(METRICS[f"{case}/f1"])
