@@ -18,6 +18,7 @@ from bmjax.data.folds import Split, make_split
 from bmjax.data.sampling import make_stream
 from bmjax.durations import to_steps
 from bmjax.errors import ConfigError
+from bmjax.logs import say
 from bmjax.mesh import make_mesh
 from bmjax.methods import METHODS
 from bmjax.models import make_network
@@ -171,6 +172,7 @@ def data_root(config: ConfigDict, workdir: Path) -> Path:
 
     cells = workdir / "cells"
     if not cells.exists():
+        say(f"drawing {config.data.synthetic_images:,} synthetic cells into {cells}")
         synthesize(cells, images=config.data.synthetic_images, seed=config.seed)
     return cells
 

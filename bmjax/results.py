@@ -68,9 +68,9 @@ def evaluate_run(run: Run, state: TrainState, workdir: Path, *, seconds: float) 
     probabilities |= {f"knn_{k}": share for k, share in nearest.items()}
     np.savez(folder / "linear.npz", **linear._asdict())
 
-    judged = probabilities["linear"]
+    predictor, judged = "linear", probabilities["linear"]
     if logits["test"] is not None:
-        judged = softmax(logits["test"])
+        predictor, judged = "classifier", softmax(logits["test"])
     predicted = judged.argmax(axis=1)
     paths = [run.catalog.paths[position] for position in run.split.test]
     _write_predictions(
@@ -96,6 +96,7 @@ def evaluate_run(run: Run, state: TrainState, workdir: Path, *, seconds: float) 
             "fold": run.config.data.fold,
             "n_train": len(run.split.train),
             "n_test": len(run.split.test),
+            "predictor": predictor,
             **classification_figures(labels["test"], predicted, classes),
             "probe": {
                 name: _without_classes(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -28,7 +29,7 @@ from bmjax.mesh import batch_sharded, put_batch, replicated
 from bmjax.plan import describe_program, describe_run
 from bmjax.results import evaluate_run
 from bmjax.step import TrainState, TrainStep, make_init, make_train_step
-from bmjax.types import Batch
+from bmjax.types import Batch, Tree
 from bmjax.workdir import claim, is_finished, note_config
 
 _IN_FLIGHT = 2  # steps handed to the devices ahead of the host: bounds the memory
@@ -210,11 +211,11 @@ def loop(
         Stopped: a signal came; the state was saved.
     """
     in_flight: deque[jax.Array] = deque()
-    finite_at, values = first, None
+    finite_at, values = first, {}
     for step in range(first, total):
         due = step > first and step % save_every == 0
         if due or (stop and stop.number):
-            _check_finite(values, step, finite_at)
+            _check_finite(state, values, step, finite_at)
             save(step, state)
             if stop and stop.number:
                 raise stop.error(f"saved at step {step:,}")
@@ -226,20 +227,26 @@ def loop(
             in_flight.popleft().block_until_ready()
         after_step()
         if (step + 1) % log_every == 0 or step + 1 == total:
-            numbers = {k: float(v) for k, v in jax.device_get(values).items()}
-            _check_finite(numbers, step + 1, finite_at)
+            _check_finite(state, values, step + 1, finite_at)
             finite_at = step + 1
-            log(step + 1, numbers)
+            log(finite_at, {k: float(v) for k, v in jax.device_get(values).items()})
     save(total, state)
     return state
 
 
-def _check_finite(values: dict | None, step: int, finite_at: int) -> None:
-    if values is not None and not np.isfinite(jax.device_get(values["loss"])):
+@jax.jit
+def _all_finite(values: dict[str, jax.Array], params: Tree) -> jax.Array:
+    leaves = jax.tree.leaves((values["loss"], params))
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
+
+
+def _check_finite(state: TrainState, values: dict, step: int, finite_at: int) -> None:
+    """Look at the parameters too: a step can have a finite loss and ruin them."""
+    if step > finite_at and not _all_finite(values, state.params):
         raise NonFiniteError(
-            f"the loss is not finite at step {step:,} (it was at step {finite_at:,}); "
-            "lower config.optim.learning_rate or, for SwAV, raise "
-            "config.method.epsilon; the last good checkpoint is kept"
+            f"the loss or a parameter is not finite after step {step:,} (all were "
+            f"after step {finite_at:,}); lower config.optim.learning_rate or, for "
+            "SwAV, raise config.method.epsilon; the last good checkpoint is kept"
         )
 
 

@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
+from bmjax import checkpoint
 from bmjax.data.synthetic import synthesize
 from bmjax.main import main
 
@@ -200,7 +202,9 @@ def test_another_labs_classes_work_and_an_unreadable_image_is_named(
         for image in (cells / name).glob("*.jpg"):
             os.link(image, target / image.name)
     workdir = tmp_path / "run"
-    assert main(command("supervised", workdir, lab)) == 0
+    # Their probe is fitted on augmented images, drawn evenly: the other options.
+    probe = ("--config.probe.augmented_passes=2", "--config.probe.sampling=balanced")
+    assert main(command("supervised", workdir, lab, *probe)) == 0
     names = [entry["name"] for entry in results(workdir)["per_class"]]
     assert names == ["our ebo cells", "our lyt cells", "our ngs cells"]
 
@@ -246,3 +250,22 @@ def test_a_run_starts_from_anothers_backbone(finished, tmp_path, cells, capsys):
     wrong = (*more, "--config.model.name=resnet10_w32")
     assert main(command("supervised", tmp_path / "other", cells, *wrong)) == 5
     assert "--config.model.name=resnet_tiny" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(
+    tmp_path, cells, capsys
+):
+    workdir = tmp_path / "run"
+    wild = ("--config.optim.learning_rate=1e38", "--config.train.duration=9 steps")
+    assert main(command("supervised", workdir, cells, *wild)) == 4
+    said = capsys.readouterr().err
+    assert "config.optim.learning_rate" in said
+    assert said.count("\n") == 1
+    found = checkpoint.newest(workdir / "checkpoints")
+    if found:  # what stood before the parameters went
+        saved = checkpoint.read(
+            workdir / "checkpoints",
+            found[0],
+            jax.sharding.SingleDeviceSharding(jax.devices()[0]),
+        )
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(saved))

@@ -41,6 +41,8 @@ CLASSES = (
     CellClass("PMO", "Promyelocytes", 11994),
 )
 
+RARE = 20  # test images; with fewer, a class's own figures say little (see DESIGN.md)
+
 _NAMES = {cell.abbreviation: cell.name for cell in CLASSES}
 
 

@@ -5,9 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bmjax.data.labels import class_name
-
-RARE = 20  # a test support below this decides nothing by itself (ours, see DESIGN.md)
+from bmjax.data.labels import RARE, class_name
 
 
 def classification_figures(

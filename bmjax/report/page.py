@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bmjax.data.labels import RARE
 from bmjax.errors import DataError
 from bmjax.report import figures, tables
 from bmjax.report.files import Run, Series, finite, read_run, section
@@ -75,7 +76,7 @@ def page_contents(run: Run) -> dict[str, Any]:
         "probe_head": probe_head,
         "probe_rows": probe_rows,
         "class_rows": rows,
-        "few": tables.FEW,
+        "few": RARE,
         "dash": tables.NONE,
         "classes": run.classes,
         "long_names": max(map(len, run.classes), default=0) > 4,

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
-from bmjax.data.labels import class_name
+from bmjax.data.labels import RARE, class_name
 from bmjax.report.files import Prediction, class_entries, finite, section
 
 NONE = "\N{EN DASH}"  # shown where there is no number
-FEW = 20  # a class with fewer test images makes the macro averages uncertain
 SCORES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -162,20 +161,20 @@ def class_rows(results: dict[str, Any], classes: Sequence[str]) -> list[ClassRow
 def warnings(rows: Sequence[ClassRow]) -> list[str]:
     """Sentences on the classes that are absent from the test part or few in it."""
     present = [row for row in rows if row.support > 0]
-    few = [row for row in present if row.support < FEW]
+    few = [row for row in present if row.support < RARE]
     absent = [row.abbreviation for row in rows if row.support == 0]
     sentences = []
     if few and len(few) == len(present):
         sentences.append(
-            f"Every class has fewer than {FEW} test images: a few images decide each "
+            f"Every class has fewer than {RARE} test images: a few images decide each "
             f"class\N{RIGHT SINGLE QUOTATION MARK}s scores and all averages."
         )
     elif few:
         named = listing([f"{row.abbreviation} ({row.test})" for row in few])
         has, each = ("has", "") if len(few) == 1 else ("have", " each")
         sentences.append(
-            f"{named} {has} fewer than {FEW} test images{each}, and every class weighs "
-            f"the same in the balanced accuracy and the macro F1: a few images decide "
+            f"{named} {has} fewer than {RARE} test images{each}, and every class "
+            f"weighs the same in the balanced accuracy and the macro F1: a few images decide "
             f"{len(few)} of the {len(present)} terms of these averages."
         )
     if absent:

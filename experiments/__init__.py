@@ -1,0 +1,1 @@
+"""One-command experiments; each writes its figures into a folder beside its README."""

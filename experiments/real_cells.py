@@ -1,0 +1,266 @@
+"""SwAV, a random network and supervised training on real cells, run the same way.
+
+    python -m experiments.real_cells --data=FOLDER --workdir=DIR
+
+Three runs of the same small network on fold 0 of 5 at 96 pixels, resumable at any
+point, and a ridge regression on 25 x 25 pixels as the floor. Writes figures.json,
+RESULT.md and curve.svg into experiments/2026-11-22-real-cells (or --out=FOLDER).
+"""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bmjax.data.decode import read_pixels
+from bmjax.data.folder import read_folder
+from bmjax.data.folds import make_split
+from bmjax.evals.classification import classification_figures
+from bmjax.evals.intervals import accuracy, macro_f1, paired_bootstrap
+from bmjax.main import main as run_main
+
+OUT = Path(__file__).parent / "2026-11-22-real-cells"
+EXCLUDED = ("ART", "BLA")  # another microscope: told by the background alone
+RIDGE_SIZE = 25  # pixels; the known floor on these images
+RUNS = {
+    "random": (
+        "swav",
+        "--config.train.duration=0 steps",
+        "--config.optim.freeze_prototypes=0 steps",
+    ),
+    "swav": ("swav",),
+    "supervised": ("supervised",),
+}
+NAMES = {
+    "random": "random network + linear",
+    "swav": "SwAV + linear",
+    "supervised": "supervised",
+    "ridge": f"ridge on {RIDGE_SIZE} x {RIDGE_SIZE} pixels",
+}
+FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "macro_f1_without_rare")
+
+
+def main() -> int:
+    """Run what is missing and write the tables; return an exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.real_cells",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", required=True, help="folder of real cells")
+    parser.add_argument("--workdir", required=True, type=Path, help="of the runs")
+    parser.add_argument("--out", type=Path, default=OUT, help="of the figures")
+    options = parser.parse_args()
+    for name, (config, *changes) in RUNS.items():
+        code = run_main(
+            [
+                f"--config=configs/{config}.py:small",
+                f"--workdir={options.workdir / name}",
+                f"--config.data.root={options.data}",
+                "--config.data.split=kfold",
+                f"--config.data.exclude={EXCLUDED}",
+                *changes,
+            ]
+        )
+        if code:
+            return code
+    figures = collect(options.workdir, options.data)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (options.out / "RESULT.md").write_text(result_page(figures))
+    (options.out / "curve.svg").write_text(curve(figures))
+    print((options.out / "RESULT.md").read_text())
+    return 0
+
+
+def collect(workdir: Path, data: str) -> dict[str, Any]:
+    """Gather figures, intervals of differences and curves from the finished runs."""
+    runs, called = {}, {}
+    for name in RUNS:
+        found = json.loads((workdir / name / "results.json").read_text())
+        with open(workdir / name / "predictions.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        classes = [entry["abbreviation"] for entry in found["per_class"]]
+        number = {c: i for i, c in enumerate(classes)}
+        labels = np.array([number[row["label"]] for row in rows])
+        called[name] = np.array([number[row["predicted"]] for row in rows])
+        runs[name] = {
+            key: found[key]
+            for key in (*FIGURES, "weighted_f1", "per_class", "probe", "steps")
+        } | {
+            "seconds": round(found["seconds"]),
+            "params_sha256": found["params_sha256"],
+            "curve": read_curve(workdir / name / "metrics.jsonl"),
+        }
+    called["ridge"] = ridge(data)
+    runs["ridge"] = classification_figures(labels, called["ridge"], classes)
+    pairs = (("swav", "random"), ("supervised", "ridge"), ("supervised", "swav"))
+    differences = [
+        {
+            "first": first,
+            "second": second,
+            "figure": figure.__name__,
+            "difference": paired_bootstrap(
+                figure, labels, called[first], called[second]
+            ),
+        }
+        for first, second in pairs
+        for figure in (accuracy, macro_f1)
+    ]
+    described = {k: found[k] for k in ("network", "split", "fold", "n_train", "n_test")}
+    versions = {k: found["versions"][k] for k in ("jax", "flax", "numpy")}
+    return described | {
+        "data_fingerprint": found["data_fingerprint"],
+        "versions": versions,
+        "runs": runs,
+        "differences": differences,
+    }
+
+
+def read_curve(path: Path) -> dict[str, list[float]]:
+    """What of the training curve the page shows, by name."""
+    wanted = (
+        "step",
+        "train/loss",
+        "train/loss_over_ln_k",
+        "train/assignment_entropy",
+        "train/embedding_spread",
+        "train/prototypes_used",
+        "train/accuracy",
+    )
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {
+        key: [round(line[key], 4) for line in lines]
+        for key in wanted
+        if lines and key in lines[0]
+    }
+
+
+def ridge(data: str) -> np.ndarray:
+    """Predictions of a class-weighted ridge regression on small images, same split."""
+    from sklearn.linear_model import RidgeClassifier
+
+    catalog = read_folder(data, exclude=EXCLUDED)
+    split = make_split(catalog, name="kfold", fold=0, seed=42)
+
+    def pixels(positions: np.ndarray) -> np.ndarray:
+        images = (
+            read_pixels(catalog.root / catalog.paths[p], size=RIDGE_SIZE).ravel()
+            for p in positions
+        )
+        return np.stack(list(images)) / 255
+
+    model = RidgeClassifier(alpha=100.0, class_weight="balanced")
+    model.fit(pixels(split.train), catalog.labels[split.train])
+    return model.predict(pixels(split.test))
+
+
+def result_page(figures: dict[str, Any]) -> str:
+    """The tables, in Markdown."""
+    runs = figures["runs"]
+    lines = [
+        "# Real cells, fold 0 of 5: figures",
+        "",
+        "Written by `python -m experiments.real_cells`; README.md says what it means.",
+        "",
+        f"{figures['network']} at 96 px, {figures['n_train']:,} training and "
+        f"{figures['n_test']:,} test images, one run each (seed 0).",
+        "",
+        "| system | accuracy | balanced | macro F1 | macro F1, >= 20 | minutes |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, run in runs.items():
+        minutes = f"{run['seconds'] / 60:.0f}" if "seconds" in run else "-"
+        values = " | ".join(f"{run[key]:.3f}" for key in FIGURES)
+        lines.append(f"| {NAMES[name]} | {values} | {minutes} |")
+    lines += [
+        "",
+        "k nearest neighbours (k = 20, cosine) on the same features: "
+        + ", ".join(
+            f"{NAMES[name]} {run['probe']['knn_20']['accuracy']:.3f}"
+            for name, run in runs.items()
+            if "probe" in run
+        )
+        + " accuracy.",
+        "",
+        "Differences on the same test images, with 95 % intervals of a paired "
+        "bootstrap over images:",
+        "",
+        "| difference | figure | estimate | interval |",
+        "| --- | --- | --- | --- |",
+    ]
+    for entry in figures["differences"]:
+        estimate, low, high = entry["difference"]
+        lines.append(
+            f"| {NAMES[entry['first']]} - {NAMES[entry['second']]} | "
+            f"{entry['figure'].replace('_', ' ')} | {estimate:+.3f} | "
+            f"{low:+.3f} to {high:+.3f} |"
+        )
+    lines += [
+        "",
+        "F1 by class:",
+        "",
+        "| class | test images | " + " | ".join(NAMES[name] for name in runs) + " |",
+        "| --- | --- | " + " | ".join("---" for _ in runs) + " |",
+    ]
+    for index, entry in enumerate(runs["swav"]["per_class"]):
+        values = " | ".join(f"{r['per_class'][index]['f1']:.3f}" for r in runs.values())
+        lines.append(
+            f"| {entry['abbreviation']} {entry['name']} | {entry['support']} | "
+            f"{values} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def curve(figures: dict[str, Any]) -> str:
+    """SwAV's loss over ln K, assignment entropy and embedding spread, as SVG.
+
+    All three lie between 0 and 1 and tell whether it learns: 1, 1 and 0 is a collapse.
+    """
+    found = figures["runs"]["swav"]["curve"]
+    width, height, left, top = 640, 260, 40, 16
+    last = found["step"][-1]
+    lines = {
+        "loss / ln K": ("train/loss_over_ln_k", "#c0392b"),
+        "entropy of the codes / ln K": ("train/assignment_entropy", "#2471a3"),
+        "spread of the embeddings": ("train/embedding_spread", "#1e8449"),
+    }
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + left + 24}" '
+        f'height="{height + top + 60}" font-family="sans-serif" font-size="12">',
+        '<rect width="100%" height="100%" fill="#ffffff"/>',
+    ]
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        y = top + height * (1 - tick)
+        parts += [
+            f'<path d="M{left} {y}h{width}" stroke="#dddddd"/>',
+            f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{tick:g}</text>',
+        ]
+    for tick in range(0, last + 1, 500):
+        x = left + width * tick / last
+        parts.append(
+            f'<text x="{x:.0f}" y="{top + height + 18}" text-anchor="middle">'
+            f"{tick}</text>"
+        )
+    for place, (label, (key, color)) in enumerate(lines.items()):
+        points = " ".join(
+            f"{left + width * step / last:.1f},{top + height * (1 - min(value, 1)):.1f}"
+            for step, value in zip(found["step"], found[key], strict=True)
+        )
+        x = left + 30 + place * 210
+        parts += [
+            f'<polyline points="{points}" fill="none" stroke="{color}" '
+            'stroke-width="2"/>',
+            f'<path d="M{x - 24} {top + height + 42}h18" stroke="{color}" '
+            'stroke-width="3"/>',
+            f'<text x="{x}" y="{top + height + 46}">{label}</text>',
+        ]
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
