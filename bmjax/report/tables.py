@@ -174,8 +174,8 @@ def warnings(rows: Sequence[ClassRow]) -> list[str]:
         has, each = ("has", "") if len(few) == 1 else ("have", " each")
         sentences.append(
             f"{named} {has} fewer than {RARE} test images{each}, and every class "
-            f"weighs the same in the balanced accuracy and the macro F1: a few images decide "
-            f"{len(few)} of the {len(present)} terms of these averages."
+            "weighs the same in the balanced accuracy and the macro F1: a few images "
+            f"decide {len(few)} of the {len(present)} terms of these averages."
         )
     if absent:
         verb = "is" if len(absent) == 1 else "are"

@@ -148,7 +148,7 @@ def test_colors_alone_do_not_tell_the_class():
 
 
 def test_command_writes_a_set_and_names_it(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(synthetic, "_write", lambda root, *rest: root.mkdir())
+    monkeypatch.setattr(synthetic.tree, "_write", lambda root, *rest: root.mkdir())
     out = tmp_path / "cells"
     assert command.main(["synthesize", str(out), "--images", "210", "--seed", "1"]) == 0
     assert capsys.readouterr().out.strip() == str(out / synthetic.ROOT)

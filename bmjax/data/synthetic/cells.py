@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from bmjax.data import synthetic_layers as layers
-from bmjax.data import synthetic_parts as parts
-from bmjax.data import synthetic_shapes as shapes
-from bmjax.data.synthetic_layers import (
+from bmjax.data.synthetic import layers as layers
+from bmjax.data.synthetic import parts as parts
+from bmjax.data.synthetic import shapes as shapes
+from bmjax.data.synthetic.layers import (
     AZURE,
     CHROMATIN,
     CLEFT,
@@ -29,7 +29,7 @@ from bmjax.data.synthetic_layers import (
     ROSE,
     VIOLET,
 )
-from bmjax.data.synthetic_parts import Polygons, Pose, paint, paint_mottled
+from bmjax.data.synthetic.parts import Polygons, Pose, paint, paint_mottled
 
 Layer = Callable[[Generator, np.ndarray, layers.Cell], None]
 

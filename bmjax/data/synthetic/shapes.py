@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from bmjax.data.synthetic_parts import Polygons, arc, line, outline, ribbon
+from bmjax.data.synthetic.parts import Polygons, arc, line, outline, ribbon
 
 # Nuclei
 

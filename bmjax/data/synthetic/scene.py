@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from bmjax.data import synthetic_parts as parts
-from bmjax.data.synthetic_cells import LOOKS, paint_cell
-from bmjax.data.synthetic_parts import (
+from bmjax.data.synthetic import parts as parts
+from bmjax.data.synthetic.cells import LOOKS, paint_cell
+from bmjax.data.synthetic.parts import (
     SIDE,
     Pose,
     line,

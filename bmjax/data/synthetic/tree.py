@@ -18,7 +18,7 @@ import numpy as np
 from numpy.random import Generator, Philox
 
 from bmjax.data import labels
-from bmjax.data.synthetic_scene import draw_scene
+from bmjax.data.synthetic.scene import draw_scene
 from bmjax.errors import ConfigError, DataError
 
 ROOT = "BM_cytomorphology_data"  # the release's own name for its top folder

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from bmjax.data import synthetic_parts as parts
-from bmjax.data.synthetic_parts import Pose, arc, line, outline, paint, ribbon, stain
+from bmjax.data.synthetic import parts as parts
+from bmjax.data.synthetic.parts import Pose, arc, line, outline, paint, ribbon, stain
 
 # May-Gruenwald-Giemsa: each stain as the color it shows in a white light.
 PINK = stain(0.88, 0.74, 0.86)
