@@ -13,17 +13,19 @@ import optax
 from ml_collections import ConfigDict
 
 from bmjax.augment.recipes import Color, Crops, Recipe, multi_crop, plain
-from bmjax.data.folder import TCIA, Catalog, read_folder
+from bmjax.check import method_durations
+from bmjax.data.folder import Catalog, read_folder
 from bmjax.data.folds import Split, make_split
 from bmjax.data.sampling import make_stream
 from bmjax.durations import to_steps
-from bmjax.errors import ConfigError
+from bmjax.errors import ConfigError, DataError
 from bmjax.logs import say
 from bmjax.mesh import make_mesh
 from bmjax.methods import METHODS
 from bmjax.models import make_network
 from bmjax.optim import cosine_schedule, make_optimizer
 from bmjax.types import Method
+from bmjax.workdir import excluded
 
 
 class Run(NamedTuple):
@@ -57,8 +59,14 @@ def build(config: ConfigDict, workdir: Path) -> Run:
             f"config.data.batch_size = {config.data.batch_size} does not divide by "
             f"{mesh.size} devices; use a multiple of {mesh.size}"
         )
-    exclude = [name for item in config.data.exclude for name in item.split(",")]
-    catalog = read_folder(data_root(config, workdir), exclude=exclude)
+    catalog = read_folder(
+        data_root(config, workdir), exclude=excluded(config.data.exclude)
+    )
+    if len(catalog.classes) < 2:
+        raise DataError(
+            f"{str(catalog.root)!r} holds one class of images, {catalog.classes[0]!r}; "
+            "give the folder that holds one folder for each class"
+        )
     split = make_split(
         catalog,
         name=config.data.split,
@@ -113,67 +121,17 @@ def build(config: ConfigDict, workdir: Path) -> Run:
     )
 
 
-def check(config: ConfigDict) -> None:
-    """Raise ConfigError for what can be seen wrong without data or devices."""
-    positive = ("data.size", "data.batch_size", "data.threads", "data.prefetch")
-    flat = {
-        f"{group}.{key}": value
-        for group, values in config.items()
-        if isinstance(values, ConfigDict)
-        for key, value in values.items()
-    }
-    for key in positive:
-        if flat[key] < 1:
-            raise ConfigError(f"config.{key} = {flat[key]} must be 1 or more")
-    if not config.optim.learning_rate > 0:
-        raise ConfigError(
-            f"config.optim.learning_rate = {config.optim.learning_rate} must be above 0"
-        )
-    if config.method.name not in METHODS:
-        raise ConfigError(
-            f'config.method.name = "{config.method.name}" is unknown; use one of '
-            f"{', '.join(METHODS)}"
-        )
-    if config.method.name == "swav":
-        _check_swav(config)
-    if not (config.data.root or config.data.synthetic_images):
-        raise ConfigError(
-            f"config.data.root is empty; give a folder of images, such as {TCIA}, with "
-            "--config.data.root=FOLDER, make synthetic cells with python -m bmjax.data "
-            "synthesize, or run the variant :demo, which needs no data"
-        )
-
-
-def _check_swav(config: ConfigDict) -> None:
-    queue, batch = config.method.queue_length, config.data.batch_size
-    if queue % batch:
-        raise ConfigError(
-            f"config.method.queue_length = {queue} is no multiple of "
-            f"config.data.batch_size = {batch}; use {queue // batch * batch} or "
-            f"{(queue // batch + 1) * batch}"
-        )
-    if config.augment.large < 2:
-        raise ConfigError(
-            f"config.augment.large = {config.augment.large}, but SwAV assigns two "
-            "large views to prototypes; use 2"
-        )
-    if not (config.method.epsilon > 0 and config.method.temperature > 0):
-        raise ConfigError(
-            f"config.method.epsilon = {config.method.epsilon} and "
-            f"config.method.temperature = {config.method.temperature} must be above 0"
-        )
-
-
 def data_root(config: ConfigDict, workdir: Path) -> Path:
     """The image folder; synthetic cells are made in the workdir where asked for."""
     if config.data.root:
-        return Path(config.data.root)
-    from bmjax.data.synthetic import synthesize
+        return Path(config.data.root).expanduser()
+    from bmjax.data.synthetic import ROOT, synthesize
 
-    cells = workdir / "cells"
-    if not cells.exists():
-        say(f"drawing {config.data.synthetic_images:,} synthetic cells into {cells}")
-        synthesize(cells, images=config.data.synthetic_images, seed=config.seed)
+    images, seed = config.data.synthetic_images, config.seed
+    cells = workdir / f"cells-{images}-{seed}"
+    if not (cells / ROOT).exists():
+        say(f"drawing {images:,} synthetic cells into {cells}")
+        synthesize(cells, images=images, seed=seed)
     return cells
 
 
@@ -203,7 +161,7 @@ def make_recipe(config: ConfigDict) -> Recipe:
 
 
 def make_method(config: ConfigDict, recipe: Recipe, steps, *, classes: int) -> Method:
-    """The method of a configuration; its durations (all its strings) become steps."""
+    """The method of a configuration, its durations in steps."""
     supervised = config.model.head == "classifier"
     network = make_network(
         config.model.name,
@@ -212,11 +170,9 @@ def make_method(config: ConfigDict, recipe: Recipe, steps, *, classes: int) -> M
         embedding_dim=config.model.embedding_dim,
         convolutions=config.model.convolutions,
     )
-    settings = {
-        key: steps(f"method.{key}") if isinstance(value, str) else value
-        for key, value in config.method.items()
-        if key != "name"
-    }
+    settings = {k: v for k, v in config.method.items() if k != "name"}
+    for key in method_durations(config):
+        settings[key] = steps(f"method.{key}")
     return METHODS[config.method.name](network, recipe=recipe, **settings)
 
 

@@ -4,6 +4,7 @@ import difflib
 import importlib.util
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from absl import flags
@@ -50,7 +51,9 @@ def read_flags(argv: Sequence[str]) -> tuple[ConfigDict, Path]:
 
 def _check_config(argv: Sequence[str]) -> None:
     """Load the file once by itself, so that each mistake gets its own sentence."""
+    argv = list(argv)
     given = [a.partition("=")[2] for a in argv if a.startswith("--config=")]
+    given += [after for a, after in pairwise(argv) if a == "--config"]
     if not given or not given[-1]:
         raise ConfigError(
             "--config is missing; give --config=configs/swav.py:demo for a first run"

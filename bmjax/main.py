@@ -9,13 +9,14 @@ Trains, evaluates and reports one configuration; the same command again resumes 
   --debug                   shows a traceback for any error
 
 Exit codes: 0 done, 1 a defect of ours, 2 usage or configuration, 3 data, 4 a loss that
-is not finite, 5 checkpoint, 75 stopped by SIGTERM and 130 by Ctrl-C, the state saved.
+is not finite, 5 checkpoint, 75 stopped by SIGTERM and 130 by Ctrl-C, a state in
+training saved first.
 """
 
 import sys
 from collections.abc import Sequence
 
-from bmjax.errors import BmjaxError
+from bmjax.errors import INTERRUPTED, BmjaxError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"bmjax: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("bmjax: stopped before anything was begun", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 

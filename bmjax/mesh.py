@@ -1,14 +1,13 @@
 """One data axis: the state is on every device, the batch is dealt out.
 
 Under `jax.jit` sums over the batch axis are sums over the whole batch, so batch norm,
-Sinkhorn and all-pairs losses need no collective in our code, and one device, four
-devices and several processes run the same program.
+Sinkhorn and all-pairs losses need no collective in our code, and one device and four
+run the same program.
 """
 
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from bmjax.errors import ConfigError
@@ -46,13 +45,6 @@ def batch_sharded(mesh: Mesh) -> NamedSharding:
 def put_batch(batch: Any, mesh: Mesh) -> Any:
     """Move a host batch (a tree of arrays, batch first) to the devices.
 
-    The only host to device transfer of the loop. With several processes each brings
-    its own share of the batch.
+    The only host to device transfer of the loop.
     """
-    sharding = batch_sharded(mesh)
-    return jax.tree.map(
-        lambda array: jax.make_array_from_process_local_data(
-            sharding, np.asarray(array)
-        ),
-        batch,
-    )
+    return jax.device_put(batch, batch_sharded(mesh))

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from bmjax.report import write_report
 from bmjax.runtime import versions
 from bmjax.step import TrainState, make_predict_step
 
+_PARTS = ("train", "test")
 _NEIGHBOURS = (1, 20)
 
 
@@ -43,10 +45,13 @@ def evaluate_run(run: Run, state: TrainState, workdir: Path, *, seconds: float) 
     features, logits = {}, {}
     folder = workdir / "features"
     folder.mkdir(exist_ok=True)
+    predict = jax.jit(make_predict_step(run.method, make_prepare(run.config)))
     for part in _PARTS:
-        features[part], logits[part] = _features(run, state, folder, part, digest)
+        features[part], logits[part] = _features(
+            run, state, predict, folder, part, digest
+        )
 
-    probe = {key: value for key, value in run.config.probe.items()}
+    probe = run.config.probe.to_dict()
     fit_features, fit_labels = features["train"], labels["train"]
     if passes := probe.pop("augmented_passes"):
         fit_features, fit_labels = _augmented(run, state, folder, passes)
@@ -121,11 +126,13 @@ def evaluate_run(run: Run, state: TrainState, workdir: Path, *, seconds: float) 
     return write_report(workdir)
 
 
-_PARTS = ("train", "test")
-
-
 def _features(
-    run: Run, state: TrainState, folder: Path, part: str, digest: str
+    run: Run,
+    state: TrainState,
+    predict: Callable[..., dict[str, jax.Array]],
+    folder: Path,
+    part: str,
+    digest: str,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Features and logits of one part, from the cache if these parameters made it."""
     note = folder / f"{part}.json"
@@ -134,7 +141,6 @@ def _features(
     if note.exists() and json.loads(note.read_text()) == made_by:
         logits = np.load(logits_path) if logits_path.exists() else None
         return np.load(path, mmap_mode="r"), logits
-    predict = jax.jit(make_predict_step(run.method, make_prepare(run.config)))
     positions = getattr(run.split, part)
     features, logits = extract_features(
         lambda pixels: predict(state.params, state.batch_stats, pixels),

@@ -1,7 +1,5 @@
 """A run from start to report, around the one loop."""
 
-import contextlib
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,21 +11,16 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from bmjax import checkpoint
-from bmjax.build import Run, build, check, example_batch
+from bmjax.build import Run, build, example_batch
+from bmjax.check import check
 from bmjax.data.pipeline import training_batches
-from bmjax.errors import (
-    INTERRUPTED,
-    STOPPED,
-    CheckpointError,
-    DataError,
-    NonFiniteError,
-    Stopped,
-)
+from bmjax.errors import CheckpointError, DataError, NonFiniteError
 from bmjax.initialize import start_from
 from bmjax.logs import Metrics, Progress, say
 from bmjax.mesh import batch_sharded, put_batch, replicated
 from bmjax.plan import describe_program, describe_run
 from bmjax.results import evaluate_run
+from bmjax.signals import StopSignals
 from bmjax.step import TrainState, TrainStep, make_init, make_train_step
 from bmjax.types import Batch, Tree
 from bmjax.workdir import claim, is_finished, note_config
@@ -47,9 +40,9 @@ def train(config: ConfigDict, workdir: Path) -> None:
     check(config)
     with claim(workdir), StopSignals() as signals:
         run = build(config, workdir)
-        note_config(workdir, stored)
         describe_run(run, say)
         state, first, seconds = starting_state(run, workdir / "checkpoints")
+        note_config(workdir, stored)
         if first < run.steps or not first:
             state, seconds = train_steps(
                 run, state, workdir, first=first, seconds=seconds, signals=signals
@@ -69,7 +62,9 @@ def starting_state(run: Run, folder: Path) -> tuple[TrainState, int, float]:
     found = checkpoint.newest(folder)
     if found is None:
         if run.config.init_from:
-            state = start_from(state, Path(run.config.init_from), say)
+            state = start_from(
+                state, Path(run.config.init_from), run.catalog, run.split, say
+            )
         return state, 0, 0.0
     step, meta = found
     if meta["data_fingerprint"] != run.catalog.fingerprint:
@@ -110,7 +105,7 @@ def train_steps(
     *,
     first: int,
     seconds: float,
-    signals: "StopSignals",
+    signals: StopSignals,
 ) -> tuple[TrainState, float]:
     """Compile, train to the last step with logs and checkpoints, save at the end.
 
@@ -134,6 +129,7 @@ def train_steps(
     )
     metrics = Metrics(workdir, first_step=first)
     progress = Progress(first=first, total=run.steps, what=run.config.method.name)
+    rates = np.asarray(jax.vmap(run.schedule)(jnp.arange(run.steps)))
     begun = time.monotonic()
     last = [first, begun]  # step and time of the last log
 
@@ -156,7 +152,7 @@ def train_steps(
             step,
             {
                 **{f"train/{name}": value for name, value in values.items()},
-                "train/learning_rate": float(run.schedule(step - 1)),
+                "train/learning_rate": float(rates[step - 1]),
                 "train/images_per_second": speed,
             },
         )
@@ -197,14 +193,14 @@ def loop(
     save: Callable[[int, TrainState], None],
     log: Callable[[int, dict[str, float]], None],
     after_step: Callable[[], None] = lambda: None,
-    stop: "StopSignals | None" = None,
+    stop: StopSignals | None = None,
 ) -> TrainState:
     """THE loop. Its order: due save, next batch, put, step, due log; a save at the end.
 
     Saving comes before the next batch is taken, so that the state saved at step s is
     the one that step s starts from: the data are addressed by the step, and nothing
     else has to be remembered. Nothing but `put_batch` moves data to the devices; the
-    guard makes that a fact.
+    guard around the step makes that a fact.
 
     Raises:
         NonFiniteError: the loss is not a number any more; such a state is never saved.
@@ -231,6 +227,8 @@ def loop(
             finite_at = step + 1
             log(finite_at, {k: float(v) for k, v in jax.device_get(values).items()})
     save(total, state)
+    if stop and stop.number:
+        raise stop.error(f"saved at step {total:,}, the last")
     return state
 
 
@@ -246,45 +244,6 @@ def _check_finite(state: TrainState, values: dict, step: int, finite_at: int) ->
         raise NonFiniteError(
             f"the loss or a parameter is not finite after step {step:,} (all were "
             f"after step {finite_at:,}); lower config.optim.learning_rate or, for "
-            "SwAV, raise config.method.epsilon; the last good checkpoint is kept"
+            "SwAV, raise config.method.epsilon, in another --workdir; the last good "
+            "checkpoint is kept"
         )
-
-
-class StopSignals:
-    """SIGTERM and Ctrl-C stop the loop at its next step, and all else at once."""
-
-    def __init__(self):
-        """Nothing has come yet."""
-        self.number = 0
-        self._wait = False
-
-    def __enter__(self) -> "StopSignals":
-        self._before = {
-            number: signal.signal(number, self._receive)
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
-        return self
-
-    def __exit__(self, *error) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _receive(self, number: int, frame) -> None:
-        del frame
-        self.number, again = number, self.number
-        if again or not self._wait:
-            raise self.error("stopped; what was saved before stands")
-
-    @contextlib.contextmanager
-    def at_the_next_step(self) -> Iterator[None]:
-        """Let the loop finish its step and save; a second signal does not wait."""
-        self._wait = True
-        try:
-            yield
-        finally:
-            self._wait = False
-
-    def error(self, what: str) -> Stopped:
-        """The error to leave with."""
-        code = INTERRUPTED if self.number == signal.SIGINT else STOPPED
-        return Stopped(f"{what}; the same command goes on from there", code)

@@ -3,15 +3,17 @@
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from bmjax.checkpoint import write_json
+from bmjax.data.folder import read_folder
 from bmjax.errors import ConfigError
 
-# Keys that may change between a run and its continuation: they cannot change a number.
-HARMLESS = (
+# Keys that may change between a run and its continuation: they change no number (the
+# devices only by rounding).
+_HARMLESS = (
     "checkpoint.",
     "logs.",
     "data.threads",
@@ -19,9 +21,11 @@ HARMLESS = (
     "data.root",  # the fingerprint decides whether it is the same data
     "mesh.devices",
 )
-
-# What a run leaves before it has noted its configuration.
-_OURS = (".lock", "cells")
+# These come in after training: free until the run is finished, so that a mistake in
+# them does not cost the training.
+_EVALUATION = ("probe.", "tsne.")
+# What a run may leave before it has noted its configuration.
+_OURS = (".lock", "cells-", ".cells-", "config.json.part")
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -42,6 +46,29 @@ def is_finished(workdir: Path, config: dict[str, Any]) -> bool:
         ConfigError: the workdir is a file or another run's.
     """
     check_owner(workdir, config)
+    if not _finished(workdir):
+        return False
+    before = json.loads((workdir / "config.json").read_text())["data"]["root"]
+    now = config["data"]["root"]
+    if now != before:
+        made_from = json.loads((workdir / "results.json").read_text())
+        catalog = read_folder(
+            Path(now).expanduser(), exclude=excluded(config["data"]["exclude"])
+        )
+        if catalog.fingerprint != made_from["data_fingerprint"]:
+            raise ConfigError(
+                f"--workdir={str(workdir)!r} holds a finished run on other images: "
+                f"data.root was {before!r}, is {now!r}; give another --workdir"
+            )
+    return True
+
+
+def excluded(names: Sequence[str]) -> list[str]:
+    """Class names to leave out; "ART,BLA" says the same as ('ART', 'BLA')."""
+    return [name for item in names for name in item.split(",")]
+
+
+def _finished(workdir: Path) -> bool:
     return (workdir / "report.html").exists()  # written last
 
 
@@ -55,7 +82,9 @@ def check_owner(workdir: Path, config: dict[str, Any]) -> None:
         return
     stored = workdir / "config.json"
     if not stored.exists():
-        if strange := [p.name for p in workdir.iterdir() if p.name not in _OURS]:
+        if strange := [
+            p.name for p in workdir.iterdir() if not p.name.startswith(_OURS)
+        ]:
             raise ConfigError(
                 f"--workdir={str(workdir)!r} holds other files (such as "
                 f"{strange[0]!r}) and no config.json; give a new or empty folder"
@@ -68,10 +97,11 @@ def check_owner(workdir: Path, config: dict[str, Any]) -> None:
             f"{str(stored)!r} cannot be read ({error}); give another --workdir"
         ) from None
     now = flatten(json.loads(json.dumps(config)))
+    free = _HARMLESS if _finished(workdir) else (*_HARMLESS, *_EVALUATION)
     differing = [
         f"{key} was {before.get(key, 'absent')!r}, is {now.get(key, 'absent')!r}"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not key.startswith(HARMLESS)
+        if before.get(key) != now.get(key) and not key.startswith(free)
     ]
     if differing:
         raise ConfigError(
@@ -108,5 +138,8 @@ def claim(workdir: Path) -> Iterator[None]:
 
 def note_config(workdir: Path, config: dict[str, Any]) -> None:
     """Make the workdir this run's own, once its configuration has proved possible."""
-    if not (workdir / "config.json").exists():
-        write_json(workdir / "config.json", config)
+    path = workdir / "config.json"
+    if not path.exists() or flatten(json.loads(path.read_text())) != flatten(
+        json.loads(json.dumps(config))
+    ):
+        write_json(path, config)

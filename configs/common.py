@@ -106,8 +106,8 @@ def synthetic(config: ml_collections.ConfigDict, images: int, size: int) -> None
     """
     config.data.synthetic_images = images
     config.data.size = size
-    config.augment.large_size = size
-    config.augment.small_size = size // 2
+    config.augment.large_size = config.data.get_ref("size") * 1
+    config.augment.small_size = config.data.get_ref("size") // 2
     config.data.threads = 2
     config.tsne.images = 1500
     # Few probe steps, so that one learning rate has to suit any network (ours).

@@ -7,7 +7,7 @@ it ran, facebookresearch/swav, scripts/swav_200ep_bs256_pretrain.sh.
     python -m bmjax.main --config=configs/swav.py --workdir=runs/swav \
         --config.data.root=/data/BM_cytomorphology_data
 
-Four GPUs of 16 GB, as in the paper. Variants:
+Four GPUs, as in the paper; README.md has the memory that they need. Variants:
 
     :demo       synthetic cells, minutes on two CPU cores; needs no data
     :small      real cells on a CPU: a small network at 96 pixels (experiments/)
@@ -54,7 +54,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         _small(config)
     if variant == "demo":
         common.synthetic(config, images=2100, size=64)
-        config.train.duration = "30 epochs"
+        config.method.queue_from = "3 epochs"
+        config.train.duration = "12 epochs"
     if variant == "smoke":
         common.smoke(config)
         config.method.prototypes = 12
@@ -69,7 +70,7 @@ def _small(config: ml_collections.ConfigDict) -> None:
     config.data.size = 96
     config.data.batch_size = 64
     config.data.threads = 2
-    config.augment.large_size = 96
+    config.augment.large_size = config.data.get_ref("size") * 1
     config.augment.large_scale = (0.3, 1.0)  # a cell fills its image: keep most of it
     config.augment.hue = 0.05  # the stain tells cells apart; the microscope does not
     config.augment.saturation = 0.4

@@ -137,7 +137,7 @@ LONGER = ("--config.train.duration=6 steps",)
 def uninterrupted(tmp_path_factory, cells):
     workdir = tmp_path_factory.mktemp("whole") / "run"
     assert main(command("swav", workdir, cells, *LONGER)) == 0
-    return results(workdir)
+    return results(workdir) | {"workdir": workdir}
 
 
 @pytest.mark.parametrize(
@@ -247,6 +247,10 @@ def test_a_run_starts_from_anothers_backbone(finished, tmp_path, cells, capsys):
     ours = np.load(workdir / "features" / "test.npy")
     np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-6)
 
+    leaking = [*more[:2], "--config.data.fold=1"]
+    assert main(command("supervised", tmp_path / "leaking", cells, *leaking)) == 2
+    assert "test images; use its split" in capsys.readouterr().err
+
     wrong = (*more, "--config.model.name=resnet10_w32")
     assert main(command("supervised", tmp_path / "other", cells, *wrong)) == 5
     assert "--config.model.name=resnet_tiny" in capsys.readouterr().err
@@ -269,3 +273,38 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(
             jax.sharding.SingleDeviceSharding(jax.devices()[0]),
         )
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(saved))
+
+
+def losses(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["train/loss"] for line in lines]
+
+
+@pytest.mark.slow
+def test_four_devices_on_synthetic_cells_end_as_one_device_on_a_folder(
+    finished, tmp_path, cells
+):
+    workdir = tmp_path / "run"
+    # What a kill while drawing leaves behind is no one else's file.
+    (workdir / ".cells-left").mkdir(parents=True)
+    again = command("swav", workdir, cells, "--config.mesh.devices=4")
+    assert main([a for a in again if "data.root" not in a]) == 0
+    found, one = results(workdir), results(finished("swav"))
+    assert found["devices"] == 4
+    assert found["data_fingerprint"] == one["data_fingerprint"]
+    # float32, the same numbers added in another order.
+    np.testing.assert_allclose(losses(workdir), losses(finished("swav")), rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_run_may_go_on_with_other_devices(uninterrupted, tmp_path, cells):
+    workdir = tmp_path / "run"
+    process = start("swav", workdir, cells, *LONGER)
+    wait_for(workdir / "checkpoints" / "2.json", process)
+    process.kill()
+    process.communicate()
+    assert (
+        main(command("swav", workdir, cells, *LONGER, "--config.mesh.devices=4")) == 0
+    )
+    whole = losses(uninterrupted["workdir"])
+    np.testing.assert_allclose(losses(workdir), whole, rtol=1e-3)

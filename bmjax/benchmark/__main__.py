@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 Path(scratch),
                 steps=int(options["steps"]),
                 turns=int(options["turns"]),
-                loop=bool(options["loop"]),
+                with_loop=bool(options["loop"]),
             )
     except BmjaxError as error:
         print(f"bmjax: {error}", file=sys.stderr)

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from bmjax.build import Run, build, check
+from bmjax.build import Run, build
+from bmjax.check import check
 from bmjax.data.pipeline import training_batches
 from bmjax.mesh import put_batch
 from bmjax.step import TrainState
@@ -17,11 +18,10 @@ from bmjax.train import compile_step, loop, starting_state
 from bmjax.types import Batch
 
 _STAND_IN = 210  # synthetic cells, the least there can be, where no data are given
-_AHEAD = 2  # steps that the loop keeps in flight, see bmjax.train
 
 
 def measure(
-    config: ConfigDict, scratch: Path, *, steps: int, turns: int, loop: bool
+    config: ConfigDict, scratch: Path, *, steps: int, turns: int, with_loop: bool
 ) -> dict[str, Any]:
     """Time a configuration's step, and the loop around it where asked for.
 
@@ -30,7 +30,7 @@ def measure(
         scratch: a folder that may be filled.
         steps: in each turn.
         turns: of each kind, alternating, after one that is not counted.
-        loop: measure the loop too.
+        with_loop: measure the loop too.
 
     Returns:
         names and figures; images/s are medians over turns, the spread is
@@ -56,12 +56,12 @@ def measure(
     for _ in range(turns):
         state, seconds = _time_step(run, compiled, state, steps=steps)
         bare.append(steps * config.data.batch_size / seconds)
-        if loop:
+        if with_loop:
             state, seconds = _time_loop(run, compiled, state, steps=steps)
             looped.append(steps * config.data.batch_size / seconds)
             ratios.append(looped[-1] / bare[-1])
     figures |= _summary("images_per_second", bare)
-    if loop:
+    if with_loop:
         figures |= _summary("loop_images_per_second", looped)
         figures |= _summary("loop_over_step", ratios)
     if memory := compiled.memory_analysis():
@@ -114,10 +114,8 @@ def _time_loop(run: Run, compiled, state: TrainState, *, steps: int):
         log=lambda step, values: None,
         after_step=after_step,
     )
-    # A mark is set when the step before those in flight is done, and `save` waits for
-    # the last: between the two lie so many steps more.
-    seconds = time.perf_counter() - marks[warm - 1]
-    return state, seconds * steps / (steps + _AHEAD)
+    # Marks are set one step apart whatever holds the loop up, the devices or the data.
+    return state, marks[-1] - marks[warm - 1]
 
 
 def _summary(name: str, values: list[float]) -> dict[str, float]:

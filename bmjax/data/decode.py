@@ -25,7 +25,10 @@ def read_pixels(path: Path, *, size: int) -> np.ndarray:
         raise DataError(
             f"image {str(path)!r} cannot be read: {error.strerror}"
         ) from None
-    pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB) if encoded.size else None
+    try:
+        pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB) if encoded.size else None
+    except cv2.error:  # more pixels than it takes, a damaged header
+        pixels = None
     if pixels is None:
         raise DataError(
             f"image {str(path)!r} is no readable JPEG or PNG ({encoded.size} bytes); "

@@ -53,7 +53,16 @@ def read_folder(root: str | os.PathLike, *, exclude: Sequence[str] = ()) -> Cata
     Raises:
         DataError: no such folder, no images in it, or nothing to exclude by a name.
     """
-    root = Path(root)
+    try:
+        return _read_folder(Path(root), exclude)
+    except OSError as error:
+        raise DataError(
+            f"{str(error.filename)!r} cannot be read: {error.strerror}; mend its "
+            "permissions or give another config.data.root"
+        ) from None
+
+
+def _read_folder(root: Path, exclude: Sequence[str]) -> Catalog:
     if not root.is_dir():
         what = "is a file" if root.exists() else "does not exist"
         raise DataError(

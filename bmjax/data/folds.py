@@ -1,6 +1,7 @@
 """Splits: which images train and which test, by a name and a seed."""
 
 import math
+import os
 import zlib
 from typing import NamedTuple
 
@@ -32,22 +33,14 @@ def make_split(catalog: Catalog, *, name: str, fold: int, seed: int) -> Split:
 
     Raises:
         ConfigError: unknown name, or a fold out of range.
-        DataError: a class without any training image.
+        DataError: a class without any training image, or no test image at all.
     """
-    if name not in SPLITS:
-        raise ConfigError(
-            f'config.data.split = "{name}" is unknown; use one of {", ".join(SPLITS)}'
-        )
-    if not 0 <= fold < (FOLDS if name == "kfold" else 1):
-        allowed = f"0 to {FOLDS - 1}" if name == "kfold" else "0 (it has one split)"
-        raise ConfigError(
-            f"config.data.fold = {fold} is out of range; {name} takes {allowed}"
-        )
+    check_split(name, fold)
     train, test = [], []
     for label, cell in enumerate(catalog.classes):
         members = np.flatnonzero(catalog.labels == label)
         order = np.random.Generator(
-            np.random.Philox(key=[seed, zlib.crc32(cell.encode())])
+            np.random.Philox(key=[seed, zlib.crc32(os.fsencode(cell))])
         ).permutation(members)
         if name == "holdout":
             part = order[: math.ceil(TEST_SHARE * len(order))]
@@ -62,7 +55,26 @@ def make_split(catalog: Catalog, *, name: str, fold: int, seed: int) -> Split:
             )
         train.append(rest)
         test.append(part)
-    return Split(np.sort(np.concatenate(train)), np.sort(np.concatenate(test)))
+    split = Split(np.sort(np.concatenate(train)), np.sort(np.concatenate(test)))
+    if not len(split.test):
+        raise DataError(
+            f"{name} {fold} of {str(catalog.root)!r} has no test image: its classes "
+            "have fewer images than there are folds; add images or take a lower fold"
+        )
+    return split
+
+
+def check_split(name: str, fold: int) -> None:
+    """Raise ConfigError for an unknown split or a fold that it does not have."""
+    if name not in SPLITS:
+        raise ConfigError(
+            f'config.data.split = "{name}" is unknown; use one of {", ".join(SPLITS)}'
+        )
+    if not 0 <= fold < (FOLDS if name == "kfold" else 1):
+        allowed = f"0 to {FOLDS - 1}" if name == "kfold" else "0 (it has one split)"
+        raise ConfigError(
+            f"config.data.fold = {fold} is out of range; {name} takes {allowed}"
+        )
 
 
 def counts(catalog: Catalog, positions: np.ndarray) -> dict[str, int]:

@@ -94,7 +94,7 @@ def make_stream(
     per_class: int,
     seed: int,
 ) -> Stream:
-    """Return the training stream and its epoch's length, by the name of a sampling.
+    """Return the training stream, by the name of a sampling.
 
     Args:
         positions: int64 [n], the training part.

@@ -1,6 +1,7 @@
 """k nearest neighbours on frozen features."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,19 +33,25 @@ def knn_probabilities(
         argmax, except that the nearest neighbour's class is preferred by a hair.
     """
     most = min(max(neighbours), len(train))
-    found = []
-    for start in range(0, len(test), _TEST_BLOCK):
-        block = _padded_unit(test[start : start + _TEST_BLOCK], _TEST_BLOCK)
-        scores = jnp.full((_TEST_BLOCK, most), -jnp.inf)
-        labels = jnp.zeros((_TEST_BLOCK, most), jnp.int32)
-        for first in range(0, len(train), _TRAIN_BLOCK):
-            rows = slice(first, first + _TRAIN_BLOCK)
-            known = _padded_unit(train[rows], _TRAIN_BLOCK)
-            names = np.full(_TRAIN_BLOCK, -1, np.int32)
-            names[: len(train_labels[rows])] = train_labels[rows]
-            scores, labels = _merge(scores, labels, block, known, names, most=most)
-        found.append(np.asarray(labels)[: len(test) - start])
-    nearest = np.concatenate(found)
+    starts = range(0, len(test), _TEST_BLOCK)
+    blocks = [_padded_unit(test[i : i + _TEST_BLOCK], _TEST_BLOCK) for i in starts]
+    best = [
+        (
+            jnp.full((_TEST_BLOCK, most), -jnp.inf),
+            jnp.zeros((_TEST_BLOCK, most), jnp.int32),
+        )
+        for _ in starts
+    ]
+    for first in range(0, len(train), _TRAIN_BLOCK):
+        rows = slice(first, first + _TRAIN_BLOCK)
+        known = jnp.asarray(_padded_unit(train[rows], _TRAIN_BLOCK))
+        names = np.full(_TRAIN_BLOCK, -1, np.int32)
+        names[: len(train_labels[rows])] = train_labels[rows]
+        best = [
+            _merge(*found, block, known, names, most=most)
+            for found, block in zip(best, blocks, strict=True)
+        ]
+    nearest = np.concatenate([np.asarray(labels) for _, labels in best])[: len(test)]
     votes = np.eye(classes, dtype=np.float32)[nearest]  # [m, k, N]
     results = {}
     for k in neighbours:
@@ -62,7 +69,7 @@ def _padded_unit(features: np.ndarray, rows: int) -> np.ndarray:
 
 @partial(jax.jit, static_argnames="most")
 def _merge(
-    scores: Array, labels: Array, test: Array, train: Array, names: Array, *, most: int
+    scores: Array, labels: Array, test: Any, train: Array, names: Any, *, most: int
 ) -> tuple[Array, Array]:
     """Take the best of those found and of another block of training rows."""
     closeness = jnp.where(names[None] >= 0, test @ train.T, -jnp.inf)

@@ -1,7 +1,5 @@
 """Order: counts, purity, difference between epochs."""
 
-import pickle
-
 import numpy as np
 import pytest
 
@@ -53,4 +51,4 @@ def test_an_unknown_sampling_is_refused():
 
 
 def test_positions_are_plain_numbers_that_a_worker_can_receive():
-    assert pickle.loads(pickle.dumps(stream_of("natural")[3])) in POSITIONS
+    assert type(stream_of("natural")[3]) is int

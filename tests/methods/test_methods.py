@@ -127,5 +127,9 @@ def test_prediction_is_deterministic_and_image_by_image(name, trained):
     order = jnp.array([2, 0, 3, 1])
     permuted = predict(state.params, state.batch_stats, images[order])
     assert together["features"].shape[0] == 4
+    alone = predict(state.params, state.batch_stats, images[:1])
+    np.testing.assert_allclose(
+        alone["features"], together["features"][:1], rtol=1e-4, atol=1e-5
+    )
     for name_, value in together.items():
         np.testing.assert_allclose(value[order], permuted[name_], rtol=1e-4, atol=1e-5)

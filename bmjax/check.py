@@ -1,0 +1,129 @@
+"""What can be seen wrong in a configuration before anything is done with it."""
+
+import difflib
+
+from ml_collections import ConfigDict
+
+from bmjax.data.folder import TCIA
+from bmjax.data.folds import check_split
+from bmjax.data.sampling import SAMPLINGS
+from bmjax.durations import to_steps
+from bmjax.errors import ConfigError
+from bmjax.methods import METHODS
+from bmjax.models import NETWORKS
+from bmjax.workdir import flatten
+
+# Lowest and highest value of each number that is used as more than a factor.
+_RANGES = {
+    "seed": (0, 2**32 - 1),  # scikit-learn's t-SNE takes no other
+    "data.split_seed": (0, 2**63 - 1),
+    "data.size": (16, 4096),
+    "data.batch_size": (1, 2**20),
+    "data.per_class": (1, 2**40),
+    "data.synthetic_images": (0, 10**7),
+    "data.threads": (1, 1024),
+    "data.prefetch": (1, 1024),
+    "augment.large": (1, 16),
+    "augment.large_size": (8, 4096),
+    "augment.small": (0, 64),
+    "augment.small_size": (8, 4096),
+    "augment.flip_horizontal": (0, 1),
+    "augment.flip_vertical": (0, 1),
+    "augment.jitter": (0, 1),
+    "augment.hue": (0, 0.5),
+    "augment.saturation": (0, 10),
+    "augment.value": (0, 10),
+    "augment.grayscale": (0, 1),
+    "augment.blur": (0, 1),
+    "model.embedding_dim": (1, 2**20),
+    "method.smoothing": (0, 0.999),
+    "method.prototypes": (2, 10**6),
+    "method.queue_length": (0, 10**7),
+    "method.epsilon": (1e-4, 1e3),
+    "method.iterations": (1, 1000),
+    "method.temperature": (1e-4, 1e3),
+    "optim.learning_rate": (1e-30, 1e38),
+    "optim.final_learning_rate": (0, 1e38),
+    "optim.warmup_start": (0, 1e38),
+    "optim.momentum": (0, 0.9999),
+    "optim.weight_decay": (0, 1e3),
+    "optim.larc_trust": (0, 1e3),
+    "mesh.devices": (0, 2**20),
+    "probe.epochs": (1, 10**6),
+    "probe.batch_size": (1, 2**20),
+    "probe.learning_rate": (1e-30, 1e38),
+    "probe.augmented_passes": (0, 1000),
+    "tsne.images": (1, 10**7),
+    "tsne.perplexity": (1, 10**4),
+}
+_PAIRS = ("augment.large_scale", "augment.small_scale", "augment.blur_sigma")
+_DURATIONS = ("train.duration", "optim.warmup", "optim.freeze_prototypes")
+_HEADS = {"supervised": ("classifier",), "swav": ("linear", "mlp", "mlp_bn")}
+
+
+def check(config: ConfigDict) -> None:
+    """Raise ConfigError for all that can be seen wrong without data or devices.
+
+    A value that fails only at the end of a run costs the run, so what evaluation needs
+    is looked at here too.
+    """
+    flat = flatten(config.to_dict())
+    known = {
+        "method.name": tuple(METHODS),
+        "model.name": tuple(NETWORKS),
+        "data.sampling": SAMPLINGS,
+        "probe.sampling": SAMPLINGS,
+        "model.head": _HEADS.get(config.method.name, (config.model.head,)),
+    }
+    for key, values in known.items():
+        if flat[key] not in values:
+            near = difflib.get_close_matches(flat[key], values, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(
+                f'config.{key} = "{flat[key]}" cannot be; use one of '
+                f"{', '.join(values)}{hint}"
+            )
+    for key, (low, high) in _RANGES.items():
+        if key in flat and not low <= flat[key] <= high:
+            raise ConfigError(
+                f"config.{key} = {flat[key]} is out of range; use {low:g} to {high:g}"
+            )
+    for key in _PAIRS:
+        pair = flat[key]
+        if not (len(pair) == 2 and 0 < pair[0] <= pair[1]):
+            raise ConfigError(
+                f"config.{key} = {tuple(pair)} is no range; give two numbers above 0, "
+                "the lower first"
+            )
+    durations = (*_DURATIONS, "checkpoint.every", "logs.every")
+    for key in (*durations, *(f"method.{k}" for k in method_durations(config))):
+        to_steps(flat[key], steps_per_epoch=1, key=f"config.{key}")
+    check_split(config.data.split, config.data.fold)
+    if config.method.name == "swav":
+        _check_swav(config)
+    if not (config.data.root or config.data.synthetic_images):
+        raise ConfigError(
+            f"config.data.root is empty; give a folder of images, such as {TCIA}, with "
+            "--config.data.root=FOLDER, make synthetic cells with python -m bmjax.data "
+            "synthesize, or run the variant :demo, which needs no data"
+        )
+
+
+def _check_swav(config: ConfigDict) -> None:
+    queue, batch = config.method.queue_length, config.data.batch_size
+    if queue % batch:
+        raise ConfigError(
+            f"config.method.queue_length = {queue} is no multiple of "
+            f"config.data.batch_size = {batch}; use {queue // batch * batch} or "
+            f"{(queue // batch + 1) * batch}"
+        )
+    if config.augment.large < 2:
+        raise ConfigError(
+            f"config.augment.large = {config.augment.large}, but SwAV assigns two "
+            "large views to prototypes; use 2"
+        )
+
+
+def method_durations(config: ConfigDict) -> list[str]:
+    """Keys of the method's settings that are durations: those that end in `_from`."""
+    return [key for key in config.method if key.endswith("_from")]

@@ -1,0 +1,47 @@
+"""Being asked to stop: SIGTERM from a scheduler, Ctrl-C from a person."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+from bmjax.errors import INTERRUPTED, STOPPED, Stopped
+
+
+class StopSignals:
+    """SIGTERM and Ctrl-C stop the loop at its next step, and all else at once."""
+
+    def __init__(self):
+        """Nothing has come yet."""
+        self.number = 0
+        self._wait = False
+
+    def __enter__(self) -> "StopSignals":
+        self._before = {
+            number: signal.signal(number, self._receive)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        return self
+
+    def __exit__(self, *error) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame) -> None:
+        del frame
+        self.number, again = number, self.number
+        if again or not self._wait:
+            raise self.error("stopped; what was saved before stands")
+
+    @contextlib.contextmanager
+    def at_the_next_step(self) -> Iterator[None]:
+        """Let the loop finish its step and save; a second signal does not wait."""
+        self._wait = True
+        try:
+            yield
+        finally:
+            self._wait = False
+
+    def error(self, what: str) -> Stopped:
+        """The error to leave with."""
+        code = INTERRUPTED if self.number == signal.SIGINT else STOPPED
+        return Stopped(f"{what}; the same command goes on from there", code)
