@@ -60,7 +60,7 @@ def describe_program(
         line += f"; {size / 1e9:.2f} GB on each device"
     if flops := cost.get("flops"):
         estimate = flops / (_EFFICIENCY * _matrix_speed()) * run.steps
-        line += f"; {duration(max(estimate, 1))} or more in all, by a rough measure"
+        line += f"; {duration(max(estimate, 1.0))} or more in all, by a rough measure"
     say(line)
 
 

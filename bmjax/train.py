@@ -113,11 +113,9 @@ def train_steps(
         the final state, and the seconds spent in the loop over all of the run's starts.
     """
     folder = workdir / "checkpoints"
-    compiled = None
-    if first < run.steps:
-        started = time.monotonic()
-        compiled = compile_step(run, state)
-        describe_program(run, compiled, time.monotonic() - started, say)
+    started = time.monotonic()
+    compiled = compile_step(run, state)
+    describe_program(run, compiled, time.monotonic() - started, say)
     batches = training_batches(
         run.catalog,
         run.stream,
