@@ -55,8 +55,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         _small(config)
     if variant == "demo":
         common.synthetic(config, images=2100, size=64)
+        config.data.sampling = "balanced"
         config.data.per_class = 80
-        config.train.duration = "20 epochs"
+        config.augment.large_scale = (0.5, 1.0)  # its classes are shapes: keep them
+        config.train.duration = "24 epochs"
     if variant == "smoke":
         common.smoke(config)
         config.data.per_class = 4

@@ -62,7 +62,7 @@ def main() -> int:
                 f"--workdir={options.workdir / name}",
                 f"--config.data.root={options.data}",
                 "--config.data.split=kfold",
-                f"--config.data.exclude={EXCLUDED}",
+                f"--config.data.exclude={','.join(EXCLUDED)}",
                 *changes,
             ]
         )
@@ -79,13 +79,16 @@ def main() -> int:
 
 def collect(workdir: Path, data: str) -> dict[str, Any]:
     """Gather figures, intervals of differences and curves from the finished runs."""
-    runs, called = {}, {}
+    runs, called, paths = {}, {}, {}
     for name in RUNS:
         found = json.loads((workdir / name / "results.json").read_text())
         with open(workdir / name / "predictions.csv", newline="") as file:
             rows = list(csv.DictReader(file))
         classes = [entry["abbreviation"] for entry in found["per_class"]]
         number = {c: i for i, c in enumerate(classes)}
+        paths.setdefault("of all", [row["path"] for row in rows])
+        if paths["of all"] != [row["path"] for row in rows]:
+            raise SystemExit(f"{name} was tested on other images than the first run")
         labels = np.array([number[row["label"]] for row in rows])
         called[name] = np.array([number[row["predicted"]] for row in rows])
         runs[name] = {
@@ -96,7 +99,7 @@ def collect(workdir: Path, data: str) -> dict[str, Any]:
             "params_sha256": found["params_sha256"],
             "curve": read_curve(workdir / name / "metrics.jsonl"),
         }
-    called["ridge"] = ridge(data)
+    called["ridge"] = ridge(data, paths["of all"])
     runs["ridge"] = classification_figures(labels, called["ridge"], classes)
     pairs = (("swav", "random"), ("supervised", "ridge"), ("supervised", "swav"))
     differences = [
@@ -140,12 +143,14 @@ def read_curve(path: Path) -> dict[str, list[float]]:
     }
 
 
-def ridge(data: str) -> np.ndarray:
+def ridge(data: str, paths: list[str]) -> np.ndarray:
     """Predictions of a class-weighted ridge regression on small images, same split."""
     from sklearn.linear_model import RidgeClassifier
 
     catalog = read_folder(data, exclude=EXCLUDED)
     split = make_split(catalog, name="kfold", fold=0, seed=42)
+    if [catalog.paths[position] for position in split.test] != paths:
+        raise SystemExit("the ridge regression would be tested on other images")
 
     def pixels(positions: np.ndarray) -> np.ndarray:
         images = (
