@@ -1,6 +1,7 @@
 """What a run says: lines and a bar for people, JSON lines and events for tools."""
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -28,10 +29,12 @@ class Metrics:
         self._events = SummaryWriter(str(workdir), purge_step=first_step + 1)
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """Add one line: `step` and the values, flushed."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        """Add one line, flushed: `step` and the values, null for what is no number."""
+        finite = {k: v for k, v in values.items() if math.isfinite(v)}
+        line = {"step": step, **dict.fromkeys(values), **finite}
+        self._file.write(json.dumps(line) + "\n")
         self._file.flush()
-        for name, value in values.items():
+        for name, value in finite.items():
             self._events.add_scalar(name, value, step)
 
     def close(self) -> None:

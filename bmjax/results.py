@@ -50,37 +50,14 @@ def evaluate_run(run: Run, state: TrainState, workdir: Path, *, seconds: float) 
         features[part], logits[part] = _features(
             run, state, predict, folder, part, digest
         )
-
-    probe = run.config.probe.to_dict()
-    fit_features, fit_labels = features["train"], labels["train"]
-    if passes := probe.pop("augmented_passes"):
-        fit_features, fit_labels = _augmented(run, state, folder, passes)
-    linear = fit_linear(
-        fit_features,
-        fit_labels,
-        classes=len(classes),
-        seed=run.config.seed,
-        **probe,
-    )
-    probabilities = {"linear": apply_linear(linear, features["test"])}
-    nearest = knn_probabilities(
-        features["train"],
-        labels["train"],
-        features["test"],
-        classes=len(classes),
-        neighbours=_NEIGHBOURS,
-    )
-    probabilities |= {f"knn_{k}": share for k, share in nearest.items()}
-    np.savez(folder / "linear.npz", **linear._asdict())
-
+    probabilities = _probes(run, state, folder, features, labels)
     predictor, judged = "linear", probabilities["linear"]
     if logits["test"] is not None:
         predictor, judged = "classifier", softmax(logits["test"])
-    predicted = judged.argmax(axis=1)
+
     paths = [run.catalog.paths[position] for position in run.split.test]
-    _write_predictions(
-        workdir / "predictions.csv", paths, labels["test"], judged, classes
-    )
+    names = [classes[label] for label in labels["test"]]
+    _write_predictions(workdir / "predictions.csv", paths, names, judged, classes)
     rows, places = embed_2d(
         features["test"], labels["test"], seed=run.config.seed, **run.config.tsne
     )
@@ -88,42 +65,78 @@ def evaluate_run(run: Run, state: TrainState, workdir: Path, *, seconds: float) 
         workdir / "embedding.csv",
         ("path", "label", "x", "y"),
         [
-            (paths[row], classes[labels["test"][row]], f"{x:.4f}", f"{y:.4f}")
+            (paths[row], names[row], f"{x:.4f}", f"{y:.4f}")
             for row, (x, y) in zip(rows, places, strict=True)
         ],
     )
+    figures = {
+        name: classification_figures(labels["test"], shares.argmax(axis=1), classes)
+        for name, shares in {**probabilities, "judged": judged}.items()
+    }
     checkpoint.write_json(
         workdir / "results.json",
         {
-            "method": run.config.method.name,
-            "network": run.config.model.name,
-            "split": run.config.data.split,
-            "fold": run.config.data.fold,
-            "n_train": len(run.split.train),
-            "n_test": len(run.split.test),
+            **_described(run),
             "predictor": predictor,
-            **classification_figures(labels["test"], predicted, classes),
-            "probe": {
-                name: _without_classes(
-                    classification_figures(labels["test"], p.argmax(axis=1), classes)
-                )
-                for name, p in probabilities.items()
-            },
-            "steps": run.steps,
+            **figures.pop("judged"),
+            "probe": {name: _without_classes(f) for name, f in figures.items()},
             "seconds": seconds,
             "images_per_second": (
                 run.steps * run.config.data.batch_size / seconds if seconds else None
             ),
             "parameters": count_parameters(state.params),
-            "devices": run.mesh.size,
-            "train_counts": counts(run.catalog, run.split.train),
-            "test_counts": counts(run.catalog, run.split.test),
             "params_sha256": digest,
-            "data_fingerprint": run.catalog.fingerprint,
-            "versions": versions(),
         },
     )
     return write_report(workdir)
+
+
+def _described(run: Run) -> dict[str, Any]:
+    """What was run, on what, with what."""
+    return {
+        "method": run.config.method.name,
+        "network": run.config.model.name,
+        "split": run.config.data.split,
+        "fold": run.config.data.fold,
+        "n_train": len(run.split.train),
+        "n_test": len(run.split.test),
+        "train_counts": counts(run.catalog, run.split.train),
+        "test_counts": counts(run.catalog, run.split.test),
+        "steps": run.steps,
+        "devices": run.mesh.size,
+        "data_fingerprint": run.catalog.fingerprint,
+        "versions": versions(),
+    }
+
+
+def _probes(
+    run: Run,
+    state: TrainState,
+    folder: Path,
+    features: dict[str, np.ndarray],
+    labels: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Class probabilities of the test images by each probe on frozen features."""
+    classes = len(run.catalog.classes)
+    settings = run.config.probe.to_dict()
+    fit_features, fit_labels = features["train"], labels["train"]
+    if passes := settings.pop("augmented_passes"):
+        fit_features, fit_labels = _augmented(run, state, folder, passes)
+    linear = fit_linear(
+        fit_features, fit_labels, classes=classes, seed=run.config.seed, **settings
+    )
+    np.savez(folder / "linear.npz", **linear._asdict())
+    nearest = knn_probabilities(
+        features["train"],
+        labels["train"],
+        features["test"],
+        classes=classes,
+        neighbours=_NEIGHBOURS,
+    )
+    return {
+        "linear": apply_linear(linear, features["test"]),
+        **{f"knn_{k}": shares for k, shares in nearest.items()},
+    }
 
 
 def _features(
@@ -197,7 +210,7 @@ def _without_classes(figures: dict[str, Any]) -> dict[str, Any]:
 def _write_predictions(
     path: Path,
     paths: list[str],
-    labels: np.ndarray,
+    names: list[str],
     probabilities: np.ndarray,
     classes: tuple[str, ...],
 ) -> None:
@@ -206,8 +219,8 @@ def _write_predictions(
         path,
         ("path", "label", "predicted", *(f"p_{name}" for name in classes)),
         [
-            (name, classes[label], classes[row.argmax()], *(f"{p:.6g}" for p in row))
-            for name, label, row in zip(paths, labels, probabilities, strict=True)
+            (place, name, classes[row.argmax()], *(f"{p:.6g}" for p in row))
+            for place, name, row in zip(paths, names, probabilities, strict=True)
         ],
     )
 

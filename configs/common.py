@@ -109,6 +109,7 @@ def synthetic(config: ml_collections.ConfigDict, images: int, size: int) -> None
     config.augment.large_size = config.data.get_ref("size") * 1
     config.augment.small_size = config.data.get_ref("size") // 2
     config.data.threads = 2
+    config.logs.every = "10 steps"
     config.tsne.images = 1500
     # Few probe steps, so that one learning rate has to suit any network (ours).
     config.probe.standardize = True
