@@ -55,7 +55,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if variant == "demo":
         common.synthetic(config, images=2100, size=64)
         config.method.queue_from = "3 epochs"
-        config.train.duration = "12 epochs"
+        config.train.duration = "10 epochs"
     if variant == "smoke":
         common.smoke(config)
         config.method.prototypes = 12
