@@ -1,16 +1,14 @@
 """What can be seen wrong in a configuration before anything is done with it."""
 
-import difflib
-
 from ml_collections import ConfigDict
 
 from bmjax.data.folder import TCIA
 from bmjax.data.folds import check_split
 from bmjax.data.sampling import SAMPLINGS
 from bmjax.durations import to_steps
-from bmjax.errors import ConfigError
+from bmjax.errors import ConfigError, check_known
 from bmjax.methods import METHODS
-from bmjax.models import NETWORKS
+from bmjax.models import LOWERINGS, NETWORKS
 from bmjax.workdir import flatten
 
 # Lowest and highest value of each number that is used as more than a factor.
@@ -71,18 +69,13 @@ def check(config: ConfigDict) -> None:
     known = {
         "method.name": tuple(METHODS),
         "model.name": tuple(NETWORKS),
+        "model.convolutions": LOWERINGS,
         "data.sampling": SAMPLINGS,
         "probe.sampling": SAMPLINGS,
         "model.head": _HEADS.get(config.method.name, (config.model.head,)),
     }
     for key, values in known.items():
-        if flat[key] not in values:
-            near = difflib.get_close_matches(flat[key], values, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigError(
-                f'config.{key} = "{flat[key]}" cannot be; use one of '
-                f"{', '.join(values)}{hint}"
-            )
+        check_known(f"config.{key}", flat[key], values)
     for key, (low, high) in _RANGES.items():
         if key in flat and not low <= flat[key] <= high:
             raise ConfigError(

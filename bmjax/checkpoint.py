@@ -8,7 +8,6 @@ whose manifest agrees counts; the newest such step is the one to go on from.
 import hashlib
 import json
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import jax
 import numpy as np
 
 from bmjax.errors import CheckpointError
+from bmjax.files import write_json
 from bmjax.types import Tree
 
 _KEPT = 2  # the newest, and one to fall back on
@@ -116,17 +116,6 @@ def digest(tree: Tree) -> str:
         hashed.update(name.encode())
         hashed.update(np.ascontiguousarray(array).tobytes())
     return hashed.hexdigest()
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    with open(part, "w") as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def _manifest(folder: Path, step: int) -> Path:

@@ -3,6 +3,9 @@
 A message is one sentence: what was expected, what came, which key or file, the cure.
 """
 
+import difflib
+from collections.abc import Sequence
+
 DONE = 0
 DEFECT = 1  # ours: shown with a traceback
 USAGE = 2  # the command or the configuration
@@ -49,3 +52,14 @@ class Stopped(BmjaxError):
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def check_known(key: str, value: str, known: Sequence[str]) -> None:
+    """Raise ConfigError, with the nearest known value, unless the value is known."""
+    if value in known:
+        return
+    near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ConfigError(
+        f"{key} = {value!r} is not known{hint}; use one of {', '.join(known)}"
+    )

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bmjax.files import write_whole
+
 
 def say(text: str) -> None:
     """One line for a person, at once."""
@@ -54,9 +56,7 @@ def _forget_after(path: Path, step: int) -> None:
             continue  # the last line of a killed run may be cut
         if entry.get("step", step + 1) <= step:
             kept.append(line + "\n")
-    part = path.with_name(path.name + ".part")
-    part.write_text("".join(kept))
-    part.replace(path)
+    write_whole(path, "".join(kept))
 
 
 class Progress:

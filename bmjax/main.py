@@ -16,7 +16,7 @@ training saved first.
 import sys
 from collections.abc import Sequence
 
-from bmjax.errors import INTERRUPTED, BmjaxError
+from bmjax.errors import DONE, INTERRUPTED, BmjaxError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,17 +24,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if {"--help", "-h", "--helpfull", "--helpshort"} & set(argv):
         print(__doc__)
-        return 0
+        return DONE
     debug = "--debug" in argv
     argv = [argument for argument in argv if argument != "--debug"]
     try:
         from bmjax.flags import read_flags
 
         config, workdir = read_flags(argv)
-        from bmjax.runtime import start_jax
-        from bmjax.workdir import check_owner
+        from bmjax.logs import say
+        from bmjax.workdir import is_finished
 
-        check_owner(workdir, config.to_dict())
+        if is_finished(workdir, config.to_dict()):
+            say(f"already complete: {workdir / 'report.html'}")
+            return DONE
+        from bmjax.runtime import start_jax
+
         start_jax(devices=config.mesh.devices)
         from bmjax.train import train
 
@@ -47,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("bmjax: stopped before anything was begun", file=sys.stderr)
         return INTERRUPTED
-    return 0
+    return DONE
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """The end of a run: features, probes, figures, and the files that hold them."""
 
-import csv
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from bmjax.evals.embedding import embed_2d
 from bmjax.evals.features import extract_features
 from bmjax.evals.knn import knn_probabilities
 from bmjax.evals.linear import apply_linear, fit_linear, softmax
+from bmjax.files import write_csv, write_json
 from bmjax.keys import key_for
 from bmjax.optim import count_parameters
 from bmjax.report import write_report
@@ -61,7 +60,7 @@ def evaluate_run(run: Run, state: TrainState, workdir: Path, *, seconds: float) 
     rows, places = embed_2d(
         features["test"], labels["test"], seed=run.config.seed, **run.config.tsne
     )
-    _write_csv(
+    write_csv(
         workdir / "embedding.csv",
         ("path", "label", "x", "y"),
         [
@@ -73,7 +72,7 @@ def evaluate_run(run: Run, state: TrainState, workdir: Path, *, seconds: float) 
         name: classification_figures(labels["test"], shares.argmax(axis=1), classes)
         for name, shares in {**probabilities, "judged": judged}.items()
     }
-    checkpoint.write_json(
+    write_json(
         workdir / "results.json",
         {
             **_described(run),
@@ -164,7 +163,7 @@ def _features(
     )
     if logits is not None:
         np.save(logits_path, logits)
-    checkpoint.write_json(note, made_by)
+    write_json(note, made_by)
     return features, logits
 
 
@@ -215,7 +214,7 @@ def _write_predictions(
     classes: tuple[str, ...],
 ) -> None:
     """`path,label,predicted` and one probability for each class, p_CLASS."""
-    _write_csv(
+    write_csv(
         path,
         ("path", "label", "predicted", *(f"p_{name}" for name in classes)),
         [
@@ -223,14 +222,3 @@ def _write_predictions(
             for place, name, row in zip(paths, names, probabilities, strict=True)
         ],
     )
-
-
-def _write_csv(path: Path, header: tuple[str, ...], rows: list[tuple]) -> None:
-    part = path.with_name(path.name + ".part")
-    with open(
-        part, "w", newline="", encoding="utf-8", errors="surrogateescape"
-    ) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-    os.replace(part, path)

@@ -23,7 +23,7 @@ from bmjax.results import evaluate_run
 from bmjax.signals import StopSignals
 from bmjax.step import TrainState, TrainStep, make_init, make_train_step
 from bmjax.types import Batch, Tree
-from bmjax.workdir import claim, is_finished, note_config
+from bmjax.workdir import claim, note_config
 
 _IN_FLIGHT = 2  # steps handed to the devices ahead of the host: bounds the memory
 
@@ -33,16 +33,12 @@ def train(config: ConfigDict, workdir: Path) -> None:
 
     Precedence: this workdir's own checkpoint, then `config.init_from`, then chance.
     """
-    stored = config.to_dict()
-    if is_finished(workdir, stored):
-        say(f"already complete: {workdir / 'report.html'}")
-        return
     check(config)
     with claim(workdir), StopSignals() as signals:
         run = build(config, workdir)
         describe_run(run, say)
         state, first, seconds = starting_state(run, workdir / "checkpoints")
-        note_config(workdir, stored)
+        note_config(workdir, config.to_dict())
         if first < run.steps or not first:
             state, seconds = train_steps(
                 run, state, workdir, first=first, seconds=seconds, signals=signals

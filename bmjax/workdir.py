@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bmjax.checkpoint import write_json
 from bmjax.data.folder import read_folder
 from bmjax.errors import ConfigError
+from bmjax.files import write_json
 
 # Keys that may change between a run and its continuation: they change no number (the
 # devices only by rounding).

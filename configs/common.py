@@ -40,9 +40,7 @@ def base() -> ml_collections.ConfigDict:
     augment.small_scale = (0.05, 0.14)  # swav
     augment.flip_horizontal = 0.5  # paper: random flipping
     augment.flip_vertical = 0.5  # a smear has no upside
-    augment.jitter = (
-        0.8  # probability; paper: color jitter in HSV, strengths after swav
-    )
+    augment.jitter = 0.8  # probability; paper: color jitter in HSV; strengths: swav
     augment.hue = 0.2  # turns; swav
     augment.saturation = 0.8  # swav
     augment.value = 0.8  # swav's brightness

@@ -9,6 +9,7 @@ import pytest
 
 from bmjax import checkpoint
 from bmjax.errors import CheckpointError
+from bmjax.files import write_json
 
 
 def state(value=0.0):
@@ -116,6 +117,6 @@ def test_the_digest_sees_values_shapes_types_and_names():
 
 
 def test_json_is_written_whole(tmp_path):
-    checkpoint.write_json(tmp_path / "x.json", {"a": 1})
+    write_json(tmp_path / "x.json", {"a": 1})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]

@@ -61,7 +61,7 @@ def run(capsys, tmp_path):
         ([SMOKE, "--config.augment.large_scale=(0.5,)"], "is no range"),
         ([SMOKE, "--config.augment.large_scale=(1.0,0.2)"], "is no range"),
         ([SMOKE, "--config.logs.every=often"], "config.logs.every"),
-        ([SMOKE, "--config.model.name=resnet10_w33"], "did you mean resnet10_w32?"),
+        ([SMOKE, "--config.model.name=resnet10_w33"], "did you mean 'resnet10_w32'?"),
         ([SMOKE, "--config.optim.learning_rate=-1"], "is out of range"),
         (["--config=configs/swav.py"], "the TCIA collection"),
     ],
@@ -119,7 +119,8 @@ def test_help_is_exit_0_and_names_every_exit_code():
 
 
 def test_help_and_the_package_itself_need_no_jax():
-    code = "import sys, bmjax, bmjax.main, bmjax.flags; print('jax' in sys.modules)"
+    modules = "bmjax, bmjax.main, bmjax.flags, bmjax.workdir, bmjax.logs"
+    code = f"import sys, {modules}; print('jax' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

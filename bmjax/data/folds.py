@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bmjax.data.folder import Catalog
-from bmjax.errors import ConfigError, DataError
+from bmjax.errors import ConfigError, DataError, check_known
 
 FOLDS = 5  # paper, Table 3
 TEST_SHARE = 0.2  # paper's single split; the authors' code rounds the test part up
@@ -66,10 +66,7 @@ def make_split(catalog: Catalog, *, name: str, fold: int, seed: int) -> Split:
 
 def check_split(name: str, fold: int) -> None:
     """Raise ConfigError for an unknown split or a fold that it does not have."""
-    if name not in SPLITS:
-        raise ConfigError(
-            f'config.data.split = "{name}" is unknown; use one of {", ".join(SPLITS)}'
-        )
+    check_known("config.data.split", name, SPLITS)
     if not 0 <= fold < (FOLDS if name == "kfold" else 1):
         allowed = f"0 to {FOLDS - 1}" if name == "kfold" else "0 (it has one split)"
         raise ConfigError(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import grain
 import numpy as np
 
-from bmjax.errors import ConfigError
+from bmjax.errors import check_known
 
 SAMPLINGS = ("natural", "balanced")
 
@@ -106,19 +106,15 @@ def make_stream(
     Raises:
         ConfigError: unknown sampling.
     """
+    check_known("config.data.sampling", sampling, SAMPLINGS)
     if sampling == "natural":
         return Stream(
             lambda epoch: natural_epoch(positions, seed=seed, epoch=epoch),
             len(positions),
         )
-    if sampling == "balanced":
-        return Stream(
-            lambda epoch: balanced_epoch(
-                positions, labels, per_class=per_class, seed=seed, epoch=epoch
-            ),
-            per_class * len(np.unique(labels)),
-        )
-    raise ConfigError(
-        f'config.data.sampling = "{sampling}" is unknown; use one of '
-        f"{', '.join(SAMPLINGS)}"
+    return Stream(
+        lambda epoch: balanced_epoch(
+            positions, labels, per_class=per_class, seed=seed, epoch=epoch
+        ),
+        per_class * len(np.unique(labels)),
     )

@@ -12,7 +12,7 @@ from jax import Array
 from bmjax.data.sampling import make_stream
 from bmjax.keys import key_for
 from bmjax.losses import cross_entropy
-from bmjax.optim import make_optimizer
+from bmjax.optim import cosine_schedule, make_optimizer
 
 _BLOCK = 4096  # rows standardized or classified at a time: bounds the memory
 
@@ -73,12 +73,9 @@ def fit_linear(
         seed=seed,
     )
     steps_per_epoch = count // batch_size
+    by_epoch = cosine_schedule(base=learning_rate, final=0.0, steps=epochs)
     optimizer = make_optimizer(
-        lambda step: (
-            learning_rate
-            * 0.5
-            * (1 + jnp.cos(jnp.pi * (step // steps_per_epoch) / epochs))
-        ),
+        lambda step: by_epoch(step // steps_per_epoch),
         momentum=momentum,
         weight_decay=weight_decay,
     )

@@ -4,7 +4,8 @@ This folder alone imports flax. The rest of the library sees `make_network`, whi
 two pure functions, and `NETWORKS`, the table of the names it knows.
 """
 
+from bmjax.models.conv import LOWERINGS
 from bmjax.models.network import make_network
 from bmjax.models.resnet import NETWORKS, feature_dim
 
-__all__ = ["NETWORKS", "feature_dim", "make_network"]
+__all__ = ["LOWERINGS", "NETWORKS", "feature_dim", "make_network"]

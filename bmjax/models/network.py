@@ -1,6 +1,5 @@
 """From a name to two pure functions: the whole network, backbone and heads."""
 
-import difflib
 from functools import partial
 from typing import Any
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
-from bmjax.errors import ConfigError
+from bmjax.errors import check_known
 from bmjax.models.conv import LOWERINGS
 from bmjax.models.heads import HEADS, Dense, ProjectionHead
 from bmjax.models.initial import draw_params, init_batch_stats
@@ -48,9 +47,9 @@ def make_network(
     Raises:
       ConfigError: for a name, head or lowering that does not exist.
     """
-    _check("config.model.name", name, tuple(NETWORKS))
-    _check("config.model.head", head, HEADS)
-    _check("config.model.convolutions", convolutions, LOWERINGS)
+    check_known("config.model.name", name, tuple(NETWORKS))
+    check_known("config.model.head", head, HEADS)
+    check_known("config.model.convolutions", convolutions, LOWERINGS)
     module = _NetworkModule(
         spec=NETWORKS[name],
         num_classes=num_classes,
@@ -107,14 +106,3 @@ class _NetworkModule(nn.Module):
         if self.num_classes:
             outputs["logits"] = Dense(self.num_classes, name="fc")(features)
         return outputs
-
-
-def _check(key: str, value: str, known: tuple[str, ...]) -> None:
-    """Raises ConfigError, with the nearest known value, unless the value is known."""
-    if value in known:
-        return
-    near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ConfigError(
-        f"{key} = {value!r} is not known{hint}; use one of {', '.join(known)}"
-    )

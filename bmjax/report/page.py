@@ -1,6 +1,5 @@
 """The report of a run as one HTML page that needs no network and no script."""
 
-import os
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 
 from bmjax.data.labels import RARE
 from bmjax.errors import DataError
+from bmjax.files import write_whole
 from bmjax.report import figures, tables
 from bmjax.report.files import Run, Series, finite, read_run, section
 
@@ -31,12 +31,9 @@ def write_report(workdir: Path) -> Path:
     """
     page = render(read_run(workdir))
     report = workdir / "report.html"
-    unfinished = workdir / f".report-{os.getpid()}.html"
     try:
-        unfinished.write_bytes(page.encode("utf-8", errors="replace"))
-        os.replace(unfinished, report)
+        write_whole(report, page.encode("utf-8", errors="replace"))
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise DataError(
             f"expected to write {report}, but that failed ({error.strerror}): make "
             f"room or allow writing there"

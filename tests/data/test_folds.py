@@ -73,5 +73,5 @@ def test_folds_out_of_range_and_unknown_splits_are_refused():
         make_split(RELEASE, name="kfold", fold=5, seed=0)
     with pytest.raises(ConfigError, match=r"config.data.fold = 1"):
         make_split(RELEASE, name="holdout", fold=1, seed=0)
-    with pytest.raises(ConfigError, match=r'config.data.split = "halves".*holdout'):
+    with pytest.raises(ConfigError, match=r"config.data.split = 'halves'.*holdout"):
         make_split(RELEASE, name="halves", fold=0, seed=0)

@@ -46,7 +46,7 @@ def test_epochs_and_neighbouring_seeds_have_orders_of_their_own():
 
 
 def test_an_unknown_sampling_is_refused():
-    with pytest.raises(ConfigError, match=r'config.data.sampling = "odd".*natural'):
+    with pytest.raises(ConfigError, match=r"config.data.sampling = 'odd'.*natural"):
         stream_of("odd")
 
 
