@@ -3,11 +3,13 @@
 Here ConfigDict stops: below, everything takes plain keyword arguments.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import grain
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from ml_collections import ConfigDict
@@ -15,15 +17,16 @@ from ml_collections import ConfigDict
 from bmjax.augment.recipes import Color, Crops, Recipe, multi_crop, plain
 from bmjax.check import method_durations
 from bmjax.data.folder import Catalog, read_folder
-from bmjax.data.folds import Split, make_split
+from bmjax.data.folds import Split, counts, make_split
 from bmjax.data.sampling import make_stream
+from bmjax.data.weights import class_weights
 from bmjax.durations import to_steps
 from bmjax.errors import ConfigError, DataError
 from bmjax.logs import say
 from bmjax.mesh import make_mesh
 from bmjax.methods import METHODS
 from bmjax.models import make_network
-from bmjax.optim import cosine_schedule, make_optimizer
+from bmjax.optim import FOREVER, cosine_schedule, make_optimizer
 from bmjax.types import Method
 from bmjax.workdir import excluded
 
@@ -54,11 +57,7 @@ def build(config: ConfigDict, workdir: Path) -> Run:
         DataError: images that are not there, or a class without any to train on.
     """
     mesh = make_mesh(config.mesh.devices)
-    if config.data.batch_size % mesh.size:
-        raise ConfigError(
-            f"config.data.batch_size = {config.data.batch_size} does not divide by "
-            f"{mesh.size} devices; use a multiple of {mesh.size}"
-        )
+    _check_divides(config, mesh.size)
     catalog = read_folder(
         data_root(config, workdir), exclude=excluded(config.data.exclude)
     )
@@ -89,20 +88,25 @@ def build(config: ConfigDict, workdir: Path) -> Run:
         return to_steps(text, steps_per_epoch=steps_per_epoch, key=f"config.{key}")
 
     recipe = make_recipe(config)
-    method = make_method(config, recipe, steps, classes=len(catalog.classes))
+    method = make_method(config, recipe, steps, counts(catalog, split.train))
     schedule = cosine_schedule(
         base=config.optim.learning_rate,
         final=config.optim.final_learning_rate,
         steps=steps("train.duration"),
         warmup_steps=steps("optim.warmup"),
         start=config.optim.warmup_start,
+        hold=max(1, steps("optim.hold")),
     )
     optimizer = make_optimizer(
         schedule,
         momentum=config.optim.momentum,
         weight_decay=config.optim.weight_decay,
         larc_trust=config.optim.larc_trust,
-        frozen={"prototypes": steps("optim.freeze_prototypes")},
+        frozen={
+            "prototypes": steps("optim.freeze_prototypes"),
+            "network.backbone": steps("optim.freeze_backbone"),
+            **dict.fromkeys(method.frozen, FOREVER),
+        },
     )
     return Run(
         config=config,
@@ -154,26 +158,53 @@ def make_recipe(config: ConfigDict) -> Recipe:
             grayscale=augment.grayscale,
             blur=augment.blur,
             blur_sigma=tuple(augment.blur_sigma),
+            stain=augment.stain,
+            stain_strength=augment.stain_strength,
         ),
         mean=tuple(config.data.mean),
         std=tuple(config.data.std),
     )
 
 
-def make_method(config: ConfigDict, recipe: Recipe, steps, *, classes: int) -> Method:
-    """The method of a configuration, its durations in steps."""
+def make_method(
+    config: ConfigDict, recipe: Recipe, steps: Callable[[str], int], train: dict
+) -> Method:
+    """The method of a configuration.
+
+    Args:
+        config: of the run.
+        recipe: its augmentation.
+        steps: from a key that holds a duration to steps.
+        train: how many training images each class has.
+    """
     supervised = config.model.head == "classifier"
     network = make_network(
         config.model.name,
-        num_classes=classes if supervised else 0,
+        num_classes=len(train) if supervised else 0,
         head="none" if supervised else config.model.head,
         embedding_dim=config.model.embedding_dim,
+        hidden_dim=config.model.hidden_dim,
         convolutions=config.model.convolutions,
+        dtype=jnp.dtype(config.model.dtype),
+        remat=config.model.remat,
     )
     settings = {k: v for k, v in config.method.items() if k != "name"}
     for key in method_durations(config):
         settings[key] = steps(f"method.{key}")
+    if "class_weights" in settings:
+        weights = class_weights(train, settings["class_weights"])
+        settings["class_weights"] = None if weights is None else jnp.asarray(weights)
     return METHODS[config.method.name](network, recipe=recipe, **settings)
+
+
+def _check_divides(config: ConfigDict, devices: int) -> None:
+    batch, chunks = config.data.batch_size, config.train.accumulate
+    if batch % (devices * chunks):
+        what = f"{devices} devices" + (f" x {chunks} chunks" if chunks > 1 else "")
+        raise ConfigError(
+            f"config.data.batch_size = {batch} does not divide by {what}; use a "
+            f"multiple of {devices * chunks}"
+        )
 
 
 def make_prepare(config: ConfigDict):

@@ -5,6 +5,7 @@ from ml_collections import ConfigDict
 from bmjax.data.folder import TCIA
 from bmjax.data.folds import check_split
 from bmjax.data.sampling import SAMPLINGS
+from bmjax.data.weights import SCHEMES
 from bmjax.durations import to_steps
 from bmjax.errors import ConfigError, check_known
 from bmjax.methods import METHODS
@@ -33,8 +34,14 @@ _RANGES = {
     "augment.value": (0, 10),
     "augment.grayscale": (0, 1),
     "augment.blur": (0, 1),
+    "augment.stain": (0, 1),
+    "augment.stain_strength": (0, 1),
     "model.embedding_dim": (1, 2**20),
+    "model.hidden_dim": (0, 2**20),
+    "train.accumulate": (1, 2**20),
     "method.smoothing": (0, 0.999),
+    "method.alpha": (1e-3, 1e3),
+    "method.base_temperature": (1e-4, 1e3),
     "method.prototypes": (2, 10**6),
     "method.queue_length": (0, 10**7),
     "method.epsilon": (1e-4, 1e3),
@@ -54,9 +61,26 @@ _RANGES = {
     "tsne.images": (1, 10**7),
     "tsne.perplexity": (1, 10**4),
 }
+_DTYPES = ("float32", "bfloat16")
 _PAIRS = ("augment.large_scale", "augment.small_scale", "augment.blur_sigma")
-_DURATIONS = ("train.duration", "optim.warmup", "optim.freeze_prototypes")
-_HEADS = {"supervised": ("classifier",), "swav": ("linear", "mlp", "mlp_bn")}
+_DURATIONS = (
+    "train.duration",
+    "optim.warmup",
+    "optim.hold",
+    "optim.freeze_prototypes",
+    "optim.freeze_backbone",
+)
+_CLASSIFIER = ("classifier",)
+_PROJECTIONS = ("linear", "mlp", "mlp_bn")
+# What may stand on the backbone of each method; any other method decides for itself.
+_HEADS = {
+    "supervised": _CLASSIFIER,
+    "mixup": _CLASSIFIER,
+    "cutmix": _CLASSIFIER,
+    "linear": _CLASSIFIER,
+    "swav": _PROJECTIONS,
+    "supcon": _PROJECTIONS,
+}
 
 
 def check(config: ConfigDict) -> None:
@@ -70,6 +94,7 @@ def check(config: ConfigDict) -> None:
         "method.name": tuple(METHODS),
         "model.name": tuple(NETWORKS),
         "model.convolutions": LOWERINGS,
+        "model.dtype": _DTYPES,
         "data.sampling": SAMPLINGS,
         "probe.sampling": SAMPLINGS,
         "model.head": _HEADS.get(config.method.name, (config.model.head,)),
@@ -91,6 +116,11 @@ def check(config: ConfigDict) -> None:
     durations = (*_DURATIONS, "checkpoint.every", "logs.every")
     for key in (*durations, *(f"method.{k}" for k in method_durations(config))):
         to_steps(flat[key], steps_per_epoch=1, key=f"config.{key}")
+    scheme = flat.get("method.class_weights", "none")
+    if ":" not in scheme:
+        check_known(
+            "config.method.class_weights", scheme, (*SCHEMES, "CLASS:WEIGHT,...")
+        )
     check_split(config.data.split, config.data.fold)
     if config.method.name == "swav":
         _check_swav(config)

@@ -14,19 +14,29 @@ from jax import Array
 
 from bmjax.types import Tree
 
+FOREVER = 2**31 - 1  # steps
+
 
 def cosine_schedule(
-    *, base: float, final: float, steps: int, warmup_steps: int = 0, start: float = 0.0
+    *,
+    base: float,
+    final: float,
+    steps: int,
+    warmup_steps: int = 0,
+    start: float = 0.0,
+    hold: int = 1,
 ) -> optax.Schedule:
     """Learning rate by step: linear from `start` to `base`, then half a cosine.
 
     Both ends of the warm-up are taken, so `base` comes twice: at the last warm-up step
     and at the first cosine step (facebookresearch/swav, main_swav.py, lines 178-182).
-    The cosine would reach `final` one step after the last.
+    The cosine would reach `final` one step after the last. The rate changes every
+    `hold` steps: with those of an epoch it is torch's CosineAnnealingLR, stepped by
+    epoch.
     """
 
     def schedule(step: int | Array) -> Array:
-        step = jnp.asarray(step, jnp.result_type(float))
+        step = jnp.asarray(step // hold * hold, jnp.result_type(float))
         warm = start + (base - start) * step / max(warmup_steps - 1, 1)
         turn = jnp.pi * (step - warmup_steps) / max(steps - warmup_steps, 1)
         cosine = final + 0.5 * (base - final) * (1 + jnp.cos(turn))
@@ -60,20 +70,26 @@ class FreezeState(NamedTuple):
 
 
 def freeze(frozen: dict[str, int]) -> optax.GradientTransformation:
-    """Zero the updates of top-level parameters for their first steps.
+    """Zero the updates of some parameters for their first steps.
 
     Placed between weight decay and momentum, so that a frozen parameter gets no
     update, no decay and gathers no momentum.
 
     Args:
-        frozen: steps for which each named top-level parameter stands still.
+        frozen: steps for which each stands still, by name: "prototypes", or
+            "network.backbone" for all that lies below it.
     """
+    held_for = {tuple(name.split(".")): steps for name, steps in frozen.items()}
 
     def update(updates, state, params=None):
         del params
 
         def gate(path, value):
-            steps = frozen.get(path[0].key, 0)
+            names = tuple(entry.key for entry in path)
+            steps = max(
+                (n for name, n in held_for.items() if names[: len(name)] == name),
+                default=0,
+            )
             if not steps:
                 return value
             return jnp.where(state.step < steps, jnp.zeros_like(value), value)

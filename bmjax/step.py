@@ -12,7 +12,7 @@ import optax
 from jax import Array
 
 from bmjax.keys import key_for
-from bmjax.types import Batch, Method, Tree
+from bmjax.types import Batch, Method, Tree, Views
 
 
 @jax.tree_util.register_dataclass
@@ -58,11 +58,7 @@ def make_train_step(
 ) -> TrainStep:
     """Return train_step(state, batch) -> (state, metrics); metrics are scalars."""
 
-    def train_step(
-        state: TrainState, batch: Batch
-    ) -> tuple[TrainState, dict[str, Array]]:
-        views = method.views(key_for(seed, "views", state.step), batch)
-
+    def gradients_of(state: TrainState, views: Views):
         def objective(params):
             embeddings, batch_stats = method.embed(
                 params, state.batch_stats, state.method, views
@@ -72,9 +68,92 @@ def make_train_step(
             )
             return value, (batch_stats, method_state, metrics)
 
-        gradients, (batch_stats, method_state, metrics) = jax.grad(
-            objective, has_aux=True
-        )(state.params)
+        gradients, rest = jax.grad(objective, has_aux=True)(state.params)
+        return gradients, *rest
+
+    return _make_step(gradients_of, method, optimizer, seed=seed)
+
+
+def make_accumulated_step(
+    method: Method,
+    optimizer: optax.GradientTransformation,
+    *,
+    seed: int,
+    chunks: int,
+) -> TrainStep:
+    """Return a train_step that embeds the batch in chunks: less memory, same gradient.
+
+    All chunks are embedded without keeping what a gradient needs; the loss and its
+    gradient are taken over the embeddings of the whole batch at once, so that Sinkhorn
+    and SupCon see all of it; then each chunk is embedded again and its part of that
+    gradient is pulled back to the parameters. The sum is the whole batch's gradient,
+    for one more forward pass. Batch norm alone differs: it sees one chunk at a time,
+    and its running statistics move once a chunk.
+
+    Args:
+        method: whose `embed` works image by image.
+        optimizer: the updates.
+        seed: of the run.
+        chunks: by which the batch divides. Image i goes to chunk i % chunks, so that
+            each device holds an equal part of every chunk.
+    """
+
+    def split(leaf: Array) -> Array:
+        return jnp.moveaxis(leaf.reshape(-1, chunks, *leaf.shape[1:]), 1, 0)
+
+    def merge(leaf: Array) -> Array:
+        return jnp.moveaxis(leaf, 0, 1).reshape(-1, *leaf.shape[2:])
+
+    def gradients_of(state: TrainState, views: Views):
+        chunked = jax.tree.map(split, views)
+
+        def forward(batch_stats, chunk):
+            embeddings, batch_stats = method.embed(
+                state.params, batch_stats, state.method, chunk
+            )
+            return batch_stats, embeddings
+
+        batch_stats, embeddings = jax.lax.scan(forward, state.batch_stats, chunked)
+
+        def coupled(params, embeddings):
+            return method.loss(params, embeddings, state.method, views, state.step)
+
+        (direct, cotangents), (method_state, metrics) = jax.grad(
+            coupled, argnums=(0, 1), has_aux=True
+        )(state.params, jax.tree.map(merge, embeddings))
+
+        def backward(total, piece):
+            chunk, cotangent = piece
+
+            def embed(params):
+                # Training's embeddings do not depend on the running statistics.
+                return method.embed(params, state.batch_stats, state.method, chunk)[0]
+
+            (part,) = jax.vjp(embed, state.params)[1](cotangent)
+            return jax.tree.map(jnp.add, total, part), None
+
+        gradients, _ = jax.lax.scan(
+            backward, direct, (chunked, jax.tree.map(split, cotangents))
+        )
+        return gradients, batch_stats, method_state, metrics
+
+    return _make_step(gradients_of, method, optimizer, seed=seed)
+
+
+def _make_step(
+    gradients_of: Callable[[TrainState, Views], tuple[Tree, Tree, Tree, dict]],
+    method: Method,
+    optimizer: optax.GradientTransformation,
+    *,
+    seed: int,
+) -> TrainStep:
+    """Put a way to the gradients between the views and the update."""
+
+    def train_step(
+        state: TrainState, batch: Batch
+    ) -> tuple[TrainState, dict[str, Array]]:
+        views = method.views(key_for(seed, "views", state.step), batch)
+        gradients, batch_stats, method_state, metrics = gradients_of(state, views)
         updates, opt = optimizer.update(gradients, state.opt, state.params)
         params = optax.apply_updates(state.params, updates)
         params, method_state = method.after_update(params, method_state, state.step)

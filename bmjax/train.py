@@ -21,7 +21,13 @@ from bmjax.mesh import batch_sharded, put_batch, replicated
 from bmjax.plan import describe_program, describe_run
 from bmjax.results import evaluate_run
 from bmjax.signals import StopSignals
-from bmjax.step import TrainState, TrainStep, make_init, make_train_step
+from bmjax.step import (
+    TrainState,
+    TrainStep,
+    make_accumulated_step,
+    make_init,
+    make_train_step,
+)
 from bmjax.types import Batch, Tree
 from bmjax.workdir import claim, note_config
 
@@ -81,7 +87,13 @@ def starting_state(run: Run, folder: Path) -> tuple[TrainState, int, float]:
 
 def compile_step(run: Run, state: TrainState) -> jax.stages.Compiled:
     """Compile the train step: state replicated and donated, batch dealt out."""
-    step = make_train_step(run.method, run.optimizer, seed=run.config.seed)
+    chunks, seed = run.config.train.accumulate, run.config.seed
+    if chunks > 1:
+        step = make_accumulated_step(
+            run.method, run.optimizer, seed=seed, chunks=chunks
+        )
+    else:
+        step = make_train_step(run.method, run.optimizer, seed=seed)
     everywhere = replicated(run.mesh)
     jitted = jax.jit(
         step,

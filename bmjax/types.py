@@ -46,6 +46,7 @@ class Network(NamedTuple):
 
     init: Callable[..., tuple[Tree, Tree]]
     apply: Callable[..., tuple[dict[str, Array], Tree]]
+    num_classes: int = 0  # N of the classifier; 0: it has none
 
 
 class Method(NamedTuple):
@@ -58,13 +59,17 @@ class Method(NamedTuple):
     after_update(params, state, step)                  -> params, state
     predict(params, batch_stats, images)               -> {"features", maybe "logits"}
 
-    `embed` is the heavy part and works image by image (batch norm apart); `loss` is
-    light and may couple the whole batch. `step` is the number of updates made so far.
+    `embed` is the heavy part and works image by image (batch norm apart); what it gives
+    is an array or a tree of arrays, batch first. `loss` is light and may couple the
+    whole batch. So a step may embed a batch in chunks. `step` is the number of updates
+    made so far. `frozen` names parameters that are never trained, as
+    "network.backbone".
     """
 
     init: Callable[..., tuple[Tree, Tree, Tree]]
     views: Callable[..., Views]
-    embed: Callable[..., tuple[Array, Tree]]
+    embed: Callable[..., tuple[Tree, Tree]]
     loss: Callable[..., tuple[Array, tuple[Tree, dict[str, Array]]]]
     after_update: Callable[..., tuple[Tree, Tree]]
     predict: Callable[..., dict[str, Array]]
+    frozen: tuple[str, ...] = ()

@@ -47,12 +47,17 @@ def base() -> ml_collections.ConfigDict:
     augment.grayscale = 0.0  # swav has 0.2; here the stain is the signal
     augment.blur = 0.0  # swav has 0.5; the paper names none
     augment.blur_sigma = (0.1, 2.0)  # pixels; swav
+    augment.stain = 0.0  # probability; after Tellez et al. 2019, in configs/matek.py
+    augment.stain_strength = 0.05  # Tellez et al., "HED-light"
 
     config.model = ml_collections.ConfigDict()
     config.model.name = "resnet50"
     config.model.head = "classifier"  # or a projection: "linear", "mlp", "mlp_bn"
     config.model.embedding_dim = 128
+    config.model.hidden_dim = 0  # of an MLP head; 0: as wide as the features
     config.model.convolutions = "auto"  # "xla" or "matmul" to force one lowering
+    config.model.dtype = "float32"  # of the backbone's activations; or "bfloat16"
+    config.model.remat = False  # keep less for the backward pass, compute a third more
 
     config.method = ml_collections.ConfigDict()
 
@@ -63,13 +68,17 @@ def base() -> ml_collections.ConfigDict:
     optim.warmup_start = 0.0
     optim.momentum = 0.9
     optim.weight_decay = 1e-6
+    optim.hold = "1 step"  # how long the rate stays; "1 epoch": stepped by epoch
     optim.larc_trust = 0.0  # 0: plain SGD
     optim.freeze_prototypes = "0 epochs"
+    optim.freeze_backbone = "0 epochs"
 
     config.train = ml_collections.ConfigDict()
     config.train.duration = "100 epochs"
+    config.train.accumulate = 1  # chunks a batch is embedded in, to fit a small device
 
-    config.init_from = ""  # workdir of another run: start from its backbone
+    config.init_from = ""  # a run's workdir, or a file of weights (.safetensors, .pth)
+    config.init_new_classifier = False  # True: do not take the classifier from there
 
     config.mesh = ml_collections.ConfigDict()
     config.mesh.devices = 0  # 0: all there are
@@ -126,8 +135,12 @@ def smoke(config: ml_collections.ConfigDict) -> None:
     config.tsne.images = 60
 
 
-def unknown_variant(variant: str, known: tuple[str, ...]) -> ValueError:
-    """Return the error for a variant that a configuration does not have."""
-    return ValueError(
-        f'variant "{variant}" is unknown; use one of: none, {", ".join(known)}'
-    )
+def variants(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the variants asked for, "a,b" or none; an unknown one is an error."""
+    asked = tuple(text.split(",")) if text else ()
+    for variant in asked:
+        if variant not in known:
+            raise ValueError(
+                f'variant "{variant}" is unknown; use one of: none, {", ".join(known)}'
+            )
+    return asked

@@ -24,9 +24,8 @@ VARIANTS = ("demo", "small", "multicrop", "smoke")
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Return the paper's configuration or a variant of it."""
+    asked = common.variants(variant, VARIANTS)
     config = common.base()
-    if variant and variant not in VARIANTS:
-        raise common.unknown_variant(variant, VARIANTS)
 
     config.model.name = "resnet50"  # paper, section 4
     config.model.head = "linear"  # paper: g is a linear layer
@@ -48,15 +47,15 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
     config.train.duration = "200 epochs"  # paper
 
-    if variant == "multicrop":
+    if "multicrop" in asked:
         config.augment.small = 6  # swav
-    if variant in ("demo", "small"):
+    if "demo" in asked or "small" in asked:
         _small(config)
-    if variant == "demo":
+    if "demo" in asked:
         common.synthetic(config, images=2100, size=64)
         config.method.queue_from = "3 epochs"
         config.train.duration = "10 epochs"
-    if variant == "smoke":
+    if "smoke" in asked:
         common.smoke(config)
         config.method.prototypes = 12
         config.method.queue_length = 16

@@ -15,6 +15,7 @@ from bmjax.augment.color import (
     to_float,
 )
 from bmjax.augment.geometry import random_flip, random_resized_crop, resize
+from bmjax.augment.stain import stain_jitter
 
 
 class Crops(NamedTuple):
@@ -26,7 +27,7 @@ class Crops(NamedTuple):
 
 
 class Color(NamedTuple):
-    """Strengths of everything but the crop; see `bmjax.augment.color`."""
+    """Strengths of everything but the crop; see `color` and `stain` beside it."""
 
     flip_horizontal: float  # probability
     flip_vertical: float  # probability
@@ -37,6 +38,8 @@ class Color(NamedTuple):
     grayscale: float  # probability
     blur: float  # probability
     blur_sigma: tuple[float, float]  # pixels
+    stain: float = 0.0  # probability
+    stain_strength: float = 0.05
 
 
 Recipe = Callable[[Array, Array], tuple[Array, ...]]
@@ -52,7 +55,7 @@ def multi_crop(
     """Return views(key, pixels): one array [B, V, H, W, C] for each size of crop.
 
     The order is that of the reference: crop, flips, jitter, grayscale, blur,
-    normalization. Each view of each image draws its own.
+    normalization; stain comes before jitter. Each view of each image draws its own.
     """
 
     def one_view(key: Array, images: Array, crop: Crops) -> Array:
@@ -64,11 +67,20 @@ def multi_crop(
             horizontal=color.flip_horizontal,
             vertical=color.flip_vertical,
         )
-        if color.jitter:
+        if color.jitter or color.stain:
             # A linear resize can leave 0..1 by rounding alone; HSV wants it inside.
+            images = jnp.clip(images, 0.0, 1.0)
+        if color.stain:
+            images = stain_jitter(
+                jax.random.fold_in(jitter_key, 1),
+                images,
+                strength=color.stain_strength,
+                probability=color.stain,
+            )
+        if color.jitter:
             images = hsv_jitter(
                 jitter_key,
-                jnp.clip(images, 0.0, 1.0),
+                images,
                 hue=color.hue,
                 saturation=color.saturation,
                 value=color.value,

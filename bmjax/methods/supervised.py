@@ -1,23 +1,31 @@
 """Cross-entropy on labels (section 3.1 of the paper)."""
 
 import jax.numpy as jnp
+from jax import Array
 
 from bmjax.augment.recipes import Recipe
-from bmjax.losses import cross_entropy
+from bmjax.losses import cross_entropy, target_weights
 from bmjax.types import Method, Network, Views
 
 
-def make(network: Network, *, recipe: Recipe, smoothing: float = 0.0) -> Method:
+def make(
+    network: Network,
+    *,
+    recipe: Recipe,
+    smoothing: float = 0.0,
+    class_weights: Array | None = None,
+) -> Method:
     """Learn the classes from one augmented view of each image.
 
     The network's classifier gives logits; the loss is their cross-entropy with the
     labels, averaged over the batch (equations 1 to 4). The paper weighs classes by
-    balanced sampling, so the loss itself has no class weights.
+    balanced sampling; weights in the loss are there for those who want them.
 
     Args:
         network: with a classifier of as many classes as the data has.
         recipe: the augmentation; its first view is used.
         smoothing: label smoothing.
+        class_weights: float [N]; the mean is then over the weights, not the images.
     """
 
     def init(key, views):
@@ -38,7 +46,15 @@ def make(network: Network, *, recipe: Recipe, smoothing: float = 0.0) -> Method:
         del params, step
         logits = embeddings.astype(jnp.promote_types(embeddings.dtype, jnp.float32))
         targets = views.labels if views.targets is None else views.targets
-        value = cross_entropy(logits, targets, smoothing=smoothing).mean()
+        each = cross_entropy(
+            logits, targets, smoothing=smoothing, class_weights=class_weights
+        )
+        if class_weights is None:
+            value = each.mean()
+        else:
+            value = each.sum() / target_weights(targets, class_weights).sum()
+        if views.targets is not None:
+            return value, (state, {"loss": value})  # mixed: no class is the right one
         correct = jnp.argmax(logits, axis=-1) == views.labels
         return value, (state, {"loss": value, "accuracy": correct.mean()})
 

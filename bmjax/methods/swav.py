@@ -9,8 +9,10 @@ from jax import Array
 
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import sinkhorn, swapped_prediction
+from bmjax.methods.embedding import embed_views, unit
 from bmjax.types import Method, Network, Views
 
+_TWIN = 0.99  # cosine from which two prototypes are one (ours)
 _ASSIGNING_VIEWS = 2  # the large crops (facebookresearch/swav, crops_for_assign)
 
 
@@ -18,12 +20,6 @@ class SwavState(NamedTuple):
     """What the next step needs besides the parameters."""
 
     queue: Array  # float32 [assigning views, Q, D], newest first
-
-
-def unit(vectors: Array, *, axis: int = -1) -> Array:
-    """Scale to length 1; a zero vector stays zero, with a finite gradient."""
-    square = jnp.sum(vectors**2, axis=axis, keepdims=True)
-    return vectors * jax.lax.rsqrt(jnp.maximum(square, 1e-24))
 
 
 def make(
@@ -76,20 +72,7 @@ def make(
 
     def embed(params, batch_stats, state, views):
         del state
-        # One pass for each size of crop, as the reference; B stays the leading axis.
-        flat = tuple(i.reshape(-1, *i.shape[2:]) for i in views.images)
-        outputs, batch_stats = network.apply(
-            params["network"], batch_stats, flat, train=True
-        )
-        batch = views.labels.shape[0]
-        raw = outputs["embeddings"]
-        raw = raw.astype(jnp.promote_types(raw.dtype, jnp.float32))
-        pieces, start = [], 0
-        for images in flat:
-            piece = raw[start : start + images.shape[0]]
-            pieces.append(piece.reshape(batch, -1, raw.shape[-1]))
-            start += images.shape[0]
-        return unit(jnp.concatenate(pieces, axis=1)), batch_stats
+        return embed_views(network, params["network"], batch_stats, views.images)
 
     def loss(params, embeddings, state, views, step):
         batch, number_of_views, _ = embeddings.shape
@@ -100,12 +83,10 @@ def make(
             old = state.queue @ jax.lax.stop_gradient(params["prototypes"])
             return transport(jnp.concatenate([old, fixed], axis=1))[:, queue_length:]
 
+        steps_to_fill = -(-queue_length // batch)
+        use_queue = (queue_length > 0) & (step >= queue_from + steps_to_fill)
         if queue_length:
-            codes = jax.lax.cond(
-                step >= queue_from + -(-queue_length // batch),
-                with_queue,
-                lambda: transport(fixed),
-            )
+            codes = jax.lax.cond(use_queue, with_queue, lambda: transport(fixed))
         else:
             codes = transport(fixed)
         predict_from = partial(swapped_prediction, temperature=temperature)
@@ -120,7 +101,8 @@ def make(
         queue = jnp.concatenate([jax.lax.stop_gradient(newest), state.queue], axis=1)
         return value, (
             SwavState(queue=queue[:, :queue_length]),
-            _metrics(value, embeddings, codes),
+            _metrics(value, embeddings, codes, params["prototypes"])
+            | {"queue_age": jnp.where(use_queue, steps_to_fill, 0)},
         )
 
     def after_update(params, state, step):
@@ -142,25 +124,33 @@ def make(
     )
 
 
-def _metrics(value: Array, embeddings: Array, codes: Array) -> dict[str, Array]:
+def _metrics(
+    value: Array, embeddings: Array, codes: Array, prototypes: Array
+) -> dict[str, Array]:
     """How the run is: each is a scalar.
 
     loss_over_ln_k: 1 is a collapsed or untrained network.
     assignment_entropy: of the codes, over ln K; 1 is an assignment that says nothing.
     prototypes_used: share of the prototypes that are some image's first choice.
+    prototypes_duplicate: share that has a twin, another at a cosine above 0.99.
     embedding_spread: standard deviation of the embeddings, 1 when they fill the sphere
         and 0 when they are one point.
+    queue_age (set by the caller): how many steps ago the oldest embedding in use was
+        made; 0 while the queue is not used.
     """
-    dim, prototypes = embeddings.shape[-1], codes.shape[-1]
+    dim, count = prototypes.shape
     chosen = jnp.argmax(codes, axis=-1)
-    used = jnp.zeros(prototypes).at[chosen.reshape(-1)].set(1.0)
+    used = jnp.zeros(count).at[chosen.reshape(-1)].set(1.0)
     entropy = -jnp.sum(jax.scipy.special.xlogy(codes, codes), axis=-1).mean()
     spread = jnp.std(embeddings.reshape(-1, dim), axis=0).mean() * jnp.sqrt(dim)
-    ln_k = jnp.log(prototypes) if prototypes > 1 else 1.0
-    return {
+    alike = jnp.where(jnp.eye(count, dtype=bool), -1.0, prototypes.T @ prototypes)
+    ln_k = jnp.log(count) if count > 1 else 1.0
+    metrics = {
         "loss": value,
         "loss_over_ln_k": value / ln_k,
         "assignment_entropy": entropy / ln_k,
         "prototypes_used": used.mean(),
+        "prototypes_duplicate": (alike.max(axis=1) > _TWIN).mean(),
         "embedding_spread": spread,
     }
+    return jax.lax.stop_gradient(metrics)

@@ -27,6 +27,7 @@ def make_network(
     hidden_dim: int = 0,
     convolutions: str = "auto",
     dtype: Any = jnp.float32,
+    remat: bool = False,
 ) -> Network:
     """Builds a network; `bmjax.types.Network` says what its two functions do.
 
@@ -43,6 +44,8 @@ def make_network(
       convolutions: how they are carried out, "auto", "xla" or "matmul"; see `convolve`.
       dtype: type of the backbone's activations, such as bfloat16. Parameters, batch
         statistics, features and heads are float32 or wider whatever it is.
+      remat: compute each block of the backbone again in the backward pass instead of
+        keeping what is inside it: a third more work, far less memory.
 
     Raises:
       ConfigError: for a name, head or lowering that does not exist.
@@ -58,6 +61,7 @@ def make_network(
         hidden_dim=hidden_dim,
         lowering=convolutions,
         dtype=dtype,
+        remat=remat,
     )
 
     def init(key: Array, images: Images) -> tuple[Tree, Tree]:
@@ -76,7 +80,7 @@ def make_network(
         )
         return outputs, updated["batch_stats"]
 
-    return Network(init, apply)
+    return Network(init, apply, num_classes)
 
 
 class _NetworkModule(nn.Module):
@@ -89,11 +93,14 @@ class _NetworkModule(nn.Module):
     hidden_dim: int
     lowering: str
     dtype: Any
+    remat: bool
 
     @nn.compact
     def __call__(self, images: Images, *, train: bool) -> dict[str, Array]:
         """Maps images, of one size or several, to the outputs named in `Network`."""
-        backbone = ResNet(self.spec, self.lowering, self.dtype, name="backbone")
+        backbone = ResNet(
+            self.spec, self.lowering, self.dtype, self.remat, name="backbone"
+        )
         sizes = images if isinstance(images, tuple) else (images,)
         # Sizes cannot share a pass; in training each pass moves the running statistics.
         features = jnp.concatenate([backbone(size, train=train) for size in sizes])

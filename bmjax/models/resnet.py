@@ -88,7 +88,7 @@ class BasicBlock(nn.Module):
     lowering: str
 
     @nn.compact
-    def __call__(self, images: Array, *, train: bool) -> Array:
+    def __call__(self, images: Array, train: bool) -> Array:
         """Maps [B, H, W, C] to [B, H / stride, W / stride, channels]."""
         hidden = Conv(
             self.channels, 3, self.stride, lowering=self.lowering, name="conv1"
@@ -109,7 +109,7 @@ class Bottleneck(nn.Module):
     lowering: str
 
     @nn.compact
-    def __call__(self, images: Array, *, train: bool) -> Array:
+    def __call__(self, images: Array, train: bool) -> Array:
         """Maps [B, H, W, C] to [B, H / stride, W / stride, channels]."""
         inner, lowering = self.inner_channels, self.lowering
         hidden = Conv(inner, 1, lowering=lowering, name="conv1")(images)
@@ -130,6 +130,7 @@ class ResNet(nn.Module):
     spec: ResNetSpec
     lowering: str = "auto"
     dtype: Any = jnp.float32  # of the activations; parameters are kept in float32
+    remat: bool = False
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool) -> Array:
@@ -142,22 +143,25 @@ class ResNet(nn.Module):
         for stage, blocks in enumerate(spec.stage_sizes):
             for block in range(blocks):
                 stride = 2 if stage > 0 and block == 0 else 1
-                module = _block(spec, stage, block, stride, self.lowering)
-                hidden = module(hidden, train=train)
+                module = _block(spec, stage, block, stride, self.lowering, self.remat)
+                hidden = module(hidden, train)
         wide = jnp.promote_types(hidden.dtype, jnp.float32)
         return jnp.mean(hidden, axis=(1, 2), dtype=wide)
 
 
 def _block(
-    spec: ResNetSpec, stage: int, block: int, stride: int, lowering: str
+    spec: ResNetSpec, stage: int, block: int, stride: int, lowering: str, remat: bool
 ) -> nn.Module:
     """Builds one block; stages are counted from 1 in its name, as in torchvision."""
     name = f"layer{stage + 1}_{block}"
     channels = spec.width * 2**stage * spec.expansion
+    kind = Bottleneck if spec.bottleneck else BasicBlock
+    if remat:
+        kind = nn.remat(kind, static_argnums=(2,))  # of (self, images, train)
     if not spec.bottleneck:
-        return BasicBlock(channels, stride, lowering, name=name)
+        return kind(channels, stride, lowering, name=name)
     inner = spec.groups * spec.group_width * 2**stage
-    return Bottleneck(channels, inner, spec.groups, stride, lowering, name=name)
+    return kind(channels, inner, spec.groups, stride, lowering, name=name)
 
 
 def _shortcut(block: Any, images: Array, channels: int, train: bool) -> Array:

@@ -21,8 +21,16 @@ RECIPE = multi_crop(
     std=(0.2, 0.2, 0.2),
 )
 # How each method is made small; a new method adds its line.
+CLASSIFIER = {"num_classes": 3}
 SETTINGS = {
-    "supervised": ({"num_classes": 3}, {"smoothing": 0.1}),
+    "supervised": (CLASSIFIER, {"smoothing": 0.1}),
+    "mixup": (CLASSIFIER, {"alpha": 0.5}),
+    "cutmix": (CLASSIFIER, {"alpha": 0.5}),
+    "linear": (CLASSIFIER, {}),
+    "supcon": (
+        {"head": "mlp", "embedding_dim": 8},
+        {"temperature": 0.2, "base_temperature": 0.2},
+    ),
     "swav": (
         {"head": "linear", "embedding_dim": 8},
         {

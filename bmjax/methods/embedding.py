@@ -1,0 +1,41 @@
+"""What methods that compare embeddings share: all views through one network."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from bmjax.types import Network, Tree
+
+
+def unit(vectors: Array, *, axis: int = -1) -> Array:
+    """Scale to length 1; a zero vector stays zero, with a finite gradient."""
+    square = jnp.sum(vectors**2, axis=axis, keepdims=True)
+    return vectors * jax.lax.rsqrt(jnp.maximum(square, 1e-24))
+
+
+def embed_views(
+    network: Network, params: Tree, batch_stats: Tree, images: tuple[Array, ...]
+) -> tuple[Array, Tree]:
+    """Return unit embeddings [B, V, D], V over all sizes in order, and batch_stats.
+
+    One backbone pass for each size and one head pass on all, as the references; they
+    are float32 or wider whatever the backbone computes in.
+
+    Args:
+        network: with a head that gives `embeddings`.
+        params: of the network.
+        batch_stats: of the network.
+        images: each float [B, views of this size, H, W, C].
+    """
+    # B stays the leading axis, and with it the way that the batch is dealt out.
+    flat = tuple(i.reshape(-1, *i.shape[2:]) for i in images)
+    outputs, batch_stats = network.apply(params, batch_stats, flat, train=True)
+    raw = outputs["embeddings"]
+    raw = raw.astype(jnp.promote_types(raw.dtype, jnp.float32))
+    batch, dim = images[0].shape[0], raw.shape[-1]
+    pieces, start = [], 0
+    for size in flat:
+        piece = raw[start : start + size.shape[0]]
+        pieces.append(piece.reshape(batch, -1, dim))
+        start += size.shape[0]
+    return unit(jnp.concatenate(pieces, axis=1)), batch_stats

@@ -1,0 +1,62 @@
+"""Supervised contrastive learning (section 3.3 of the paper)."""
+
+from bmjax.augment.recipes import Recipe
+from bmjax.losses import supcon
+from bmjax.methods.embedding import embed_views
+from bmjax.types import Method, Network, Views
+
+
+def make(
+    network: Network,
+    *,
+    recipe: Recipe,
+    temperature: float,
+    base_temperature: float,
+) -> Method:
+    """Learn from labels and views: cells of one class are to lie near each other.
+
+    All views of all images of the whole batch are compared (equations 10 to 12); the
+    head is thrown away afterwards.
+
+    Args:
+        network: with a head that gives `embeddings` [B, D].
+        recipe: the augmentation; two views in the paper.
+        temperature: of the similarities.
+        base_temperature: the loss is multiplied by temperature / base_temperature, as
+            the reference does; equal to the temperature, it is equation 12's.
+    """
+
+    def init(key, views):
+        first = tuple(images[:, 0] for images in views.images)
+        params, batch_stats = network.init(key, first)
+        return {"network": params}, batch_stats, ()
+
+    def views(key, batch):
+        return Views(images=recipe(key, batch.pixels), labels=batch.labels)
+
+    def embed(params, batch_stats, state, views):
+        del state
+        return embed_views(network, params["network"], batch_stats, views.images)
+
+    def loss(params, embeddings, state, views, step):
+        del params, step
+        each = supcon(embeddings, views.labels, temperature=temperature)
+        value = each.mean() * (temperature / base_temperature)
+        # A lone image's two views are each other's positives, so with two views no
+        # anchor is without; how many images have another of their class tells more.
+        same = views.labels[:, None] == views.labels[None, :]
+        metrics = {"loss": value, "with_a_partner": (same.sum(axis=1) > 1).mean()}
+        return value, (state, metrics)
+
+    def predict(params, batch_stats, images):
+        outputs, _ = network.apply(params["network"], batch_stats, images, train=False)
+        return {"features": outputs["features"]}
+
+    return Method(
+        init=init,
+        views=views,
+        embed=embed,
+        loss=loss,
+        after_update=lambda params, state, step: (params, state),
+        predict=predict,
+    )
