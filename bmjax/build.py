@@ -47,6 +47,7 @@ class Run(NamedTuple):
     steps_per_epoch: int
     save_every: int  # steps
     log_every: int  # steps
+    in_steps: Callable[[str], int]  # from a key that holds a duration to steps
 
 
 def build(config: ConfigDict, workdir: Path) -> Run:
@@ -122,6 +123,7 @@ def build(config: ConfigDict, workdir: Path) -> Run:
         steps_per_epoch=steps_per_epoch,
         save_every=max(1, steps("checkpoint.every")),
         log_every=max(1, steps("logs.every")),
+        in_steps=steps,
     )
 
 

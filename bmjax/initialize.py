@@ -1,92 +1,147 @@
-"""Starting from another run's network (`config.init_from`)."""
+"""Starting from weights that are there (`config.init_from`): a run's, or a file's."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from bmjax import checkpoint
+from bmjax.build import Run
 from bmjax.data.folder import Catalog
 from bmjax.data.folds import Split, make_split
 from bmjax.errors import CheckpointError, ConfigError
 from bmjax.step import TrainState
+from bmjax.types import Tree
+from bmjax.weights import Weights, read_file, read_run
+
+_PARTS = {
+    "backbone": "backbone",
+    "fc": "classifier",
+    "head": "projection head",
+    "prototypes": "prototypes",
+}
 
 
-def start_from(
-    state: TrainState,
-    workdir: Path,
-    catalog: Catalog,
-    split: Split,
-    say: Callable[[str], None],
-) -> TrainState:
-    """Replace the backbone's parameters and statistics by those of another run.
+def start_from(state: TrainState, run: Run, say: Callable[[str], None]) -> TrainState:
+    """Replace a new state's parameters and statistics by those of `config.init_from`.
 
-    Its newest checkpoint is taken. Heads, classifiers and prototypes stay as they were
-    initialized: they belong to the other method or its classes. All of the backbone
-    fits, or nothing is taken.
+    The whole backbone fits, or nothing is taken. A classifier of the same classes is
+    taken too, and a projection head and prototypes where they are of the same shapes;
+    what is taken is said.
 
     Raises:
-        ConfigError: the folder holds no run of ours, or one that was trained on images
-            that would now test it.
-        CheckpointError: the networks differ.
+        ConfigError: there is no such run or file, or it was trained on images that
+            would now test it.
+        CheckpointError: the networks differ; or the classifier's classes do, and
+            `config.init_new_classifier` is off.
     """
-    workdir = workdir.expanduser()
-    found = checkpoint.newest(workdir / "checkpoints")
-    if found is None or not (workdir / "config.json").exists():
-        raise ConfigError(
-            f"config.init_from = {str(workdir)!r} holds no checkpoint; give the "
-            "workdir of a trained run"
-        )
-    step, meta = found
-    source = json.loads((workdir / "config.json").read_text())
-    if meta["data_fingerprint"] == catalog.fingerprint:
-        _refuse_seen_images(workdir, source["data"], catalog, split)
-    saved = checkpoint.read(workdir / "checkpoints", step, state.step.sharding)
-    parts = {
-        "params": (saved["params"]["network"], state.params["network"]),
-        "batch_stats": (saved["batch_stats"], state.batch_stats),
-    }
-    for part, (theirs, ours) in parts.items():
-        kinds = [checkpoint.kinds(tree.get("backbone", {})) for tree in (theirs, ours)]
-        differing = sorted(dict(kinds[0].items() ^ kinds[1].items()))
-        if differing:
-            network = source["model"]["name"]
-            raise CheckpointError(
-                f"config.init_from = {str(workdir)!r} is a {network}: {len(differing)} "
-                f"array(s) of its {part} do not fit this network, first "
-                f"backbone.{differing[0]}; set --config.model.name={network}"
-            )
-    say(f"starting from the backbone of {workdir}, step {step:,}")
+    path = Path(run.config.init_from).expanduser()
+    renew = run.config.init_new_classifier
+    weights = _read(path, state, run, say)
+    if trained_on := weights.about.get("trained_on"):
+        _refuse_seen_images(path, trained_on, run.catalog, run.split)
+    if "fc" in state.params["network"] and "fc" in weights.params and not renew:
+        _refuse_other_classes(path, weights, run.catalog.classes, say)
 
-    network = {
-        **state.params["network"],
-        "backbone": parts["params"][0]["backbone"],
-    }
-    statistics = {
-        **state.batch_stats,
-        "backbone": parts["batch_stats"][0]["backbone"],
-    }
-    return dataclasses.replace(
-        state,
-        params={**state.params, "network": network},
-        batch_stats=statistics,
+    ours = _arrays({**state.params, **state.params["network"]}, state.batch_stats)
+    theirs = _arrays(weights.params, weights.batch_stats)
+    taken = []
+    for part, arrays in ours.items():
+        differing = sorted(dict(arrays.items() ^ theirs.get(part, {}).items()))
+        if part == "backbone" and differing:
+            network = weights.about.get("network", "another network")
+            raise CheckpointError(
+                f"config.init_from = {str(path)!r} is a {network}: {len(differing)} "
+                f"array(s) do not fit this network, first {differing[0]}; set "
+                f"--config.model.name={network}"
+            )
+        if not differing and not (part == "fc" and renew):
+            taken.append(part)
+    said = [_PARTS[part] + ("" if part in taken else " (new)") for part in ours]
+    say(f"starting from {path}: {', '.join(said)}")
+
+    def merged(mine: Tree, theirs: Tree) -> Tree:
+        chosen = {p: theirs[p] for p in taken if p in mine and p in theirs}
+        return {**mine, **jax.device_put(chosen, state.step.sharding)}
+
+    network = merged(state.params["network"], weights.params)
+    params = merged({**state.params, "network": network}, weights.params)
+    batch_stats = merged(state.batch_stats, weights.batch_stats)
+    return dataclasses.replace(state, params=params, batch_stats=batch_stats)
+
+
+def _read(
+    path: Path, state: TrainState, run: Run, say: Callable[[str], None]
+) -> Weights:
+    if path.is_dir():
+        return read_run(path, state.step.sharding)
+    if not path.exists():
+        raise ConfigError(
+            f"config.init_from = {str(path)!r} does not exist; give the workdir of a "
+            "trained run, or a file of weights (.safetensors, .pth)"
+        )
+    has_classifier = "fc" in state.params["network"]
+    return read_file(
+        path,
+        run.config.model.name,
+        num_classes=len(run.catalog.classes) if has_classifier else 0,
+        new_classifier=run.config.init_new_classifier,
+        say=say,
     )
 
 
+def _arrays(params: Tree, batch_stats: Tree) -> dict[str, dict[str, str]]:
+    """Types and shapes of each part's arrays, by name."""
+    found = {}
+    for part in (part for part in _PARTS if part in params):
+        found[part] = {
+            **checkpoint.kinds({part: params[part]}),
+            **{
+                f"batch_stats.{name}": kind
+                for name, kind in checkpoint.kinds(
+                    {part: batch_stats.get(part, {})}
+                ).items()
+            },
+        }
+    return found
+
+
+def _refuse_other_classes(
+    path: Path, weights: Weights, classes: list[str], say: Callable[[str], None]
+) -> None:
+    """A classifier of as many but other classes would name every cell wrongly."""
+    theirs = weights.about.get("classes")
+    if theirs is None:
+        say(
+            f"note: {path} does not name its classes; its classifier is taken to be "
+            f"for {', '.join(classes)}, in this order"
+        )
+    elif list(theirs) != list(classes):
+        differing = sorted(set(theirs) ^ set(classes)) or ["their order"]
+        raise CheckpointError(
+            f"config.init_from = {str(path)!r} has a classifier of {len(theirs)} "
+            f"classes that are not these {len(classes)} (differing: "
+            f"{', '.join(differing[:5])}); start a new one with "
+            "--config.init_new_classifier=True"
+        )
+
+
 def _refuse_seen_images(
-    workdir: Path, source: dict[str, Any], catalog: Catalog, split: Split
+    path: Path, source: dict[str, Any], catalog: Catalog, split: Split
 ) -> None:
     """A backbone that was trained on test images would flatter itself."""
+    if source["data_fingerprint"] != catalog.fingerprint:
+        return
     theirs = make_split(
         catalog, name=source["split"], fold=source["fold"], seed=source["split_seed"]
     )
     seen = len(np.intersect1d(theirs.train, split.test))
     if seen:
         raise ConfigError(
-            f"config.init_from = {str(workdir)!r} was trained on {seen:,} of the "
+            f"config.init_from = {str(path)!r} was trained on {seen:,} of the "
             f"{len(split.test):,} test images; use its split, --config.data.split="
             f"{source['split']} --config.data.fold={source['fold']} "
             f"--config.data.split_seed={source['split_seed']}"

@@ -96,6 +96,10 @@ class Progress:
             f"{images_per_second:.1f} images/s  {duration(left)} left"
         )
 
+    def note(self, text: str) -> None:
+        """Say a line without breaking the bar."""
+        self._bar.write(text)
+
     def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.close()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from bmjax.advice import advice
 from bmjax.build import Run, example_batch
 from bmjax.data.folds import counts
 from bmjax.logs import duration
@@ -46,6 +47,8 @@ def describe_run(run: Run, say: Callable[[str], None]) -> None:
         f"epochs of {run.steps_per_epoch:,}; checkpoint every {run.save_every:,}"
     )
     say(f"devices: {run.mesh.size} x {device.device_kind} ({device.platform})")
+    for note in advice(run):
+        say(f"note: {note}")
 
 
 def describe_program(

@@ -29,6 +29,7 @@ from bmjax.step import (
     make_train_step,
 )
 from bmjax.types import Batch, Tree
+from bmjax.watch import make_watch
 from bmjax.workdir import claim, note_config
 
 _IN_FLIGHT = 2  # steps handed to the devices ahead of the host: bounds the memory
@@ -64,9 +65,7 @@ def starting_state(run: Run, folder: Path) -> tuple[TrainState, int, float]:
     found = checkpoint.newest(folder)
     if found is None:
         if run.config.init_from:
-            state = start_from(
-                state, Path(run.config.init_from), run.catalog, run.split, say
-            )
+            state = start_from(state, run, say)
         return state, 0, 0.0
     step, meta = found
     if meta["data_fingerprint"] != run.catalog.fingerprint:
@@ -135,6 +134,9 @@ def train_steps(
     )
     metrics = Metrics(workdir, first_step=first)
     progress = Progress(first=first, total=run.steps, what=run.config.method.name)
+    # Ours: an epoch to settle, beyond what holds the prototypes still, and one to wait.
+    settled = run.in_steps("optim.freeze_prototypes") + run.steps_per_epoch
+    watch = make_watch(after=settled, patience=run.steps_per_epoch)
     rates = np.asarray(jax.vmap(run.schedule)(jnp.arange(run.steps)))
     begun = time.monotonic()
     last = [first, begun]  # step and time of the last log
@@ -146,6 +148,7 @@ def train_steps(
             state,
             meta={
                 "data_fingerprint": run.catalog.fingerprint,
+                "classes": list(run.catalog.classes),
                 "seconds": seconds + time.monotonic() - begun,
             },
         )
@@ -163,6 +166,8 @@ def train_steps(
             },
         )
         progress.show(step, loss=values["loss"], images_per_second=speed)
+        if warning := watch(step, values):
+            progress.note(f"warning: {warning}")
 
     try:
         with signals.at_the_next_step():

@@ -3,6 +3,12 @@
 import os
 from pathlib import Path
 
+# What is tested is the mathematics: LLVM's optimizations cost more than they give back.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
+
 import jax
 import numpy as np
 import pytest

@@ -37,6 +37,31 @@ def hsv_to_rgb(images: Images) -> Images:
     return value - value * saturation * ramp
 
 
+def adjust_hsv(
+    images: Images,
+    *,
+    shift: Float[Array, " batch"],
+    stretch: Float[Array, " batch"],
+    gain: Float[Array, " batch"],
+) -> Images:
+    """Shift the hue (in turns) and scale saturation and value, each image by its own.
+
+    The shift alone is torchvision's adjust_hue.
+    """
+    shift, stretch, gain = (n[:, None, None] for n in (shift, stretch, gain))
+    hsv = rgb_to_hsv(images)
+    return hsv_to_rgb(
+        jnp.stack(
+            [
+                (hsv[..., 0] + shift) % 1.0,
+                jnp.clip(hsv[..., 1] * stretch, 0.0, 1.0),
+                jnp.clip(hsv[..., 2] * gain, 0.0, 1.0),
+            ],
+            axis=-1,
+        )
+    )
+
+
 def hsv_jitter(
     key: Array,
     images: Images,
@@ -57,26 +82,19 @@ def hsv_jitter(
         probability: share of the images that is changed at all.
     """
     apply_key, hue_key, saturation_key, value_key = jax.random.split(key, 4)
-    batch = (images.shape[0], 1, 1)
-    shift = jax.random.uniform(hue_key, batch, minval=-hue, maxval=hue)
-    stretch = jax.random.uniform(
-        saturation_key, batch, minval=max(0.0, 1 - saturation), maxval=1 + saturation
+    batch = images.shape[0]
+
+    def factor(key: Array, strength: float) -> Array:
+        low = max(0.0, 1 - strength)
+        return jax.random.uniform(key, (batch,), minval=low, maxval=1 + strength)
+
+    jittered = adjust_hsv(
+        images,
+        shift=jax.random.uniform(hue_key, (batch,), minval=-hue, maxval=hue),
+        stretch=factor(saturation_key, saturation),
+        gain=factor(value_key, value),
     )
-    gain = jax.random.uniform(
-        value_key, batch, minval=max(0.0, 1 - value), maxval=1 + value
-    )
-    hsv = rgb_to_hsv(images)
-    jittered = hsv_to_rgb(
-        jnp.stack(
-            [
-                (hsv[..., 0] + shift) % 1.0,
-                jnp.clip(hsv[..., 1] * stretch, 0.0, 1.0),
-                jnp.clip(hsv[..., 2] * gain, 0.0, 1.0),
-            ],
-            axis=-1,
-        )
-    )
-    chosen = jax.random.bernoulli(apply_key, probability, (*batch, 1))
+    chosen = jax.random.bernoulli(apply_key, probability, (batch, 1, 1, 1))
     return jnp.where(chosen, jittered, images)
 
 

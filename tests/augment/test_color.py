@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bmjax.augment.color import (
+    adjust_hsv,
     gaussian_blur,
     hsv_jitter,
     hsv_to_rgb,
@@ -14,6 +15,7 @@ from bmjax.augment.color import (
     random_grayscale,
     rgb_to_hsv,
 )
+from configs import common
 
 IMAGES = jax.random.uniform(jax.random.key(0), (2, 6, 7, 3))
 
@@ -79,3 +81,31 @@ def test_normalization_gives_mean_zero_and_deviation_one():
     flat = normalize(IMAGES, mean=mean, std=std).reshape(-1, 3)
     np.testing.assert_allclose(flat.mean(axis=0), np.zeros(3), atol=1e-5)
     np.testing.assert_allclose(flat.std(axis=0), np.ones(3), rtol=1e-5)
+
+
+def test_hue_gray_blur_and_normalization_agree_with_the_references(shared):
+    archive = np.load(shared / "golden" / "transforms.npz")
+    one, zero = jnp.ones(1), jnp.zeros(1)
+    for name in ("real", "noise"):
+        images = jnp.asarray(archive[name][None] / 255, jnp.float32)
+        for turns in ("-0.20", "-0.05", "+0.00", "+0.13", "+0.20", "+0.50"):
+            shifted = adjust_hsv(
+                images, shift=zero + float(turns), stretch=one, gain=one
+            )
+            expected = archive[f"{name}/hue/{turns}/float"].transpose(1, 2, 0)
+            np.testing.assert_allclose(shifted[0], expected, atol=2e-5)
+        gray = random_grayscale(jax.random.key(0), images, probability=1.0)
+        # torchvision rounds the weights to four digits.
+        expected = np.broadcast_to(archive[f"{name}/gray/float"], (3, *gray.shape[1:3]))
+        np.testing.assert_allclose(gray[0], expected.transpose(1, 2, 0), atol=2e-4)
+        normal = normalize(images, mean=common.MEAN, std=common.STD)
+        expected = archive[f"{name}/normalize_marrovision"].transpose(1, 2, 0)
+        np.testing.assert_allclose(normal[0], expected, atol=2e-6)
+    real = jnp.asarray(archive["real"][None] / 255, jnp.float32)
+    for sigma in ("0.1", "0.7", "2.0"):
+        blurred = gaussian_blur(real, zero + float(sigma))
+        expected = archive[f"real/gaussian_blur/{sigma}/pil"] / 255
+        # Pillow makes a Gaussian of three box filters in whole numbers; away from the
+        # rim, where it repeats the edge, and from the steepest edges they agree.
+        difference = np.abs(np.asarray(blurred[0]) - expected)[8:-8, 8:-8]
+        assert np.quantile(difference, 0.99) < 3 / 255

@@ -9,9 +9,10 @@ from bmjax import mesh
 from bmjax.augment.recipes import Color, Crops, multi_crop
 from bmjax.methods import METHODS
 from bmjax.models import make_network
-from bmjax.optim import make_optimizer
-from bmjax.step import make_init, make_train_step
+from bmjax.optim import FOREVER, make_optimizer
+from bmjax.step import make_accumulated_step, make_init, make_train_step
 from bmjax.types import Batch
+from tests.toy_network import toy_network, toy_recipe
 
 COLOR = Color(0.5, 0.5, 0.8, 0.05, 0.2, 0.2, 0.0, 0.0, (0.1, 1.0))
 RECIPE = multi_crop(
@@ -28,7 +29,7 @@ SETTINGS = {
     "cutmix": (CLASSIFIER, {"alpha": 0.5}),
     "linear": (CLASSIFIER, {}),
     "supcon": (
-        {"head": "mlp", "embedding_dim": 8},
+        {"head": "linear", "embedding_dim": 8},
         {"temperature": 0.2, "base_temperature": 0.2},
     ),
     "swav": (
@@ -44,12 +45,17 @@ SETTINGS = {
     ),
 }
 STEPS = 5
+# Laws are tried on a network and views that compile in a moment; on real ones in the
+# slow stage.
+TOY = [(name, "toy") for name in METHODS]
+REAL = [pytest.param(name, "resnet_tiny", marks=pytest.mark.slow) for name in METHODS]
 
 
-def make(name):
-    network, numbers = SETTINGS[name]
-    network = make_network("resnet_tiny", **network)
-    return METHODS[name](network, recipe=RECIPE, **numbers)
+def make(name, network="toy"):
+    heads, numbers = SETTINGS[name]
+    if network == "toy":
+        return METHODS[name](toy_network(**heads), recipe=toy_recipe, **numbers)
+    return METHODS[name](make_network(network, **heads), recipe=RECIPE, **numbers)
 
 
 def batches():
@@ -66,9 +72,9 @@ def trained():
     """Five steps of each method on some number of devices: losses, state, traces."""
     done = {}
 
-    def run(name, devices):
-        if (name, devices) not in done:
-            method = make(name)
+    def run(name, network, devices):
+        if (name, network, devices) not in done:
+            method = make(name, network)
             optimizer = make_optimizer(
                 lambda step: 0.05, momentum=0.9, weight_decay=1e-4, larc_trust=0.001
             )
@@ -96,15 +102,15 @@ def trained():
             for batch in all_batches:
                 state, metrics = step(state, batch)
                 losses.append(float(metrics["loss"]))
-            done[name, devices] = (losses, state, len(traces))
-        return done[name, devices]
+            done[name, network, devices] = (losses, state, len(traces))
+        return done[name, network, devices]
 
     return run
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_the_number_of_devices_does_not_change_losses(name, trained):
-    one, four = trained(name, 1), trained(name, 4)
+@pytest.mark.parametrize(("name", "network"), TOY + REAL)
+def test_the_number_of_devices_does_not_change_losses(name, network, trained):
+    one, four = trained(name, network, 1), trained(name, network, 4)
     # float32; four devices add the same numbers in another order.
     np.testing.assert_allclose(one[0], four[0], rtol=1e-5)
     jax.tree.map(
@@ -116,19 +122,19 @@ def test_the_number_of_devices_does_not_change_losses(name, trained):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_step_is_traced_once(name, trained):
-    assert trained(name, 4)[2] == 1
+    assert trained(name, "toy", 4)[2] == 1
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_state_holds_arrays_alone_and_steps_are_counted(name, trained):
-    state = trained(name, 1)[1]
+    state = trained(name, "toy", 1)[1]
     assert int(state.step) == STEPS
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(state))
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_prediction_is_deterministic_and_image_by_image(name, trained):
-    state, method = trained(name, 1)[1], make(name)
+    state, method = trained(name, "toy", 1)[1], make(name)
     images = jax.random.normal(jax.random.key(0), (4, 16, 16, 3))
     predict = jax.jit(method.predict)
     together = predict(state.params, state.batch_stats, images)
@@ -141,3 +147,103 @@ def test_prediction_is_deterministic_and_image_by_image(name, trained):
     )
     for name_, value in together.items():
         np.testing.assert_allclose(value[order], permuted[name_], rtol=1e-4, atol=1e-5)
+
+
+def in_chunks(method, chunks):
+    """The method embedding a whole batch at once, with batch norm over each chunk."""
+
+    def embed(params, batch_stats, state, views):
+        pieces = []
+        for chunk in range(chunks):
+            part = jax.tree.map(lambda leaf, c=chunk: leaf[c::chunks], views)
+            piece, batch_stats = method.embed(params, batch_stats, state, part)
+            pieces.append(piece)
+        return jax.tree.map(
+            lambda *leaves: jnp.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]),
+            *pieces,
+        ), batch_stats
+
+    return method._replace(embed=embed)
+
+
+@pytest.mark.parametrize(("name", "network"), TOY + REAL)
+def test_an_accumulated_step_is_the_whole_batch_step(name, network):
+    method, chunks, over = make(name, network), 2, mesh.make_mesh(2)
+    optimizer = make_optimizer(
+        lambda step: 0.05, momentum=0.9, weight_decay=1e-4, larc_trust=0.001
+    )
+    everywhere = mesh.replicated(over)
+    shardings = {
+        "in_shardings": (everywhere, mesh.batch_sharded(over)),
+        "out_shardings": (everywhere, everywhere),
+    }
+    whole = jax.jit(
+        make_train_step(in_chunks(method, chunks), optimizer, seed=0), **shardings
+    )
+    accumulated = jax.jit(
+        make_accumulated_step(method, optimizer, seed=0, chunks=chunks), **shardings
+    )
+    init = jax.jit(make_init(method, optimizer, seed=0), out_shardings=everywhere)
+    first = one = other = init(mesh.put_batch(next(batches()), over))
+    for batch in batches():
+        batch = mesh.put_batch(batch, over)
+        one, metrics = whole(one, batch)
+        other, others = accumulated(other, batch)
+        for figure, value in metrics.items():
+            np.testing.assert_allclose(
+                others[figure], value, rtol=1e-5, atol=1e-6, err_msg=figure
+            )
+    # float32; the same sums in another order, through five updates.
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, other
+    )
+    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), first, one)
+    assert max(jax.tree.leaves(moved.params)) > 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_frozen_parameters_never_move(name):
+    method = make(name)
+    optimizer = make_optimizer(
+        lambda step: 0.05,
+        momentum=0.9,
+        weight_decay=0.1,
+        frozen=dict.fromkeys(method.frozen, FOREVER),
+    )
+    batch = Batch(*map(jnp.asarray, next(batches())))
+    before = jax.jit(make_init(method, optimizer, seed=0))(batch)
+    after, _ = jax.jit(make_train_step(method, optimizer, seed=0))(before, batch)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(before.params):
+        dotted = ".".join(entry.key for entry in path)
+        new = after.params
+        for entry in path:
+            new = new[entry.key]
+        if dotted.startswith(method.frozen or "\0"):
+            np.testing.assert_array_equal(new, leaf, err_msg=dotted)
+    if method.frozen:
+        jax.tree.map(
+            np.testing.assert_array_equal, before.batch_stats, after.batch_stats
+        )
+
+
+def test_mixup_at_weight_one_is_supervised(monkeypatch):
+    from bmjax.methods import mixup
+
+    monkeypatch.setattr(mixup, "draw_weight", lambda key, *, alpha: jnp.float32(1))
+    network = toy_network(num_classes=3)
+    weights = jnp.array([0.5, 1.0, 2.0])
+    numbers = {"recipe": toy_recipe, "smoothing": 0.1, "class_weights": weights}
+    mixed = mixup.make(network, alpha=0.1, **numbers)
+    plain = METHODS["supervised"](network, **numbers)
+    batch = Batch(*map(jnp.asarray, next(batches())))
+    key = jax.random.key(0)
+    views = mixed.views(key, batch)
+    # The augmentation's key is the first half of mixup's.
+    straight = plain.views(jax.random.split(key)[0], batch)
+    np.testing.assert_array_equal(views.images[0], straight.images[0][:, :1])
+    logits = jax.random.normal(key, (8, 3))
+    np.testing.assert_allclose(
+        mixed.loss(None, logits, (), views, 0)[0],
+        plain.loss(None, logits, (), straight, 0)[0],
+        rtol=1e-6,
+    )

@@ -1,0 +1,63 @@
+"""`python -m bmjax.export RUN --out=FILE.safetensors`: a run's network for others."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from bmjax.errors import DONE, BmjaxError, ConfigError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the weights of a run's newest checkpoint; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bmjax.export",
+        description="Write the network of a run as a .safetensors file under "
+        "torchvision's names, with its classes, normalization and split in the "
+        "metadata. --config.init_from takes it, and so does torch.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="workdir of a run")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
+    parser.add_argument("--force", action="store_true", help="replace FILE")
+    options = parser.parse_args(arguments)
+    try:
+        export(options.run, options.out, force=options.force)
+    except BmjaxError as error:
+        print(f"bmjax: {error}", file=sys.stderr)
+        return error.exit_code
+    return DONE
+
+
+def export(run: Path, out: Path, *, force: bool) -> None:
+    """Write the weights of a run's newest checkpoint, and say what is in them.
+
+    Raises:
+        ConfigError: the folder is no run, or the file cannot be written or is there.
+        CheckpointError: no checkpoint is whole.
+    """
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"--out={str(out)!r} should end in .safetensors")
+    if out.exists() and not force:
+        raise ConfigError(
+            f"--out={str(out)!r} is there already; give another name, or --force"
+        )
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out={str(out)!r} is in no folder that exists; make it")
+    from bmjax.mesh import make_mesh, replicated
+    from bmjax.weights import read_run, write_file
+
+    weights = read_run(run, replicated(make_mesh(1)))
+    try:
+        write_file(out, weights)
+    except OSError as error:
+        raise ConfigError(
+            f"--out={str(out)!r} cannot be written: {error.strerror}; give another "
+            "place"
+        ) from None
+    about = weights.about
+    parts = ", ".join(sorted(weights.params))
+    print(f"{out}: {about['network']} of {about['method']}, step {about['step']:,}")
+    print(f"  holds {parts}; {out.stat().st_size / 1e6:,.1f} MB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
