@@ -5,7 +5,7 @@ Here ConfigDict stops: below, everything takes plain keyword arguments.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grain
 import jax
@@ -190,13 +190,21 @@ def make_method(
         dtype=jnp.dtype(config.model.dtype),
         remat=config.model.remat,
     )
+    settings = method_settings(config, steps, train)
+    return METHODS[config.method.name].make(network, recipe=recipe, **settings)
+
+
+def method_settings(
+    config: ConfigDict, steps: Callable[[str], int], train: dict
+) -> dict[str, Any]:
+    """`config.method` as its file's `make` takes it: durations are steps."""
     settings = {k: v for k, v in config.method.items() if k != "name"}
     for key in method_durations(config):
         settings[key] = steps(f"method.{key}")
     if "class_weights" in settings:
         weights = class_weights(train, settings["class_weights"])
         settings["class_weights"] = None if weights is None else jnp.asarray(weights)
-    return METHODS[config.method.name](network, recipe=recipe, **settings)
+    return settings
 
 
 def _check_divides(config: ConfigDict, devices: int) -> None:

@@ -39,14 +39,6 @@ _RANGES = {
     "model.embedding_dim": (1, 2**20),
     "model.hidden_dim": (0, 2**20),
     "train.accumulate": (1, 2**20),
-    "method.smoothing": (0, 0.999),
-    "method.alpha": (1e-3, 1e3),
-    "method.base_temperature": (1e-4, 1e3),
-    "method.prototypes": (2, 10**6),
-    "method.queue_length": (0, 10**7),
-    "method.epsilon": (1e-4, 1e3),
-    "method.iterations": (1, 1000),
-    "method.temperature": (1e-4, 1e3),
     "optim.learning_rate": (1e-30, 1e38),
     "optim.final_learning_rate": (0, 1e38),
     "optim.warmup_start": (0, 1e38),
@@ -70,17 +62,6 @@ _DURATIONS = (
     "optim.freeze_prototypes",
     "optim.freeze_backbone",
 )
-_CLASSIFIER = ("classifier",)
-_PROJECTIONS = ("linear", "mlp", "mlp_bn")
-# What may stand on the backbone of each method; any other method decides for itself.
-_HEADS = {
-    "supervised": _CLASSIFIER,
-    "mixup": _CLASSIFIER,
-    "cutmix": _CLASSIFIER,
-    "linear": _CLASSIFIER,
-    "swav": _PROJECTIONS,
-    "supcon": _PROJECTIONS,
-}
 
 
 def check(config: ConfigDict) -> None:
@@ -90,18 +71,20 @@ def check(config: ConfigDict) -> None:
     is looked at here too.
     """
     flat = flatten(config.to_dict())
+    check_known("config.method.name", flat["method.name"], tuple(METHODS))
+    method = METHODS[flat["method.name"]]
     known = {
-        "method.name": tuple(METHODS),
         "model.name": tuple(NETWORKS),
         "model.convolutions": LOWERINGS,
         "model.dtype": _DTYPES,
         "data.sampling": SAMPLINGS,
         "probe.sampling": SAMPLINGS,
-        "model.head": _HEADS.get(config.method.name, (config.model.head,)),
+        "model.head": method.HEADS,
     }
     for key, values in known.items():
         check_known(f"config.{key}", flat[key], values)
-    for key, (low, high) in _RANGES.items():
+    ranges = {f"method.{key}": pair for key, pair in method.RANGES.items()}
+    for key, (low, high) in {**_RANGES, **ranges}.items():
         if key in flat and not low <= flat[key] <= high:
             raise ConfigError(
                 f"config.{key} = {flat[key]} is out of range; use {low:g} to {high:g}"
@@ -122,8 +105,13 @@ def check(config: ConfigDict) -> None:
             "config.method.class_weights", scheme, (*SCHEMES, "CLASS:WEIGHT,...")
         )
     check_split(config.data.split, config.data.fold)
+    if config.augment.large < method.LARGE_VIEWS:
+        raise ConfigError(
+            f"config.augment.large = {config.augment.large}, but {config.method.name} "
+            f"compares large views; use {method.LARGE_VIEWS}"
+        )
     if config.method.name == "swav":
-        _check_swav(config)
+        _check_queue(config)
     if not (config.data.root or config.data.synthetic_images):
         raise ConfigError(
             f"config.data.root is empty; give a folder of images, such as {TCIA}, with "
@@ -132,18 +120,13 @@ def check(config: ConfigDict) -> None:
         )
 
 
-def _check_swav(config: ConfigDict) -> None:
+def _check_queue(config: ConfigDict) -> None:
     queue, batch = config.method.queue_length, config.data.batch_size
     if queue % batch:
         raise ConfigError(
             f"config.method.queue_length = {queue} is no multiple of "
             f"config.data.batch_size = {batch}; use {queue // batch * batch} or "
             f"{(queue // batch + 1) * batch}"
-        )
-    if config.augment.large < 2:
-        raise ConfigError(
-            f"config.augment.large = {config.augment.large}, but SwAV assigns two "
-            "large views to prototypes; use 2"
         )
 
 

@@ -1,11 +1,12 @@
 """Starting from weights that are there (`config.init_from`): a run's, or a file's."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from bmjax import checkpoint
@@ -63,14 +64,30 @@ def start_from(state: TrainState, run: Run, say: Callable[[str], None]) -> Train
     said = [_PARTS[part] + ("" if part in taken else " (new)") for part in ours]
     say(f"starting from {path}: {', '.join(said)}")
 
-    def merged(mine: Tree, theirs: Tree) -> Tree:
-        chosen = {p: theirs[p] for p in taken if p in mine and p in theirs}
-        return {**mine, **jax.device_put(chosen, state.step.sharding)}
+    everywhere = state.step.sharding
+    return dataclasses.replace(
+        state,
+        params=_placed(state.params, weights.params, taken, everywhere),
+        batch_stats=_placed(state.batch_stats, weights.batch_stats, taken, everywhere),
+    )
 
-    network = merged(state.params["network"], weights.params)
-    params = merged({**state.params, "network": network}, weights.params)
-    batch_stats = merged(state.batch_stats, weights.batch_stats)
-    return dataclasses.replace(state, params=params, batch_stats=batch_stats)
+
+def _placed(
+    mine: Tree, theirs: Tree, taken: list[str], everywhere: jax.sharding.Sharding
+) -> Tree:
+    """Put the parts that are taken wherever they stand, also in a student's tree."""
+    found = {}
+    for name, tree in mine.items():
+        if name in taken and name in theirs:
+            # A copy for each place: a step gives its buffers away.
+            found[name] = jax.tree.map(
+                jnp.copy, jax.device_put(theirs[name], everywhere)
+            )
+        elif name not in _PARTS and isinstance(tree, dict):
+            found[name] = _placed(tree, theirs, taken, everywhere)
+        else:
+            found[name] = tree
+    return found
 
 
 def _read(
@@ -110,7 +127,7 @@ def _arrays(params: Tree, batch_stats: Tree) -> dict[str, dict[str, str]]:
 
 
 def _refuse_other_classes(
-    path: Path, weights: Weights, classes: list[str], say: Callable[[str], None]
+    path: Path, weights: Weights, classes: Sequence[str], say: Callable[[str], None]
 ) -> None:
     """A classifier of as many but other classes would name every cell wrongly."""
     theirs = weights.about.get("classes")

@@ -51,7 +51,7 @@ def run(capsys, tmp_path):
         ([SMOKE, "--config.model.name=resnet19"], "config.model.name"),
         ([SMOKE, "--config.method.name=swaw"], "config.method.name"),
         ([SMOKE, "--config.method.queue_length=17"], "use 16 or 32"),
-        ([SMOKE, "--config.augment.large=1"], "two large views"),
+        ([SMOKE, "--config.augment.large=1"], "compares large views; use 2"),
         ([SMOKE, "--config.train.duration=3"], "config.train.duration"),
         ([SMOKE, "--config.seed=-1"], "config.seed = -1 is out of range"),
         ([SMOKE, "--config.probe.batch_size=0"], "config.probe.batch_size = 0"),

@@ -15,6 +15,7 @@ import pytest
 
 from bmjax import checkpoint
 from bmjax.data.synthetic import synthesize
+from bmjax.export import main as export
 from bmjax.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -232,6 +233,10 @@ def test_a_changed_data_folder_is_refused(tmp_path, cells, capsys):
     assert "fingerprint" in capsys.readouterr().err
 
 
+def features(workdir):
+    return np.load(workdir / "features" / "test.npy")
+
+
 def test_a_run_starts_from_anothers_backbone(finished, tmp_path, cells, capsys):
     before = finished("swav")
     more = (
@@ -241,11 +246,9 @@ def test_a_run_starts_from_anothers_backbone(finished, tmp_path, cells, capsys):
     )
     workdir = tmp_path / "run"
     assert main(command("supervised", workdir, cells, *more)) == 0
-    assert "starting from the backbone" in capsys.readouterr().out
+    assert "backbone, classifier (new)" in capsys.readouterr().out
     # The same images through the same backbone.
-    theirs = np.load(before / "features" / "test.npy")
-    ours = np.load(workdir / "features" / "test.npy")
-    np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(features(before), features(workdir), rtol=1e-5)
 
     leaking = [*more[:2], "--config.data.fold=1"]
     assert main(command("supervised", tmp_path / "leaking", cells, *leaking)) == 2
@@ -254,6 +257,60 @@ def test_a_run_starts_from_anothers_backbone(finished, tmp_path, cells, capsys):
     wrong = (*more, "--config.model.name=resnet10_w32")
     assert main(command("supervised", tmp_path / "other", cells, *wrong)) == 5
     assert "--config.model.name=resnet_tiny" in capsys.readouterr().err
+
+
+def test_an_exported_network_is_the_run_and_keeps_its_split(
+    finished, tmp_path, cells, capsys
+):
+    before, file = finished("supervised"), tmp_path / "weights.safetensors"
+    assert export([str(before), f"--out={file}"]) == 0
+    assert "resnet_tiny of supervised, step 2" in capsys.readouterr().out
+    assert export([str(before), f"--out={file}"]) == 2
+    assert "--force" in capsys.readouterr().err
+
+    more = (f"--config.init_from={file}", "--config.train.duration=0 steps")
+    workdir = tmp_path / "run"
+    assert main(command("finetune", workdir, cells, *more)) == 0
+    said = capsys.readouterr().out
+    assert "backbone, classifier\n" in said
+    assert ["classifier", "2", "0", "0", "0"] in [r.split() for r in said.splitlines()]
+    np.testing.assert_allclose(features(before), features(workdir), rtol=1e-5)
+    # The classifier too: each image is called the same.
+    names = ("accuracy", "macro_f1", "weighted_f1")
+    for name in names:
+        assert results(workdir)[name] == results(before)[name]
+
+    leaking = [*more, "--config.data.fold=1"]
+    assert main(command("finetune", tmp_path / "leaking", cells, *leaking)) == 2
+    assert "test images; use its split" in capsys.readouterr().err
+
+    fewer = [*more, "--config.data.exclude=BLA"]
+    assert main(command("finetune", tmp_path / "fewer", cells, *fewer)) == 5
+    assert "--config.init_new_classifier=True" in capsys.readouterr().err
+    fewer.append("--config.init_new_classifier=True")
+    assert main(command("finetune", tmp_path / "fewer", cells, *fewer)) == 0
+    assert "classifier (new)" in capsys.readouterr().out
+
+
+def test_a_projection_head_and_prototypes_go_on_and_a_student_too(
+    finished, tmp_path, cells, capsys
+):
+    before = finished("swav")
+    more = (f"--config.init_from={before}", "--config.train.duration=0 steps")
+    workdir = tmp_path / "run"
+    assert main(command("dino", workdir, cells, *more)) == 0
+    # DINO's head is another kind; prototypes of SwAV's number and width fit.
+    said = capsys.readouterr().out
+    assert "backbone, projection head (new), prototypes\n" in said
+    saved = checkpoint.read(
+        workdir / "checkpoints", 0, jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    )["params"]
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        saved["network"]["backbone"],
+        saved["student"]["network"]["backbone"],
+    )
+    np.testing.assert_array_equal(saved["prototypes"], saved["student"]["prototypes"])
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_saved(

@@ -1,13 +1,15 @@
 """The ways to learn: one file, one method; this table is the whole registry."""
 
-from bmjax.methods import cutmix, linear, mixup, supcon, supervised, swav
+from bmjax.methods import cutmix, dino, linear, mixup, supcon, supervised, swav
 
-# name in config.method.name -> make(network, *, ...) -> Method
+# By config.method.name: a file with HEADS, LARGE_VIEWS, RANGES and
+# make(network, *, recipe, ...) -> Method. docs/adding-a-method.md has the contract.
 METHODS = {
-    "supervised": supervised.make,
-    "mixup": mixup.make,
-    "cutmix": cutmix.make,
-    "linear": linear.make,
-    "swav": swav.make,
-    "supcon": supcon.make,
+    "supervised": supervised,
+    "mixup": mixup,
+    "cutmix": cutmix,
+    "linear": linear,
+    "swav": swav,
+    "supcon": supcon,
+    "dino": dino,
 }

@@ -9,6 +9,10 @@ from bmjax.augment.recipes import Recipe
 from bmjax.methods import supervised
 from bmjax.types import Method, Network, Views
 
+HEADS = supervised.HEADS
+LARGE_VIEWS = 1
+RANGES = {**supervised.RANGES, "alpha": (1e-3, 1e3)}
+
 
 def make(network: Network, *, recipe: Recipe, alpha: float, **settings: Any) -> Method:
     """Learn as `supervised`, from images with a box of the one before in each.

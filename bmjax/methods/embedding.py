@@ -6,6 +6,8 @@ from jax import Array
 
 from bmjax.types import Network, Tree
 
+PROJECTIONS = ("linear", "mlp", "mlp_bn")  # the heads that give embeddings
+
 
 def unit(vectors: Array, *, axis: int = -1) -> Array:
     """Scale to length 1; a zero vector stays zero, with a finite gradient."""

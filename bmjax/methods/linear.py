@@ -8,6 +8,10 @@ from bmjax.augment.recipes import Recipe
 from bmjax.methods import supervised
 from bmjax.types import Method, Network
 
+HEADS = supervised.HEADS
+LARGE_VIEWS = 1
+RANGES = supervised.RANGES
+
 _SCALE = 0.01  # facebookresearch/swav, eval_linear.py: normal weights, zero bias
 
 

@@ -2,8 +2,12 @@
 
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import supcon
-from bmjax.methods.embedding import embed_views
+from bmjax.methods.embedding import PROJECTIONS, embed_views
 from bmjax.types import Method, Network, Views
+
+HEADS = PROJECTIONS
+LARGE_VIEWS = 1
+RANGES = {"temperature": (1e-4, 1e3), "base_temperature": (1e-4, 1e3)}
 
 
 def make(

@@ -7,6 +7,10 @@ from bmjax.augment.recipes import Recipe
 from bmjax.losses import cross_entropy, target_weights
 from bmjax.types import Method, Network, Views
 
+HEADS = ("classifier",)
+LARGE_VIEWS = 1
+RANGES = {"smoothing": (0, 0.999)}
+
 
 def make(
     network: Network,

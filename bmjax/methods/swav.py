@@ -9,11 +9,22 @@ from jax import Array
 
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import sinkhorn, swapped_prediction
-from bmjax.methods.embedding import embed_views, unit
+from bmjax.methods.embedding import PROJECTIONS, embed_views, unit
 from bmjax.types import Method, Network, Views
 
+HEADS = PROJECTIONS
+LARGE_VIEWS = 2
+RANGES = {
+    "prototypes": (2, 10**6),
+    "queue_length": (0, 10**7),
+    "epsilon": (1e-4, 1e3),
+    "iterations": (1, 1000),
+    "temperature": (1e-4, 1e3),
+}
+
 _TWIN = 0.99  # cosine from which two prototypes are one (ours)
-_ASSIGNING_VIEWS = 2  # the large crops (facebookresearch/swav, crops_for_assign)
+# The large crops (facebookresearch/swav, crops_for_assign).
+_ASSIGNING_VIEWS = LARGE_VIEWS
 
 
 class SwavState(NamedTuple):

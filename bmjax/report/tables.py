@@ -17,7 +17,7 @@ SCORES = {
     "macro_f1_without_rare": "Macro F1 without rare classes",
     "weighted_f1": "Weighted F1",
 }
-METHODS = {"swav": "SwAV", "supcon": "SupCon"}
+METHODS = {"swav": "SwAV", "supcon": "SupCon", "dino": "DINO"}
 OWN_CLASSIFIER = ("supervised", "mixup")  # methods that learn from the labels
 
 

@@ -1,0 +1,188 @@
+"""DINO: a student predicts a slow average of itself (Caron et al. 2021).
+
+Not in the paper. Loss, center and schedules follow facebookresearch/dino, main_dino.py;
+DESIGN.md names the differences.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from bmjax.augment.recipes import Recipe
+from bmjax.losses import swapped_prediction
+from bmjax.methods.embedding import PROJECTIONS, embed_views, unit
+from bmjax.types import Method, Network, Views
+
+HEADS = PROJECTIONS
+LARGE_VIEWS = 2  # the teacher's; the student sees them and the small ones
+RANGES = {
+    "prototypes": (2, 10**6),
+    "teacher_momentum": (0, 1),
+    "teacher_temperature": (1e-4, 1e3),
+    "temperature": (1e-4, 1e3),
+    "center_momentum": (0, 1),
+}
+
+
+class DinoState(NamedTuple):
+    """What the next step needs besides the parameters."""
+
+    center: Array  # float32 [K], running mean of the teacher's scores
+
+
+def make(
+    network: Network,
+    *,
+    recipe: Recipe,
+    prototypes: int,
+    prototypes_from: int,
+    teacher_momentum: float,
+    teacher_still_from: int,
+    teacher_temperature: float,
+    temperature: float,
+    center_momentum: float,
+) -> Method:
+    """Learn without labels: the student predicts, from each view, the teacher's code.
+
+    The teacher is the student's running average and the network that is evaluated. Its
+    scores of the large views, centered and sharpened, are the codes; the student
+    predicts them from every other view.
+
+    Parameters are "network" and "prototypes", the teacher's, and the same two under
+    "student"; batch statistics likewise.
+
+    Args:
+        network: with a head that gives `embeddings` [B, D].
+        recipe: the augmentation; at least two views of the first size.
+        prototypes: K, outputs of the last layer, whose columns have length 1.
+        prototypes_from: step from which the last layer is trained.
+        teacher_momentum: share of the teacher that stays at the first step; it rises
+            to 1 along half a cosine.
+        teacher_still_from: step at which it has reached 1.
+        teacher_temperature: of the codes.
+        temperature: of the prediction.
+        center_momentum: share of the center that stays.
+    """
+
+    def init(key, views):
+        network_key, prototype_key = jax.random.split(key)
+        first = tuple(images[:, 0] for images in views.images)
+        params, batch_stats = network.init(network_key, first)
+        outputs, _ = jax.eval_shape(
+            partial(network.apply, train=False), params, batch_stats, first
+        )
+        shape = (outputs["embeddings"].shape[-1], prototypes)
+        columns = unit(jax.random.normal(prototype_key, shape), axis=0)
+        teacher = {"network": params, "prototypes": columns}
+        state = DinoState(center=jnp.zeros(prototypes))
+        # Copies: a step gives its buffers away, and one cannot be given away twice.
+        student = jax.tree.map(jnp.copy, (teacher, batch_stats))
+        return (
+            {**teacher, "student": student[0]},
+            {**batch_stats, "student": student[1]},
+            state,
+        )
+
+    def views(key, batch):
+        return Views(images=recipe(key, batch.pixels), labels=batch.labels)
+
+    def embed(params, batch_stats, state, views):
+        del state
+        teacher_stats, student_stats = _apart(batch_stats)
+        large = (views.images[0][:, :LARGE_VIEWS],)
+        # As in the reference, the teacher too normalizes by the batch.
+        codes, teacher_stats = embed_views(
+            network, jax.lax.stop_gradient(params["network"]), teacher_stats, large
+        )
+        embeddings, student_stats = embed_views(
+            network, params["student"]["network"], student_stats, views.images
+        )
+        return {"student": embeddings, "teacher": codes}, {
+            **teacher_stats,
+            "student": student_stats,
+        }
+
+    def loss(params, embeddings, state, views, step):
+        del views
+        columns = params["student"]["prototypes"]
+        held = jax.lax.stop_gradient(columns)
+        columns = jnp.where(step < prototypes_from, held, columns)
+        scores = jnp.moveaxis(embeddings["student"] @ columns, 1, 0)  # [V, B, K]
+        taught = jax.lax.stop_gradient(embeddings["teacher"] @ params["prototypes"])
+        codes = jax.nn.softmax(
+            (taught - state.center[None, None]) / teacher_temperature
+        )
+        predict_from = partial(swapped_prediction, temperature=temperature)
+        pairs = [
+            predict_from(scores[view], codes[:, source]).mean()
+            for source in range(LARGE_VIEWS)
+            for view in range(len(scores))
+            if view != source
+        ]
+        value = sum(pairs) / len(pairs)
+        mean = taught.mean(axis=(0, 1))
+        center = center_momentum * state.center + (1 - center_momentum) * mean
+        return value, (DinoState(center), _metrics(value, embeddings, codes))
+
+    def after_update(params, state, step):
+        student = params["student"]
+        columns = unit(student["prototypes"], axis=0)
+        student = {**student, "prototypes": columns}
+        turn = jnp.pi * jnp.minimum(step / max(teacher_still_from, 1), 1.0)
+        stays = 1 - (1 - teacher_momentum) * (jnp.cos(turn) + 1) / 2
+        teacher = jax.tree.map(
+            lambda old, new: stays * old + (1 - stays) * new,
+            {name: params[name] for name in student},
+            student,
+        )
+        # Its columns are an average of unit vectors, and shorter.
+        columns = unit(teacher["prototypes"], axis=0)
+        return {**teacher, "prototypes": columns, "student": student}, state
+
+    def predict(params, batch_stats, images):
+        outputs, _ = network.apply(
+            params["network"], _apart(batch_stats)[0], images, train=False
+        )
+        return {"features": outputs["features"]}
+
+    return Method(
+        init=init,
+        views=views,
+        embed=embed,
+        loss=loss,
+        after_update=after_update,
+        predict=predict,
+        frozen=("network", "prototypes"),
+    )
+
+
+def _apart(batch_stats):
+    """Return the teacher's batch statistics and the student's."""
+    teacher = {part: tree for part, tree in batch_stats.items() if part != "student"}
+    return teacher, batch_stats["student"]
+
+
+def _metrics(
+    value: Array, embeddings: dict[str, Array], codes: Array
+) -> dict[str, Array]:
+    """How the run is: each is a scalar.
+
+    code_entropy: of the codes, over ln K; 1 is a teacher that says nothing.
+    prototypes_used: share of the outputs that are some image's first choice; falls to
+        1 / K when one output takes all.
+    embedding_spread: as SwAV's.
+    """
+    count, dim = codes.shape[-1], embeddings["student"].shape[-1]
+    chosen = jnp.argmax(codes, axis=-1).reshape(-1)
+    entropy = -jnp.sum(jax.scipy.special.xlogy(codes, codes), axis=-1).mean()
+    spread = jnp.std(embeddings["student"].reshape(-1, dim), axis=0).mean()
+    metrics = {
+        "loss": value,
+        "code_entropy": entropy / jnp.log(count),
+        "prototypes_used": jnp.zeros(count).at[chosen].set(1.0).mean(),
+        "embedding_spread": spread * jnp.sqrt(dim),
+    }
+    return jax.lax.stop_gradient(metrics)
