@@ -51,3 +51,26 @@ def classification_figures(
         "macro_f1_without_rare": mean(f1, common),
         "per_class": [entry(number) for number in range(len(classes))],
     }
+
+
+def f1_by_frequency(
+    per_class: Sequence[dict[str, Any]], train_counts: dict[str, int]
+) -> dict[str, float | None]:
+    """Macro F1 of the head, the middle and the tail: thirds of the classes (ours).
+
+    Classes are ordered by their number of training images, then by name; where they do
+    not divide by three, head and middle get the ones left over. A class without test
+    images is left out of its third; a third without any has None.
+
+    Args:
+        per_class: of `classification_figures`.
+        train_counts: training images by class folder.
+    """
+    f1 = {entry["abbreviation"]: entry["f1"] for entry in per_class}
+    ordered = sorted(f1, key=lambda name: (-train_counts[name], name))
+    found: dict[str, float | None] = {}
+    thirds = np.array_split(np.array(ordered), 3)
+    for name, third in zip(("head", "middle", "tail"), thirds, strict=True):
+        values = [f1[member] for member in third if f1[member] is not None]
+        found[name] = float(np.mean(values)) if values else None
+    return found

@@ -11,7 +11,7 @@ from bmjax import mesh
 from bmjax.augment.recipes import Color, Crops, multi_crop
 from bmjax.build import method_settings
 from bmjax.durations import to_steps
-from bmjax.methods import METHODS
+from bmjax.methods import METHODS, _skeleton
 from bmjax.models import make_network
 from bmjax.optim import FOREVER, make_optimizer
 from bmjax.step import make_accumulated_step, make_init, make_train_step
@@ -244,3 +244,18 @@ def test_mixup_at_weight_one_is_supervised(monkeypatch):
         plain.loss(None, logits, (), straight, 0)[0],
         rtol=1e-6,
     )
+
+
+def test_the_skeleton_is_a_method_that_trains():
+    network = toy_network(head="linear", embedding_dim=4)
+    method = _skeleton.make(network, recipe=toy_recipe, strength=1.0)
+    optimizer = make_optimizer(lambda step: 0.05, momentum=0.9, weight_decay=0.0)
+    step = jax.jit(make_train_step(method, optimizer, seed=0))
+    losses = []
+    batch = Batch(*map(jnp.asarray, next(batches())))
+    state = make_init(method, optimizer, seed=0)(batch)
+    for _ in range(20):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics["loss"]))
+    assert losses[-1] < losses[0]
+    assert losses[-1] >= -1.001

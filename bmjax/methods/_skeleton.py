@@ -1,0 +1,66 @@
+"""A method to copy: docs/adding-a-method.md walks through it.
+
+It pulls the two views of an image together and nothing apart, so it collapses: put an
+idea where the comments say so.
+"""
+
+import jax.numpy as jnp
+
+from bmjax.augment.recipes import Recipe
+from bmjax.methods.embedding import PROJECTIONS, embed_views
+from bmjax.types import Method, Network, Views
+
+HEADS = PROJECTIONS  # config.model.head: what may stand on the backbone
+LARGE_VIEWS = 2  # config.augment.large: how many at least
+RANGES = {"strength": (0, 1e3)}  # config.method.*: lowest and highest value
+
+
+def make(network: Network, *, recipe: Recipe, strength: float) -> Method:
+    """Say in one line what is learnt from what.
+
+    Args:
+        network: with a head that gives `embeddings` [B, D].
+        recipe: the augmentation.
+        strength: each further argument is a key of config.method; one whose name ends
+            in `_from` is a duration there ("2 epochs") and a number of steps here.
+    """
+
+    def init(key, views):
+        # Parameters under "network" are what is evaluated, exported and started from.
+        first = tuple(images[:, 0] for images in views.images)
+        params, batch_stats = network.init(key, first)
+        return {"network": params}, batch_stats, ()  # (): nothing to remember
+
+    def views(key, batch):
+        return Views(images=recipe(key, batch.pixels), labels=batch.labels)
+
+    def embed(params, batch_stats, state, views):
+        # The heavy part, image by image. It may be called on a chunk of the batch.
+        del state
+        return embed_views(network, params["network"], batch_stats, views.images)
+
+    def loss(params, embeddings, state, views, step):
+        # The light part, on all embeddings [B, V, D] of the whole batch. Every metric
+        # is a scalar and is logged; "loss" is among them.
+        del params, views, step
+        value = -strength * jnp.sum(embeddings[:, 0] * embeddings[:, 1], axis=-1).mean()
+        return value, (state, {"loss": value})
+
+    def after_update(params, state, step):
+        # Averages, norms: what happens to parameters without a gradient.
+        del step
+        return params, state
+
+    def predict(params, batch_stats, images):
+        outputs, _ = network.apply(params["network"], batch_stats, images, train=False)
+        return {"features": outputs["features"]}
+
+    return Method(
+        init=init,
+        views=views,
+        embed=embed,
+        loss=loss,
+        after_update=after_update,
+        predict=predict,
+        frozen=(),  # names of parameters that the optimizer leaves alone
+    )

@@ -1,0 +1,208 @@
+"""The paper's ways to learn on real cells: one small network, one budget, three seeds.
+
+    python -m experiments.five_systems --data=FOLDER --workdir=DIR
+
+Fifteen runs on fold 0 of 5 at 64 pixels, ten epochs each, resumable at any point: the
+same command goes on. Writes figures.json and RESULT.md into
+experiments/2026-11-23-five-systems (or --out=FOLDER).
+"""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bmjax.evals.classification import classification_figures, f1_by_frequency
+from bmjax.evals.linear import Linear, apply_linear
+from bmjax.main import main as run_main
+
+OUT = Path(__file__).parent / "2026-11-23-five-systems"
+SEEDS = (0, 1, 2)
+QUEUE = "--config.method.queue_from=3 epochs"  # a third of the run, as in :small
+STILL = (QUEUE, "--config.optim.freeze_prototypes=0 steps")
+SYSTEMS = {  # name: configuration, duration, more
+    "random": ("swav", "0 steps", STILL),
+    "swav": ("swav", "10 epochs", (QUEUE,)),
+    "supcon": ("supcon", "10 epochs", ()),
+    "supervised": ("supervised", "10 epochs", ()),
+    "mixup": ("mixup", "10 epochs", ()),
+}
+# What of a run is shown: its own predictions, or those of the probe on its features.
+ROWS = {
+    "random": ("random", "random network + linear"),
+    "swav": ("swav", "SwAV + linear"),
+    "supcon": ("supcon", "SupCon + linear"),
+    "supervised": ("supervised", "supervised"),
+    "supervised_linear": ("supervised", "supervised, features + linear"),
+    "mixup": ("mixup", "supervised + mixup"),
+    "mixup_linear": ("mixup", "supervised + mixup, features + linear"),
+}
+FIGURES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "macro_f1": "macro F1",
+    "head": "head",
+    "middle": "middle",
+    "tail": "tail",
+}
+PAIRS = (
+    ("swav", "random"),
+    ("supcon", "swav"),
+    ("supervised", "swav"),
+    ("supervised_linear", "supervised"),
+    ("supervised_linear", "swav"),
+    ("mixup", "supervised"),
+)
+
+
+def main() -> int:
+    """Run what is missing and write the tables; return an exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.five_systems",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", required=True, help="folder of real cells")
+    parser.add_argument("--workdir", required=True, type=Path, help="of the runs")
+    parser.add_argument("--out", type=Path, default=OUT, help="of the figures")
+    options = parser.parse_args()
+    for seed in SEEDS:
+        for name in SYSTEMS:
+            code = run_main(command(name, seed, options.data, options.workdir))
+            if code:
+                return code
+    figures = collect(options.workdir)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (options.out / "RESULT.md").write_text(result_page(figures))
+    print((options.out / "RESULT.md").read_text())
+    return 0
+
+
+def command(name: str, seed: int, data: str, workdir: Path) -> list[str]:
+    """The arguments of bmjax.main for one run."""
+    config, duration, more = SYSTEMS[name]
+    return [
+        f"--config=configs/{config}.py:small",
+        f"--workdir={workdir / f'{name}-{seed}'}",
+        f"--config.data.root={data}",
+        "--config.data.split=kfold",
+        "--config.data.exclude=ART,BLA",  # another microscope: the background tells
+        "--config.data.size=64",
+        "--config.model.convolutions=matmul",  # twice as fast at this size
+        f"--config.train.duration={duration}",
+        f"--config.seed={seed}",
+        *more,
+    ]
+
+
+def collect(workdir: Path) -> dict[str, Any]:
+    """Gather the figures of every finished run, by row of the table and seed."""
+    rows: dict[str, Any] = {}
+    for row, (name, _) in ROWS.items():
+        runs = []
+        for seed in SEEDS:
+            run = workdir / f"{name}-{seed}"
+            found = json.loads((run / "results.json").read_text())
+            shown = probe_figures(run, found) if row.endswith("_linear") else found
+            thirds = f1_by_frequency(shown["per_class"], found["train_counts"])
+            runs.append(
+                {key: (shown | thirds)[key] for key in FIGURES}
+                | {
+                    "seed": seed,
+                    "minutes": round(found["seconds"] / 60, 1),
+                    "f1": {e["abbreviation"]: e["f1"] for e in shown["per_class"]},
+                    "params_sha256": found["params_sha256"],
+                }
+            )
+        rows[row] = runs
+    keys = ("network", "split", "fold", "n_train", "n_test", "data_fingerprint")
+    return {key: found[key] for key in keys} | {
+        "train_counts": found["train_counts"],
+        "test_counts": found["test_counts"],
+        "versions": {key: found["versions"][key] for key in ("jax", "flax", "numpy")},
+        "rows": rows,
+    }
+
+
+def probe_figures(run: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """Figures of the linear probe that every run fits on its features."""
+    classes = [entry["abbreviation"] for entry in found["per_class"]]
+    with np.load(run / "features" / "linear.npz") as arrays:
+        linear = Linear(**arrays)
+    scores = apply_linear(linear, np.load(run / "features" / "test.npy"))
+    with open(run / "predictions.csv", newline="") as file:
+        labels = [classes.index(row["label"]) for row in csv.DictReader(file)]
+    predicted = np.argmax(scores, axis=-1)
+    figures = classification_figures(np.array(labels), predicted, classes)
+    if abs(figures["macro_f1"] - found["probe"]["linear"]["macro_f1"]) > 0.01:
+        raise SystemExit(f"{run}: its probe and its results disagree")
+    return figures
+
+
+def spread(values: list[float], *, sign: str = "") -> str:
+    """Mean and standard deviation (of a sample) as they stand in the table."""
+    return f"{np.mean(values):{sign}.3f} ± {np.std(values, ddof=1):.3f}"
+
+
+def result_page(figures: dict[str, Any]) -> str:
+    """The tables, in Markdown."""
+    rows, counts = figures["rows"], figures["train_counts"]
+    ordered = sorted(counts, key=lambda name: (-counts[name], name))
+    thirds = [", ".join(third) for third in np.array_split(np.array(ordered), 3)]
+    lines = [
+        "# Five systems on real cells: figures",
+        "",
+        "Written by `python -m experiments.five_systems`; README.md has the verdict.",
+        "",
+        f"{figures['network']} at 64 px, {figures['n_train']:,} training and "
+        f"{figures['n_test']:,} test images; mean ± standard deviation of "
+        f"{len(SEEDS)} seeds. Macro F1 also of the third of the classes with the most "
+        f"training images (head: {thirds[0]}), the middle ({thirds[1]}) and the tail "
+        f"({thirds[2]}).",
+        "",
+        f"| system | {' | '.join(FIGURES.values())} | minutes, longest |",
+        f"| --- |{' --- |' * (len(FIGURES) + 1)}",
+    ]
+    for name, runs in rows.items():
+        values = " | ".join(spread([run[key] for run in runs]) for key in FIGURES)
+        minutes = max(run["minutes"] for run in runs)
+        lines.append(f"| {ROWS[name][1]} | {values} | {minutes:.0f} |")
+    lines += [
+        "",
+        "Differences seed by seed:",
+        "",
+        f"| difference | {' | '.join(FIGURES.values())} |",
+        f"| --- |{' --- |' * len(FIGURES)}",
+    ]
+    for first, second in PAIRS:
+        both = list(zip(rows[first], rows[second], strict=True))
+        values = " | ".join(
+            spread([a[key] - b[key] for a, b in both], sign="+") for key in FIGURES
+        )
+        lines.append(f"| {ROWS[first][1]} - {ROWS[second][1]} | {values} |")
+    lines += [
+        "",
+        "F1 by class, mean of the seeds:",
+        "",
+        f"| class | train | test | {' | '.join(ROWS[n][1] for n in rows)} |",
+        f"| --- | --- | --- |{' --- |' * len(rows)}",
+    ]
+    for entry in ordered:
+        values = " | ".join(
+            f"{np.mean([run['f1'][entry] for run in runs]):.3f}"
+            for runs in rows.values()
+        )
+        lines.append(
+            f"| {entry} | {counts[entry]} | {figures['test_counts'][entry]} "
+            f"| {values} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
