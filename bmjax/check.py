@@ -1,5 +1,7 @@
 """What can be seen wrong in a configuration before anything is done with it."""
 
+from pathlib import Path
+
 from ml_collections import ConfigDict
 
 from bmjax.data.folder import TCIA
@@ -112,6 +114,11 @@ def check(config: ConfigDict) -> None:
         )
     if config.method.name == "swav":
         _check_queue(config)
+    if config.init_from and not Path(config.init_from).expanduser().exists():
+        raise ConfigError(
+            f"config.init_from = {config.init_from!r} does not exist; give the workdir "
+            "of a trained run, or a file of weights (.safetensors, .pth)"
+        )
     if not (config.data.root or config.data.synthetic_images):
         raise ConfigError(
             f"config.data.root is empty; give a folder of images, such as {TCIA}, with "

@@ -95,11 +95,6 @@ def _read(
 ) -> Weights:
     if path.is_dir():
         return read_run(path, state.step.sharding)
-    if not path.exists():
-        raise ConfigError(
-            f"config.init_from = {str(path)!r} does not exist; give the workdir of a "
-            "trained run, or a file of weights (.safetensors, .pth)"
-        )
     has_classifier = "fc" in state.params["network"]
     return read_file(
         path,

@@ -8,6 +8,7 @@ import pytest
 from bmjax.main import main
 
 SMOKE = "--config=configs/swav.py:smoke"
+SUPERVISED = "--config=configs/supervised.py:smoke"
 
 
 @pytest.fixture
@@ -47,6 +48,18 @@ def run(capsys, tmp_path):
             ],
             "does not divide by 4 devices",
         ),
+        (
+            [SMOKE, "--config.train.accumulate=3"],
+            "does not divide by 4 devices x 3 chunks; use a multiple of 12",
+        ),
+        ([SMOKE, "--config.model.dtype=float16"], "use one of float32, bfloat16"),
+        (
+            [SUPERVISED, "--config.method.class_weights=square"],
+            "use one of none, inverse, sqrt, effective, CLASS:WEIGHT,...",
+        ),
+        ([SUPERVISED, "--config.method.class_weights=ABC:2"], "'ABC' is not known"),
+        ([SUPERVISED, "--config.method.class_weights=ABE:-2"], "weight above 0"),
+        ([SMOKE, "--config.init_from=/nowhere"], "'/nowhere' does not exist"),
         ([SMOKE, "--config.mesh.devices=64"], "config.mesh.devices = 64"),
         ([SMOKE, "--config.model.name=resnet19"], "config.model.name"),
         ([SMOKE, "--config.method.name=swaw"], "config.method.name"),

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from bmjax.optim import cosine_schedule, make_optimizer
+from bmjax.optim import FOREVER, cosine_schedule, make_optimizer
 from tests.conftest import GOLDEN, cases
 
 OPTIM = np.load(GOLDEN / "losses_optim.npz")
@@ -88,3 +88,30 @@ def test_frozen_parameters_get_no_update_no_decay_and_no_momentum(trust):
     # Thawed, it moves as a parameter that has no past.
     np.testing.assert_allclose(frozen[3], run(0, 0)[0], rtol=1e-6)
     np.testing.assert_allclose(frozen[4], run(0, 0)[1], rtol=1e-6)
+
+
+def test_freezing_a_part_freezes_all_below_it_and_nothing_beside_it():
+    params = {
+        "network": {"backbone": {"a": jnp.ones(2)}, "fc": {"b": jnp.ones(2)}},
+        "networks": jnp.ones(2),
+    }
+    optimizer = make_optimizer(
+        lambda step: 0.1,
+        momentum=0.9,
+        weight_decay=0.01,
+        frozen={"network.backbone": FOREVER},
+    )
+    updates, _ = optimizer.update(params, optimizer.init(params), params)
+    moved = jax.tree.map(lambda u: bool(jnp.any(u != 0)), updates)
+    assert moved == {
+        "network": {"backbone": {"a": False}, "fc": {"b": True}},
+        "networks": True,
+    }
+
+
+def test_a_held_rate_changes_once_an_epoch_to_what_the_plain_one_is_there():
+    numbers = {"base": 0.1, "final": 0.01, "steps": 30, "warmup_steps": 0}
+    plain = cosine_schedule(**numbers)
+    held = cosine_schedule(**numbers, hold=10)
+    for step in range(30):
+        np.testing.assert_allclose(held(step), plain(step // 10 * 10), rtol=1e-6)

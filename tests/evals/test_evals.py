@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from bmjax.evals.classification import classification_figures
+from bmjax.evals.classification import classification_figures, f1_by_frequency
 from bmjax.evals.embedding import embed_2d
 from bmjax.evals.intervals import accuracy, macro_f1, paired_bootstrap
 from bmjax.evals.knn import knn_probabilities
@@ -128,3 +128,13 @@ def test_the_map_keeps_every_class_and_neighbours_together():
     centres = np.stack([places[labels[rows] == c].mean(axis=0) for c in range(3)])
     nearest = np.linalg.norm(places[:, None] - centres[None], axis=2).argmin(axis=1)
     assert np.mean(nearest == labels[rows]) > 0.9
+
+
+def test_f1_by_frequency_takes_thirds_by_training_images():
+    f1 = {"a": 0.9, "b": 0.7, "c": 0.5, "d": None, "e": 0.1, "f": None, "g": 0.3}
+    entries = [{"abbreviation": name, "f1": value} for name, value in f1.items()]
+    train = {"g": 70, "f": 60, "e": 50, "d": 40, "c": 40, "b": 20, "a": 10}
+    found = f1_by_frequency(entries, train)  # g f e, c d, b a
+    assert found == pytest.approx({"head": 0.2, "middle": 0.5, "tail": 0.8})
+    nothing = [{"abbreviation": name, "f1": None} for name in f1]
+    assert f1_by_frequency(nothing, train) == dict.fromkeys(("head", "middle", "tail"))

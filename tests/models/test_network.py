@@ -173,3 +173,48 @@ def test_batch_norm_is_sound_where_the_mean_is_large():
 def test_unknown_names_are_refused_with_one_sentence(arguments, message):
     with pytest.raises(ConfigError, match=message):
         make_network(**arguments)
+
+
+def loss_and_gradient(network, params, batch_stats, images):
+    def loss(params):
+        outputs, updated = network.apply(params, batch_stats, images, train=True)
+        return jnp.mean(outputs["logits"] ** 2), updated
+
+    return jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_rematerialization_changes_no_number(name):
+    plain = make_network(name, num_classes=3)
+    saving = make_network(name, num_classes=3, remat=True)
+    images = normal_images(16)
+    params, batch_stats = plain.init(jax.random.key(0), images)
+    kept = loss_and_gradient(plain, params, batch_stats, images)
+    again = loss_and_gradient(saving, params, batch_stats, images)
+    # float32; the compiler may fuse the two programs differently.
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), kept, again
+    )
+
+
+def test_bfloat16_is_of_the_activations_alone():
+    network = make_network("resnet_tiny", num_classes=3, dtype=jnp.bfloat16)
+    exact = make_network("resnet_tiny", num_classes=3)
+    images = normal_images(32)
+    params, batch_stats = network.init(jax.random.key(0), images)
+    (value, updated), gradients = loss_and_gradient(
+        network, params, batch_stats, images
+    )
+    for leaf in jax.tree.leaves((params, batch_stats, value, updated, gradients)):
+        assert leaf.dtype == jnp.float32
+    outputs, _ = network.apply(params, batch_stats, images, train=False)
+    assert {leaf.dtype for leaf in outputs.values()} == {jnp.dtype(jnp.float32)}
+    program = str(
+        jax.make_jaxpr(lambda x: network.apply(params, batch_stats, x, train=False)[0])(
+            images
+        )
+    )
+    assert "bf16[4,16,16,8] = conv" in program
+    wanted, _ = loss_and_gradient(exact, params, batch_stats, images)
+    # bfloat16 keeps 8 bits.
+    np.testing.assert_allclose(value, wanted[0], rtol=0.05)
