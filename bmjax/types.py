@@ -49,6 +49,11 @@ class Network(NamedTuple):
     num_classes: int = 0  # N of the classifier; 0: it has none
 
 
+def _unchanged(params: Tree, state: Tree, step: Array) -> tuple[Tree, Tree]:
+    del step
+    return params, state
+
+
 class Method(NamedTuple):
     """A way to learn, as pure functions; `bmjax/methods` has one file for each.
 
@@ -56,13 +61,14 @@ class Method(NamedTuple):
     views(key, batch)                                  -> Views
     embed(params, batch_stats, state, views)           -> embeddings, batch_stats
     loss(params, embeddings, state, views, step)       -> scalar, (state, metrics)
-    after_update(params, state, step)                  -> params, state
     predict(params, batch_stats, images)               -> {"features", maybe "logits"}
+    after_update(params, state, step)                  -> params, state
 
     `embed` is the heavy part and works image by image (batch norm apart); what it gives
     is an array or a tree of arrays, batch first. `loss` is light and may couple the
     whole batch. So a step may embed a batch in chunks. `step` is the number of updates
-    made so far. `frozen` names parameters that are never trained, as
+    made so far. `after_update` is where prototypes get length 1 and teachers move; most
+    methods have none. `frozen` names parameters that are never trained, as
     "network.backbone".
     """
 
@@ -70,6 +76,6 @@ class Method(NamedTuple):
     views: Callable[..., Views]
     embed: Callable[..., tuple[Tree, Tree]]
     loss: Callable[..., tuple[Array, tuple[Tree, dict[str, Array]]]]
-    after_update: Callable[..., tuple[Tree, Tree]]
     predict: Callable[..., dict[str, Array]]
+    after_update: Callable[..., tuple[Tree, Tree]] = _unchanged
     frozen: tuple[str, ...] = ()

@@ -7,8 +7,8 @@ idea where the comments say so.
 import jax.numpy as jnp
 
 from bmjax.augment.recipes import Recipe
-from bmjax.methods.embedding import PROJECTIONS, embed_views
-from bmjax.types import Method, Network, Views
+from bmjax.methods.embedding import PROJECTIONS, embed_views, make_predict, make_views
+from bmjax.types import Method, Network
 
 HEADS = PROJECTIONS  # config.model.head: what may stand on the backbone
 LARGE_VIEWS = 2  # config.augment.large: how many at least
@@ -31,9 +31,6 @@ def make(network: Network, *, recipe: Recipe, strength: float) -> Method:
         params, batch_stats = network.init(key, first)
         return {"network": params}, batch_stats, ()  # (): nothing to remember
 
-    def views(key, batch):
-        return Views(images=recipe(key, batch.pixels), labels=batch.labels)
-
     def embed(params, batch_stats, state, views):
         # The heavy part, image by image. It may be called on a chunk of the batch.
         del state
@@ -51,16 +48,13 @@ def make(network: Network, *, recipe: Recipe, strength: float) -> Method:
         del step
         return params, state
 
-    def predict(params, batch_stats, images):
-        outputs, _ = network.apply(params["network"], batch_stats, images, train=False)
-        return {"features": outputs["features"]}
-
+    # make_views gives all of the recipe's views, make_predict the features.
     return Method(
         init=init,
-        views=views,
+        views=make_views(recipe),
         embed=embed,
         loss=loss,
         after_update=after_update,
-        predict=predict,
+        predict=make_predict(network),
         frozen=(),  # names of parameters that the optimizer leaves alone
     )

@@ -13,8 +13,14 @@ from jax import Array
 
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import swapped_prediction
-from bmjax.methods.embedding import PROJECTIONS, embed_views, unit
-from bmjax.types import Method, Network, Views
+from bmjax.methods.embedding import (
+    PROJECTIONS,
+    embed_views,
+    make_predict,
+    make_views,
+    unit,
+)
+from bmjax.types import Method, Network
 
 HEADS = PROJECTIONS
 LARGE_VIEWS = 2  # the teacher's; the student sees them and the small ones
@@ -86,9 +92,6 @@ def make(
             state,
         )
 
-    def views(key, batch):
-        return Views(images=recipe(key, batch.pixels), labels=batch.labels)
-
     def embed(params, batch_stats, state, views):
         del state
         teacher_stats, student_stats = _apart(batch_stats)
@@ -142,19 +145,13 @@ def make(
         columns = unit(teacher["prototypes"], axis=0)
         return {**teacher, "prototypes": columns, "student": student}, state
 
-    def predict(params, batch_stats, images):
-        outputs, _ = network.apply(
-            params["network"], _apart(batch_stats)[0], images, train=False
-        )
-        return {"features": outputs["features"]}
-
     return Method(
         init=init,
-        views=views,
+        views=make_views(recipe),
         embed=embed,
         loss=loss,
         after_update=after_update,
-        predict=predict,
+        predict=make_predict(network),
         frozen=("network", "prototypes"),
     )
 

@@ -1,12 +1,34 @@
-"""What methods that compare embeddings share: all views through one network."""
+"""What methods share: views as the recipe makes them, and one network on all."""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from bmjax.types import Network, Tree
+from bmjax.augment.recipes import Recipe
+from bmjax.types import Batch, Network, Tree, Views
 
 PROJECTIONS = ("linear", "mlp", "mlp_bn")  # the heads that give embeddings
+
+
+def make_views(recipe: Recipe) -> Callable[[Array, Batch], Views]:
+    """Return `Method.views`: all views of the recipe, with the labels."""
+
+    def views(key, batch):
+        return Views(images=recipe(key, batch.pixels), labels=batch.labels)
+
+    return views
+
+
+def make_predict(network: Network) -> Callable[[Tree, Tree, Array], dict[str, Array]]:
+    """Return `Method.predict`: features, and logits where there is a classifier."""
+
+    def predict(params, batch_stats, images):
+        outputs, _ = network.apply(params["network"], batch_stats, images, train=False)
+        return {k: outputs[k] for k in ("features", "logits") if k in outputs}
+
+    return predict
 
 
 def unit(vectors: Array, *, axis: int = -1) -> Array:

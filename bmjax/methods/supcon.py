@@ -2,8 +2,8 @@
 
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import supcon
-from bmjax.methods.embedding import PROJECTIONS, embed_views
-from bmjax.types import Method, Network, Views
+from bmjax.methods.embedding import PROJECTIONS, embed_views, make_predict, make_views
+from bmjax.types import Method, Network
 
 HEADS = PROJECTIONS
 LARGE_VIEWS = 1
@@ -35,9 +35,6 @@ def make(
         params, batch_stats = network.init(key, first)
         return {"network": params}, batch_stats, ()
 
-    def views(key, batch):
-        return Views(images=recipe(key, batch.pixels), labels=batch.labels)
-
     def embed(params, batch_stats, state, views):
         del state
         return embed_views(network, params["network"], batch_stats, views.images)
@@ -52,15 +49,10 @@ def make(
         metrics = {"loss": value, "with_a_partner": (same.sum(axis=1) > 1).mean()}
         return value, (state, metrics)
 
-    def predict(params, batch_stats, images):
-        outputs, _ = network.apply(params["network"], batch_stats, images, train=False)
-        return {"features": outputs["features"]}
-
     return Method(
         init=init,
-        views=views,
+        views=make_views(recipe),
         embed=embed,
         loss=loss,
-        after_update=lambda params, state, step: (params, state),
-        predict=predict,
+        predict=make_predict(network),
     )

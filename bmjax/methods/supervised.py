@@ -5,7 +5,8 @@ from jax import Array
 
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import cross_entropy, target_weights
-from bmjax.types import Method, Network, Views
+from bmjax.methods.embedding import make_predict, make_views
+from bmjax.types import Method, Network
 
 HEADS = ("classifier",)
 LARGE_VIEWS = 1
@@ -36,9 +37,6 @@ def make(
         params, batch_stats = network.init(key, views.images[0][:, 0])
         return {"network": params}, batch_stats, ()
 
-    def views(key, batch):
-        return Views(images=recipe(key, batch.pixels), labels=batch.labels)
-
     def embed(params, batch_stats, state, views):
         del state
         outputs, batch_stats = network.apply(
@@ -62,15 +60,10 @@ def make(
         correct = jnp.argmax(logits, axis=-1) == views.labels
         return value, (state, {"loss": value, "accuracy": correct.mean()})
 
-    def predict(params, batch_stats, images):
-        outputs, _ = network.apply(params["network"], batch_stats, images, train=False)
-        return outputs
-
     return Method(
         init=init,
-        views=views,
+        views=make_views(recipe),
         embed=embed,
         loss=loss,
-        after_update=lambda params, state, step: (params, state),
-        predict=predict,
+        predict=make_predict(network),
     )

@@ -9,8 +9,14 @@ from jax import Array
 
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import sinkhorn, swapped_prediction
-from bmjax.methods.embedding import PROJECTIONS, embed_views, unit
-from bmjax.types import Method, Network, Views
+from bmjax.methods.embedding import (
+    PROJECTIONS,
+    embed_views,
+    make_predict,
+    make_views,
+    unit,
+)
+from bmjax.types import Method, Network
 
 HEADS = PROJECTIONS
 LARGE_VIEWS = 2
@@ -78,9 +84,6 @@ def make(
         queue = jnp.zeros((_ASSIGNING_VIEWS, queue_length, embedding_dim))
         return params, batch_stats, SwavState(queue=queue)
 
-    def views(key, batch):
-        return Views(images=recipe(key, batch.pixels), labels=batch.labels)
-
     def embed(params, batch_stats, state, views):
         del state
         return embed_views(network, params["network"], batch_stats, views.images)
@@ -121,17 +124,13 @@ def make(
         prototypes = unit(params["prototypes"], axis=0)
         return {**params, "prototypes": prototypes}, state
 
-    def predict(params, batch_stats, images):
-        outputs, _ = network.apply(params["network"], batch_stats, images, train=False)
-        return {"features": outputs["features"]}
-
     return Method(
         init=init,
-        views=views,
+        views=make_views(recipe),
         embed=embed,
         loss=loss,
         after_update=after_update,
-        predict=predict,
+        predict=make_predict(network),
     )
 
 
