@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bmjax.data.decode import read_bytes
 from bmjax.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -41,6 +42,14 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def encoded(self, position: int) -> np.ndarray:
+        """The file of one image as it is, uint8 [bytes].
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        return read_bytes(self.root / self.paths[position])
 
 
 def read_folder(root: str | os.PathLike, *, exclude: Sequence[str] = ()) -> Catalog:

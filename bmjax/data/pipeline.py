@@ -6,7 +6,7 @@ from typing import Any
 import grain
 import numpy as np
 
-from bmjax.data.decode import read_pixels
+from bmjax.data.decode import decode
 from bmjax.data.folder import Catalog
 
 HostBatch = dict[str, np.ndarray]  # pixels uint8 [B, S, S, 3], labels int32 [B]
@@ -14,9 +14,9 @@ HostBatch = dict[str, np.ndarray]  # pixels uint8 [B, S, S, 3], labels int32 [B]
 
 def _reader(catalog: Catalog, size: int):
     def read(position: int) -> HostBatch:
-        path = catalog.root / catalog.paths[position]
+        name = str(catalog.root / catalog.paths[position])
         return {
-            "pixels": read_pixels(path, size=size),
+            "pixels": decode(catalog.encoded(position), size=size, name=name),
             "labels": catalog.labels[position],
         }
 
