@@ -17,7 +17,8 @@ from ml_collections import ConfigDict
 from bmjax.augment.recipes import Color, Crops, Recipe, multi_crop, plain
 from bmjax.check import method_durations
 from bmjax.data.folder import Catalog, read_folder
-from bmjax.data.folds import Split, counts, make_split
+from bmjax.data.folds import Split, counts, make_split, split_digest
+from bmjax.data.pipeline import next_of_class
 from bmjax.data.sampling import make_stream
 from bmjax.data.weights import class_weights
 from bmjax.durations import to_steps
@@ -38,7 +39,9 @@ class Run(NamedTuple):
     mesh: jax.sharding.Mesh
     catalog: Catalog
     split: Split
+    split_digest: str
     stream: grain.MapDataset
+    stand_ins: np.ndarray  # of an unreadable training image
     recipe: Recipe
     method: Method
     schedule: optax.Schedule
@@ -79,6 +82,7 @@ def build(config: ConfigDict, workdir: Path) -> Run:
         sampling=config.data.sampling,
         per_class=config.data.per_class,
         seed=config.seed,
+        couples=config.data.couples,
     )
     steps_per_epoch = max(1, stream.epoch_length // config.data.batch_size)
 
@@ -114,7 +118,9 @@ def build(config: ConfigDict, workdir: Path) -> Run:
         mesh=mesh,
         catalog=catalog,
         split=split,
+        split_digest=split_digest(catalog, split),
         stream=stream,
+        stand_ins=next_of_class(split.train, catalog.labels),
         recipe=recipe,
         method=method,
         schedule=schedule,

@@ -24,6 +24,8 @@ _RANGES = {
     "data.synthetic_images": (0, 10**7),
     "data.threads": (1, 1024),
     "data.prefetch": (1, 1024),
+    "data.workers": (0, 1024),
+    "data.bad_share": (0, 1),
     "augment.large": (1, 16),
     "augment.large_size": (8, 4096),
     "augment.small": (0, 64),
@@ -55,6 +57,7 @@ _RANGES = {
     "tsne.images": (1, 10**7),
     "tsne.perplexity": (1, 10**4),
 }
+_PROBE_SAMPLINGS = ("natural", "balanced")
 _DTYPES = ("float32", "bfloat16")
 _PAIRS = ("augment.large_scale", "augment.small_scale", "augment.blur_sigma")
 _DURATIONS = (
@@ -80,7 +83,7 @@ def check(config: ConfigDict) -> None:
         "model.convolutions": LOWERINGS,
         "model.dtype": _DTYPES,
         "data.sampling": SAMPLINGS,
-        "probe.sampling": SAMPLINGS,
+        "probe.sampling": _PROBE_SAMPLINGS,
         "model.head": method.HEADS,
     }
     for key, values in known.items():
@@ -107,6 +110,11 @@ def check(config: ConfigDict) -> None:
             "config.method.class_weights", scheme, (*SCHEMES, "CLASS:WEIGHT,...")
         )
     check_split(config.data.split, config.data.fold)
+    if config.data.couples and config.data.batch_size % 2:
+        raise ConfigError(
+            f"config.data.couples puts images in twos, and config.data.batch_size = "
+            f"{config.data.batch_size} is odd; use an even one"
+        )
     if config.augment.large < method.LARGE_VIEWS:
         raise ConfigError(
             f"config.augment.large = {config.augment.large}, but {config.method.name} "

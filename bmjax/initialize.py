@@ -12,8 +12,8 @@ import numpy as np
 from bmjax import checkpoint
 from bmjax.build import Run
 from bmjax.data.folder import Catalog
-from bmjax.data.folds import Split, make_split
-from bmjax.errors import CheckpointError, ConfigError
+from bmjax.data.folds import Split, make_split, split_digest
+from bmjax.errors import BmjaxError, CheckpointError, ConfigError
 from bmjax.step import TrainState
 from bmjax.types import Tree
 from bmjax.weights import Weights, read_file, read_run
@@ -147,9 +147,19 @@ def _refuse_seen_images(
     """A backbone that was trained on test images would flatter itself."""
     if source["data_fingerprint"] != catalog.fingerprint:
         return
-    theirs = make_split(
-        catalog, name=source["split"], fold=source["fold"], seed=source["split_seed"]
-    )
+    if source["split_digest"] == split_digest(catalog, split):
+        return
+    name = source["split"]
+    try:
+        theirs = make_split(
+            catalog, name=name, fold=source["fold"], seed=source["split_seed"]
+        )
+    except BmjaxError as error:
+        raise ConfigError(
+            f"config.init_from = {str(path)!r} was trained on another split of these "
+            f"images, {name!r}, and whether it saw the test images cannot be told: "
+            f"{error}"
+        ) from None
     seen = len(np.intersect1d(theirs.train, split.test))
     if seen:
         raise ConfigError(

@@ -34,7 +34,8 @@ def describe_run(run: Run, say: Callable[[str], None]) -> None:
         f"{count_parameters(shapes.params):,} parameters"
     )
     say(
-        f"images: {run.catalog.root} ({config.data.split} {config.data.fold}): "
+        f"images: {run.catalog.root} ({config.data.split} {config.data.fold}, digest "
+        f"{run.split_digest[:12]}): "
         f"{len(run.split.train):,} train, {len(run.split.test):,} test, "
         f"{len(run.catalog.classes)} classes"
     )

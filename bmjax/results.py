@@ -104,6 +104,7 @@ def _described(run: Run) -> dict[str, Any]:
         "steps": run.steps,
         "devices": run.mesh.size,
         "data_fingerprint": run.catalog.fingerprint,
+        "split_digest": run.split_digest,
         "versions": versions(),
     }
 
@@ -199,6 +200,7 @@ def _batches(run: Run, positions: np.ndarray):
         batch_size=run.config.data.batch_size,
         threads=run.config.data.threads,
         prefetch=run.config.data.prefetch,
+        stand_ins=run.stand_ins,  # as in training; no test image has one
     )
 
 

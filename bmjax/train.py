@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from bmjax import checkpoint
 from bmjax.build import Run, build, example_batch
 from bmjax.check import check
-from bmjax.data.pipeline import training_batches
+from bmjax.data.pipeline import Replaced, training_batches
 from bmjax.errors import CheckpointError, DataError, NonFiniteError
 from bmjax.initialize import start_from
 from bmjax.logs import Metrics, Progress, say
@@ -75,6 +75,13 @@ def starting_state(run: Run, folder: Path) -> tuple[TrainState, int, float]:
             f"{run.catalog.fingerprint[:12]}, expected "
             f"{meta['data_fingerprint'][:12]}); restore them, or use another --workdir"
         )
+    if meta["split_digest"] != run.split_digest:
+        raise DataError(
+            f"config.data.split = {run.config.data.split!r} is not the split that the "
+            f"run in {str(folder.parent)!r} began with (digest "
+            f"{run.split_digest[:12]}, expected {meta['split_digest'][:12]}); restore "
+            "it, or use another --workdir"
+        )
     if step > run.steps:
         raise CheckpointError(
             f"checkpoint {step} in {str(folder)!r} lies beyond the run's {run.steps} "
@@ -123,6 +130,10 @@ def train_steps(
     started = time.monotonic()
     compiled = compile_step(run, state)
     describe_program(run, compiled, time.monotonic() - started, say)
+    progress = Progress(first=first, total=run.steps, what=run.config.method.name)
+    replaced = Replaced(
+        limit=int(run.config.data.bad_share * len(run.split.train)), say=progress.note
+    )
     batches = training_batches(
         run.catalog,
         run.stream,
@@ -131,9 +142,11 @@ def train_steps(
         first_step=first,
         threads=run.config.data.threads,
         prefetch=run.config.data.prefetch,
+        workers=run.config.data.workers,
+        stand_ins=run.stand_ins,
+        replaced=replaced,
     )
     metrics = Metrics(workdir, first_step=first)
-    progress = Progress(first=first, total=run.steps, what=run.config.method.name)
     # Ours: an epoch to settle, beyond what holds the prototypes still, and one to wait.
     settled = run.in_steps("optim.freeze_prototypes") + run.steps_per_epoch
     watch = make_watch(after=settled, patience=run.steps_per_epoch)
@@ -148,6 +161,7 @@ def train_steps(
             state,
             meta={
                 "data_fingerprint": run.catalog.fingerprint,
+                "split_digest": run.split_digest,
                 "classes": list(run.catalog.classes),
                 "seconds": seconds + time.monotonic() - begun,
             },
@@ -163,6 +177,7 @@ def train_steps(
                 **{f"train/{name}": value for name, value in values.items()},
                 "train/learning_rate": float(rates[step - 1]),
                 "train/images_per_second": speed,
+                "train/images_replaced": len(replaced.positions),
             },
         )
         progress.show(step, loss=values["loss"], images_per_second=speed)

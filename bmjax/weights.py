@@ -21,7 +21,8 @@ class Weights(NamedTuple):
 
     params: "backbone", and "fc", "head" and "prototypes" where there are such.
     about: "network", "method", "step", "classes", "size", "mean", "std" and
-        "trained_on" (fingerprint of the images, split, fold, split_seed); {} for a
+        "trained_on" (fingerprint of the images, split and its digest, fold,
+        split_seed); {} for a
         file of another program's.
     """
 
@@ -60,6 +61,7 @@ def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
         "std": data["std"],
         "trained_on": {
             "data_fingerprint": meta["data_fingerprint"],
+            "split_digest": meta.get("split_digest"),
             **{key: data[key] for key in ("split", "fold", "split_seed")},
         },
     }

@@ -17,7 +17,9 @@ _HARMLESS = (
     "checkpoint.",
     "logs.",
     "data.threads",
+    "data.workers",
     "data.prefetch",
+    "data.bad_share",
     "data.root",  # the fingerprint decides whether it is the same data
     "mesh.devices",
 )

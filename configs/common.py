@@ -18,18 +18,22 @@ def base() -> ml_collections.ConfigDict:
     config.data = data = ml_collections.ConfigDict()
     data.root = ""  # folder of [one folder/]CLASS/**/image
     data.synthetic_images = 0  # with no root: so many synthetic cells, made in workdir
-    data.split = "holdout"  # or "kfold"; paper, Table 4: one 80/20 split
-    data.fold = 0  # 0 to 4 of kfold
+    data.split = "holdout"  # paper, Table 4: one 80/20 split; kfold, blocks, dinobloom
+    # or a CSV of path,part or path,group
+    data.fold = 0  # 0 to 4 of kfold, blocks and groups
     data.split_seed = 42  # authors' code; the same split whatever `seed` is
     data.exclude = ()  # class folders to leave out
     data.size = 250  # pixels; the release's own size
     data.batch_size = 256  # paper, section 4
-    data.sampling = "natural"  # or "balanced"
-    data.per_class = 10_000  # draws a class and epoch when balanced; authors' code
+    data.sampling = "natural"  # or balanced (with replacement), cycle, sqrt, effective
+    data.per_class = 10_000  # draws a class and epoch, balanced or cycle; authors' code
+    data.couples = False  # two images of a class together: no SupCon anchor is alone
+    data.bad_share = 0.001  # of the training images may be unreadable; ours
     data.mean = MEAN
     data.std = STD
-    data.threads = 8  # that decode
-    data.prefetch = 4  # batches held ready
+    data.threads = 8  # that decode, in each process
+    data.workers = 0  # processes that decode; 0: threads of this one
+    data.prefetch = 4  # batches held ready, in each process
 
     config.augment = augment = ml_collections.ConfigDict()
     augment.large = 2  # views an image

@@ -1,6 +1,7 @@
 """From positions to batches of pixels, by grain; memory is bounded by the prefetch."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grain
@@ -8,19 +9,39 @@ import numpy as np
 
 from bmjax.data.decode import decode
 from bmjax.data.folder import Catalog
+from bmjax.errors import DataError
 
 HostBatch = dict[str, np.ndarray]  # pixels uint8 [B, S, S, 3], labels int32 [B]
 
 
-def _reader(catalog: Catalog, size: int):
-    def read(position: int) -> HostBatch:
-        name = str(catalog.root / catalog.paths[position])
-        return {
-            "pixels": decode(catalog.encoded(position), size=size, name=name),
-            "labels": catalog.labels[position],
-        }
+class Replaced:
+    """Which images could not be read, and how many may be."""
 
-    return read
+    def __init__(self, *, limit: int, say: Callable[[str], None] = lambda text: None):
+        """Take the number of images that may be unreadable; `say` hears of each."""
+        self.positions: set[int] = set()
+        self._limit, self._say = limit, say
+
+    def note(self, catalog: Catalog, positions: np.ndarray) -> None:
+        """Count images that were replaced.
+
+        Raises:
+            DataError: there are more than may be.
+        """
+        for position in sorted({int(p) for p in positions} - self.positions):
+            self.positions.add(position)
+            name = str(catalog.root / catalog.paths[position])
+            if len(self.positions) > self._limit:
+                raise DataError(
+                    f"image {name!r} is no readable JPEG or PNG, and with it "
+                    f"{len(self.positions)} training image(s); config.data.bad_share "
+                    f"allows {self._limit}: run python -m bmjax.data verify, and "
+                    "replace or remove what it names"
+                )
+            self._say(
+                f"note: image {name!r} is no readable JPEG or PNG; another of its "
+                "class takes its place"
+            )
 
 
 def training_batches(
@@ -32,13 +53,16 @@ def training_batches(
     first_step: int,
     threads: int,
     prefetch: int,
+    workers: int = 0,
     process: int = 0,
     processes: int = 1,
+    stand_ins: np.ndarray | None = None,
+    replaced: Replaced | None = None,
 ) -> Iterator[HostBatch]:
     """Endless training batches from step `first_step` on.
 
     Step s takes positions s B to (s + 1) B of the stream, whatever the number of
-    threads; with several processes each takes every `processes`-th of them.
+    threads and workers; with several processes each takes every `processes`-th of them.
 
     Args:
         catalog: the images.
@@ -46,15 +70,43 @@ def training_batches(
         size: side of the decoded images, in pixels.
         batch_size: of the whole batch, over all processes.
         first_step: where to begin.
-        threads: that decode.
-        prefetch: batches held ready; grain's own default of 500 would be gigabytes.
+        threads: that decode, in each worker.
+        prefetch: batches held ready, in each worker; grain's own default of 500 would
+            be gigabytes.
+        workers: processes that decode for this one; 0 decodes in its threads.
         process: this process's number.
         processes: how many there are.
+        stand_ins: of `next_of_class`: unreadable images are replaced; None: they raise.
+        replaced: counts those that were.
+
+    Raises:
+        DataError: from the iterator, an image that cannot be read, or too many.
     """
     share = stream[process::processes] if processes > 1 else stream
-    batches = share.map(_reader(catalog, size)).batch(batch_size // processes)
+    reader = _Read(catalog, size, stand_ins)
+    batches = share.map(reader).batch(batch_size // processes)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
-    return iter(batches[first_step:].to_iter_dataset(options))
+    dataset = batches[first_step:].to_iter_dataset(options)
+    if workers:
+        dataset = _in_workers(dataset, workers)
+    return _checked(iter(dataset), catalog, replaced, copy=workers > 0)
+
+
+def next_of_class(positions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Who stands in for whom: the next training image of the same class, in a ring.
+
+    Args:
+        positions: int64 [n], the training part, sorted.
+        labels: int [images], of the whole catalog.
+
+    Returns:
+        int64 [images]; -1 for images that do not train.
+    """
+    ring = np.full(len(labels), -1)
+    for label in np.unique(labels[positions]):
+        members = positions[labels[positions] == label]
+        ring[members] = np.roll(members, -1)
+    return ring
 
 
 def evaluation_batches(
@@ -65,18 +117,88 @@ def evaluation_batches(
     batch_size: int,
     threads: int,
     prefetch: int,
+    stand_ins: np.ndarray | None = None,
 ) -> Iterator[tuple[HostBatch, int]]:
     """Each image once, in order: pairs of a full batch and how many of it count.
 
     The last batch is filled up with copies of its last image, so that every batch has
-    one shape; the filling is not counted.
+    one shape; the filling is not counted. `stand_ins` is for training images alone: no
+    test image is ever replaced.
     """
     padding = -len(positions) % batch_size
     padded = np.concatenate([positions, np.repeat(positions[-1:], padding)])
     source: Any = grain.MapDataset.source(padded.tolist())
-    batches = source.map(_reader(catalog, size)).batch(batch_size)
+    batches = source.map(_Read(catalog, size, stand_ins)).batch(batch_size)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
     left = len(positions)
-    for batch in batches.to_iter_dataset(options):
+    for batch in _checked(iter(batches.to_iter_dataset(options)), catalog, None):
         yield batch, min(left, batch_size)
         left -= batch_size
+
+
+class _Read:
+    """From a position to its pixels and label, and itself where it was replaced.
+
+    A class, so that a worker process receives it by its name.
+    """
+
+    def __init__(self, catalog: Catalog, size: int, stand_ins: np.ndarray | None):
+        self.catalog, self.size, self.stand_ins = catalog, size, stand_ins
+
+    def __call__(self, position: int) -> dict[str, Any]:
+        try:
+            pixels, bad = self.pixels(position), -1
+        except DataError:
+            if self.stand_ins is None:
+                raise
+            pixels, bad = self.stand_in(position), position
+        label = self.catalog.labels[position]
+        return {"pixels": pixels, "labels": label, "bad": bad}
+
+    def pixels(self, position: int) -> np.ndarray:
+        name = str(self.catalog.root / self.catalog.paths[position])
+        return decode(self.catalog.encoded(position), size=self.size, name=name)
+
+    def stand_in(self, position: int) -> np.ndarray:
+        """Pixels of the nearest image after this one, in its ring, that can be read."""
+        other = int(self.stand_ins[position])
+        while other not in (position, -1):
+            try:
+                return self.pixels(other)
+            except DataError:
+                other = int(self.stand_ins[other])
+        return self.pixels(position)  # none: its own error
+
+
+def _checked(
+    batches: Iterator[dict[str, np.ndarray]],
+    catalog: Catalog,
+    replaced: Replaced | None,
+    *,
+    copy: bool = False,
+) -> Iterator[HostBatch]:
+    for batch in batches:
+        bad = batch.pop("bad")
+        if replaced and (bad >= 0).any():
+            replaced.note(catalog, bad[bad >= 0])
+        if copy:  # a worker's shared memory goes with the next batch
+            batch = {name: np.array(array) for name, array in batch.items()}
+        yield batch
+
+
+def _in_workers(dataset: grain.IterDataset, workers: int) -> grain.IterDataset:
+    from absl import flags
+
+    if not flags.FLAGS.is_parsed():  # grain asks; a notebook has no command line
+        flags.FLAGS.mark_as_parsed()
+    options = grain.MultiprocessingOptions(
+        num_workers=workers, per_worker_buffer_size=1
+    )
+    return dataset.mp_prefetch(options, worker_init_fn=_leave_accelerators)
+
+
+def _leave_accelerators(index: int, count: int) -> None:
+    """A worker decodes; it has no business with a GPU's memory."""
+    del index, count
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ["JAX_PLATFORMS"] = "cpu"

@@ -38,10 +38,15 @@ def class_weights(
     elif scheme == "sqrt":
         weights = 1 / np.sqrt(sizes)
     elif scheme == "effective":
-        weights = (1 - _BETA) / (1 - _BETA**sizes)
+        weights = 1 / effective_number(sizes)
     else:
         return None
     return (weights / weights.mean()).astype(np.float32)
+
+
+def effective_number(images: np.ndarray) -> np.ndarray:
+    """(1 - b^n) / (1 - b) of n images: near n for few, bounded by 1,000 for many."""
+    return (1 - _BETA ** np.asarray(images, np.float64)) / (1 - _BETA)
 
 
 def _given(classes: tuple[str, ...], text: str, key: str) -> np.ndarray:

@@ -264,6 +264,7 @@ def facts(results: dict[str, Any], config: dict[str, Any]) -> list[tuple[str, st
         ("Devices", _text(results.get("devices"))),
         ("Seed", _text(config.get("seed"))),
         ("Fingerprint of the data", _text(results.get("data_fingerprint"))),
+        ("Digest of the split", _text(results.get("split_digest"))),
         ("SHA-256 of the parameters", _text(results.get("params_sha256"))),
     ]
 

@@ -9,7 +9,12 @@ import pytest
 
 from bmjax.data.decode import read_pixels
 from bmjax.data.folder import read_folder
-from bmjax.data.pipeline import evaluation_batches, training_batches
+from bmjax.data.pipeline import (
+    Replaced,
+    evaluation_batches,
+    next_of_class,
+    training_batches,
+)
 from bmjax.data.sampling import make_stream
 from bmjax.errors import DataError
 
@@ -25,7 +30,7 @@ def catalog(tmp_path_factory):
     return read_folder(root)
 
 
-def train(catalog, *, threads=1, first_step=0, steps=6, process=0, processes=1):
+def train(catalog, *, threads=1, first_step=0, steps=6, process=0, processes=1, **more):
     stream = make_stream(
         np.arange(23), catalog.labels, sampling="natural", per_class=0, seed=3
     )
@@ -39,6 +44,7 @@ def train(catalog, *, threads=1, first_step=0, steps=6, process=0, processes=1):
         prefetch=2,
         process=process,
         processes=processes,
+        **more,
     )
     return list(itertools.islice(batches, steps))
 
@@ -120,3 +126,87 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path):
     for name in ("empty.jpg", "text.jpg", "absent.jpg"):
         with pytest.raises(DataError, match=name):
             read_pixels(tmp_path / name, size=8)
+
+
+def test_worker_processes_give_the_batches_of_threads_and_resume_alike(catalog):
+    whole = shown(train(catalog))
+    assert shown(train(catalog, workers=2)) == whole
+    assert shown(train(catalog, workers=3, first_step=2, steps=4)) == whole[2:]
+
+
+def test_the_next_of_a_class_is_a_ring_of_training_images():
+    labels = np.array([0, 0, 0, 1, 1, 1, 1])
+    ring = next_of_class(np.array([0, 2, 4, 5, 6]), labels)
+    assert ring.tolist() == [2, -1, 0, -1, 5, 6, 4]
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """Eight images of two classes; numbers 1 and 2, neighbours, cannot be read."""
+    for number in range(8):
+        folder = tmp_path / ("AAA" if number < 4 else "BBB")
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{number:05d}.png"
+        if number in (1, 2):
+            path.write_bytes(b"no image")
+        else:
+            cv2.imwrite(str(path), np.full((12, 12, 3), number, np.uint8))
+    return read_folder(tmp_path)
+
+
+def replaced_batches(catalog, *, limit, steps=4, threads=2, say=lambda text: None):
+    everything = np.arange(len(catalog))
+    stream = make_stream(
+        everything, catalog.labels, sampling="natural", per_class=0, seed=0
+    )
+    replaced = Replaced(limit=limit, say=say)
+    batches = training_batches(
+        catalog,
+        stream,
+        size=12,
+        batch_size=4,
+        first_step=0,
+        threads=threads,
+        prefetch=2,
+        stand_ins=next_of_class(everything, catalog.labels),
+        replaced=replaced,
+    )
+    return list(itertools.islice(batches, steps)), replaced
+
+
+def test_an_unreadable_image_is_replaced_by_the_next_of_its_class_and_counted(broken):
+    said = []
+    batches, replaced = replaced_batches(broken, limit=2, say=said.append)
+    seen = np.concatenate([batch["pixels"][:, 0, 0, 0] for batch in batches])
+    # Two epochs: 1 and 2 were shown as 3, with its own class.
+    assert sorted(seen.tolist()) == sorted(2 * [0, 3, 3, 3, 4, 5, 6, 7])
+    for batch in batches:
+        expected = (batch["pixels"][:, 0, 0, 0] >= 4).astype(np.int32)
+        np.testing.assert_array_equal(batch["labels"], expected)
+        assert set(batch) == {"pixels", "labels"}
+    assert replaced.positions == {1, 2}
+    assert len(said) == 2
+    assert all("another of its class" in text for text in said)
+    again, _ = replaced_batches(broken, limit=2, threads=1)
+    assert shown(again) == shown(batches)
+
+
+def test_too_many_unreadable_images_stop_with_the_name_and_the_cure(broken):
+    with pytest.raises(DataError, match=r"0000[12]\.png.*bad_share allows 1.*verify"):
+        replaced_batches(broken, limit=1)
+
+
+def test_a_class_without_any_readable_image_names_one(tmp_path):
+    (tmp_path / "AAA").mkdir()
+    for number in range(3):
+        (tmp_path / "AAA" / f"{number}.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"[012]\.png.*no readable"):
+        replaced_batches(read_folder(tmp_path), limit=9)
+
+
+def test_no_test_image_is_ever_replaced(broken):
+    train = np.array([0, 3, 4, 5, 6, 7])
+    ring = next_of_class(train, broken.labels)
+    options = {"size": 12, "batch_size": 2, "threads": 1, "prefetch": 2}
+    with pytest.raises(DataError, match=r"00001\.png"):
+        list(evaluation_batches(broken, np.array([0, 1]), stand_ins=ring, **options))

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from bmjax.data.sampling import balanced_epoch, make_stream, natural_epoch
+from bmjax.data.sampling import (
+    SAMPLINGS,
+    balanced_epoch,
+    make_stream,
+    natural_epoch,
+)
 from bmjax.errors import ConfigError
 
 POSITIONS = np.arange(100, 130)
@@ -27,7 +32,7 @@ def test_balanced_order_draws_each_class_equally_often():
     assert stream_of("balanced").epoch_length == 21
 
 
-@pytest.mark.parametrize("sampling", ["natural", "balanced"])
+@pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_a_position_depends_on_the_seed_and_itself_alone(sampling):
     straight, backwards = stream_of(sampling), stream_of(sampling)
     places = list(range(0, 150, 7))
@@ -52,3 +57,44 @@ def test_an_unknown_sampling_is_refused():
 
 def test_positions_are_plain_numbers_that_a_worker_can_receive():
     assert type(stream_of("natural")[3]) is int
+
+
+def draws(sampling, epoch, **more):
+    stream = make_stream(
+        POSITIONS, LABELS, sampling=sampling, per_class=7, seed=0, **more
+    )
+    length = stream.epoch_length
+    return np.array([stream[epoch * length + i] for i in range(length)])
+
+
+def test_cycling_shows_the_images_of_a_class_equally_often_but_for_one():
+    seen = np.concatenate([draws("cycle", epoch) for epoch in range(5)])
+    assert len(seen) == 5 * 21
+    times = np.bincount(seen - 100, minlength=30)
+    for label in range(3):
+        of_class = times[label == LABELS]
+        assert of_class.sum() == 35
+        assert of_class.max() - of_class.min() <= 1
+
+
+@pytest.mark.parametrize(
+    ("sampling", "share"),
+    [("sqrt", np.sqrt), ("effective", lambda n: 1 - 0.999**n)],
+)
+def test_classes_are_drawn_in_proportion_to_their_softened_sizes(sampling, share):
+    sizes = np.array([2, 8, 20])
+    expected = 30 * share(sizes) / share(sizes).sum()
+    drawn = np.bincount(LABELS[draws(sampling, 0) - 100])
+    np.testing.assert_allclose(drawn, expected, atol=0.51)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_couples_leave_no_image_alone_in_an_even_batch(sampling):
+    order = draws(sampling, 1, couples=True)
+    plain = draws(sampling, 1)
+    assert set(order) == set(plain)
+    assert len(order) - len(plain) == sum(np.bincount(LABELS[plain - 100]) % 2)
+    for start in range(0, len(order) - 3, 4):
+        batch = LABELS[order[start : start + 4] - 100]
+        assert np.bincount(batch)[np.unique(batch)].min() >= 2
+    assert order.tolist() != draws(sampling, 2, couples=True).tolist()
