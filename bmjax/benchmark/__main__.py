@@ -8,6 +8,10 @@ needed: the batch is noise.
   --steps=N    steps in each turn (default 10)
   --turns=N    turns of each kind (default 5)
   --loop       also the loop: grain, decoding, put_batch, the step; it needs data
+  --loader     the input alone instead: the pipeline beside a bare decode loop on the
+               same files and threads, the augmentation on the device, index and memory
+  --python=P   with --loader: also torch's DataLoader (Pillow, two workers), run by the
+               interpreter P, which has torch and Pillow; "--python=python" for this one
   --out=FILE   add the figures to FILE, one JSON object a line
 """
 
@@ -16,6 +20,9 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
 
 from bmjax.errors import BmjaxError, ConfigError
 
@@ -35,15 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from bmjax.runtime import start_jax
 
             start_jax(devices=config.mesh.devices)
-            from bmjax.benchmark.measure import measure
-
-            figures = measure(
-                config,
-                Path(scratch),
-                steps=int(options["steps"]),
-                turns=int(options["turns"]),
-                with_loop=bool(options["loop"]),
-            )
+            figures = _measure(options, config, Path(scratch))
     except BmjaxError as error:
         print(f"bmjax: {error}", file=sys.stderr)
         return error.exit_code
@@ -56,9 +55,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _measure(
+    options: dict[str, str], config: ConfigDict, scratch: Path
+) -> dict[str, Any]:
+    steps, turns = int(options["steps"]), int(options["turns"])
+    if options["loader"]:
+        from bmjax.benchmark.loader import measure_loader
+
+        python = options["python"]
+        return measure_loader(config, scratch, steps=steps, turns=turns, python=python)
+    from bmjax.benchmark.measure import measure
+
+    with_loop = bool(options["loop"])
+    return measure(config, scratch, steps=steps, turns=turns, with_loop=with_loop)
+
+
 def _options(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Split our own options from those of the configuration."""
-    options = {"steps": "10", "turns": "5", "loop": "", "out": ""}
+    options = dict.fromkeys(("loop", "loader", "python", "out"), "")
+    options |= {"steps": "10", "turns": "5"}
     rest = []
     for argument in argv:
         name, _, value = argument.removeprefix("--").partition("=")

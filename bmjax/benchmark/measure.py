@@ -1,6 +1,5 @@
 """The measurement: the same compiled step, bare and inside the loop, in turns."""
 
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from bmjax.benchmark.summary import summarize
 from bmjax.build import Run, build
 from bmjax.check import check
 from bmjax.data.pipeline import training_batches
@@ -60,10 +60,10 @@ def measure(
             state, seconds = _time_loop(run, compiled, state, steps=steps)
             looped.append(steps * config.data.batch_size / seconds)
             ratios.append(looped[-1] / bare[-1])
-    figures |= _summary("images_per_second", bare)
+    figures |= summarize("images_per_second", bare)
     if with_loop:
-        figures |= _summary("loop_images_per_second", looped)
-        figures |= _summary("loop_over_step", ratios)
+        figures |= summarize("loop_images_per_second", looped)
+        figures |= summarize("loop_over_step", ratios)
     if memory := compiled.memory_analysis():
         figures["temporary_bytes"] = memory.temp_size_in_bytes
         figures["argument_bytes"] = memory.argument_size_in_bytes
@@ -116,8 +116,3 @@ def _time_loop(run: Run, compiled, state: TrainState, *, steps: int):
     )
     # Marks are set one step apart whatever holds the loop up, the devices or the data.
     return state, marks[-1] - marks[warm - 1]
-
-
-def _summary(name: str, values: list[float]) -> dict[str, float]:
-    middle = statistics.median(values)
-    return {name: middle, f"{name}_spread": (max(values) - min(values)) / middle}
