@@ -15,6 +15,14 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def note(text: str) -> None:
+    """One line for a person that does not break a bar."""
+    from tqdm import tqdm
+
+    tqdm.write(text)
+    sys.stdout.flush()
+
+
 class Metrics:
     """Writes `metrics.jsonl` and TensorBoard events; steps only ever rise.
 
@@ -95,10 +103,6 @@ class Progress:
             f"{self._what} {step}/{self._total}  loss {loss:.4f}  "
             f"{images_per_second:.1f} images/s  {duration(left)} left"
         )
-
-    def note(self, text: str) -> None:
-        """Say a line without breaking the bar."""
-        self._bar.write(text)
 
     def close(self) -> None:
         """Leave the bar as it is."""

@@ -12,7 +12,7 @@ import numpy as np
 from bmjax import checkpoint
 from bmjax.build import Run, make_prepare
 from bmjax.data.folds import counts
-from bmjax.data.pipeline import evaluation_batches
+from bmjax.data.pipeline import Replaced, evaluation_batches
 from bmjax.evals.classification import classification_figures
 from bmjax.evals.embedding import embed_2d
 from bmjax.evals.features import extract_features
@@ -29,7 +29,14 @@ _PARTS = ("train", "test")
 _NEIGHBOURS = (1, 20)
 
 
-def evaluate_run(run: Run, state: TrainState, workdir: Path, *, seconds: float) -> Path:
+def evaluate_run(
+    run: Run,
+    state: TrainState,
+    workdir: Path,
+    *,
+    seconds: float,
+    replaced: Replaced,
+) -> Path:
     """Evaluate a trained state; write predictions, embedding, results and the report.
 
     A method with a classifier is judged by it, any other by the linear probe on frozen
@@ -47,9 +54,9 @@ def evaluate_run(run: Run, state: TrainState, workdir: Path, *, seconds: float) 
     predict = jax.jit(make_predict_step(run.method, make_prepare(run.config)))
     for part in _PARTS:
         features[part], logits[part] = _features(
-            run, state, predict, folder, part, digest
+            run, state, predict, folder, part, digest, replaced
         )
-    probabilities = _probes(run, state, folder, features, labels)
+    probabilities = _probes(run, state, folder, features, labels, replaced)
     predictor, judged = "linear", probabilities["linear"]
     if logits["test"] is not None:
         predictor, judged = "classifier", softmax(logits["test"])
@@ -115,13 +122,14 @@ def _probes(
     folder: Path,
     features: dict[str, np.ndarray],
     labels: dict[str, np.ndarray],
+    replaced: Replaced,
 ) -> dict[str, np.ndarray]:
     """Class probabilities of the test images by each probe on frozen features."""
     classes = len(run.catalog.classes)
     settings = run.config.probe.to_dict()
     fit_features, fit_labels = features["train"], labels["train"]
     if passes := settings.pop("augmented_passes"):
-        fit_features, fit_labels = _augmented(run, state, folder, passes)
+        fit_features, fit_labels = _augmented(run, state, folder, passes, replaced)
     linear = fit_linear(
         fit_features, fit_labels, classes=classes, seed=run.config.seed, **settings
     )
@@ -146,6 +154,7 @@ def _features(
     folder: Path,
     part: str,
     digest: str,
+    replaced: Replaced,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Features and logits of one part, from the cache if these parameters made it."""
     note = folder / f"{part}.json"
@@ -157,7 +166,7 @@ def _features(
     positions = getattr(run.split, part)
     features, logits = extract_features(
         lambda pixels: predict(state.params, state.batch_stats, pixels),
-        _batches(run, positions),
+        _batches(run, positions, replaced),
         images=len(positions),
         mesh=run.mesh,
         path=path,
@@ -169,7 +178,7 @@ def _features(
 
 
 def _augmented(
-    run: Run, state: TrainState, folder: Path, passes: int
+    run: Run, state: TrainState, folder: Path, passes: int, replaced: Replaced
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features of augmented training images, `passes` times over, and their labels."""
 
@@ -184,7 +193,7 @@ def _augmented(
         lambda pixels: predict(
             state.params, state.batch_stats, pixels, jnp.int32(next(numbers))
         ),
-        _batches(run, positions),
+        _batches(run, positions, replaced),
         images=len(positions),
         mesh=run.mesh,
         path=folder / "train_augmented.npy",
@@ -192,7 +201,7 @@ def _augmented(
     return features, run.catalog.labels[positions]
 
 
-def _batches(run: Run, positions: np.ndarray):
+def _batches(run: Run, positions: np.ndarray, replaced: Replaced):
     return evaluation_batches(
         run.catalog,
         positions,
@@ -201,6 +210,7 @@ def _batches(run: Run, positions: np.ndarray):
         threads=run.config.data.threads,
         prefetch=run.config.data.prefetch,
         stand_ins=run.stand_ins,  # as in training; no test image has one
+        replaced=replaced,
     )
 
 

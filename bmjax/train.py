@@ -16,7 +16,7 @@ from bmjax.check import check
 from bmjax.data.pipeline import Replaced, training_batches
 from bmjax.errors import CheckpointError, DataError, NonFiniteError
 from bmjax.initialize import start_from
-from bmjax.logs import Metrics, Progress, say
+from bmjax.logs import Metrics, Progress, note, say
 from bmjax.mesh import batch_sharded, put_batch, replicated
 from bmjax.plan import describe_program, describe_run
 from bmjax.results import evaluate_run
@@ -46,12 +46,21 @@ def train(config: ConfigDict, workdir: Path) -> None:
         describe_run(run, say)
         state, first, seconds = starting_state(run, workdir / "checkpoints")
         note_config(workdir, config.to_dict())
+        replaced = Replaced(
+            limit=int(config.data.bad_share * len(run.split.train)), say=note
+        )
         if first < run.steps or not first:
             state, seconds = train_steps(
-                run, state, workdir, first=first, seconds=seconds, signals=signals
+                run,
+                state,
+                workdir,
+                first=first,
+                seconds=seconds,
+                signals=signals,
+                replaced=replaced,
             )
         say(f"evaluating on {len(run.split.test):,} test images")
-        page = evaluate_run(run, state, workdir, seconds=seconds)
+        page = evaluate_run(run, state, workdir, seconds=seconds, replaced=replaced)
         say(f"report: {page}")
 
 
@@ -120,6 +129,7 @@ def train_steps(
     first: int,
     seconds: float,
     signals: StopSignals,
+    replaced: Replaced,
 ) -> tuple[TrainState, float]:
     """Compile, train to the last step with logs and checkpoints, save at the end.
 
@@ -131,9 +141,6 @@ def train_steps(
     compiled = compile_step(run, state)
     describe_program(run, compiled, time.monotonic() - started, say)
     progress = Progress(first=first, total=run.steps, what=run.config.method.name)
-    replaced = Replaced(
-        limit=int(run.config.data.bad_share * len(run.split.train)), say=progress.note
-    )
     batches = training_batches(
         run.catalog,
         run.stream,
@@ -182,7 +189,7 @@ def train_steps(
         )
         progress.show(step, loss=values["loss"], images_per_second=speed)
         if warning := watch(step, values):
-            progress.note(f"warning: {warning}")
+            note(f"warning: {warning}")
 
     try:
         with signals.at_the_next_step():

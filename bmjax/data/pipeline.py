@@ -118,12 +118,13 @@ def evaluation_batches(
     threads: int,
     prefetch: int,
     stand_ins: np.ndarray | None = None,
+    replaced: Replaced | None = None,
 ) -> Iterator[tuple[HostBatch, int]]:
     """Each image once, in order: pairs of a full batch and how many of it count.
 
     The last batch is filled up with copies of its last image, so that every batch has
-    one shape; the filling is not counted. `stand_ins` is for training images alone: no
-    test image is ever replaced.
+    one shape; the filling is not counted. `stand_ins` and `replaced` are for training
+    images alone: no test image is ever replaced.
     """
     padding = -len(positions) % batch_size
     padded = np.concatenate([positions, np.repeat(positions[-1:], padding)])
@@ -131,7 +132,7 @@ def evaluation_batches(
     batches = source.map(_Read(catalog, size, stand_ins)).batch(batch_size)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
     left = len(positions)
-    for batch in _checked(iter(batches.to_iter_dataset(options)), catalog, None):
+    for batch in _checked(iter(batches.to_iter_dataset(options)), catalog, replaced):
         yield batch, min(left, batch_size)
         left -= batch_size
 
