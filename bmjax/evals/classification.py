@@ -6,6 +6,15 @@ from typing import Any
 import numpy as np
 
 from bmjax.data.labels import RARE, class_name
+from bmjax.evals.confusion import (
+    AVERAGES,
+    averages,
+    class_figures,
+    confusion_matrix,
+    mean_over,
+)
+
+THIRDS = ("head", "middle", "tail")
 
 
 def classification_figures(
@@ -22,55 +31,127 @@ def classification_figures(
         predicted: int [n].
         classes: folder names, by number.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=np.arange(len(classes)), zero_division=0
+    return figures_of_confusion(
+        confusion_matrix(labels, predicted, len(classes)), classes
     )
-    present = support > 0
-    common = support >= RARE
 
-    def mean(values: np.ndarray, which: np.ndarray) -> float | None:
-        return float(values[which].mean()) if which.any() else None
+
+def figures_of_confusion(
+    confusion: np.ndarray, classes: Sequence[str]
+) -> dict[str, Any]:
+    """The same from the confusion matrix, int [N, N]."""
+    found = class_figures(confusion)
+    means = averages(confusion, common_classes(found.support))
 
     def entry(number: int) -> dict[str, Any]:
-        figures = (precision[number], recall[number], f1[number])
-        shown = [float(f) if present[number] else None for f in figures]
+        present = found.support[number] > 0
+        shown = {
+            name: float(getattr(found, name)[number]) if present else None
+            for name in ("precision", "recall", "f1")
+        }
         return {
             "abbreviation": classes[number],
             "name": class_name(classes[number]),
-            "support": int(support[number]),
-            **dict(zip(("precision", "recall", "f1"), shown, strict=True)),
+            "support": int(found.support[number]),
+            **shown,
         }
 
     return {
-        "accuracy": float(np.mean(labels == predicted)),
-        "balanced_accuracy": mean(recall, present),
-        "macro_f1": mean(f1, present),
-        "weighted_f1": float(np.average(f1, weights=support)),
-        "macro_f1_without_rare": mean(f1, common),
+        **{name: number_or_none(x) for name, x in zip(AVERAGES, means, strict=True)},
         "per_class": [entry(number) for number in range(len(classes))],
     }
+
+
+def common_classes(support: np.ndarray) -> np.ndarray:
+    """Which classes have enough test images for figures of their own, bool [N]."""
+    return np.asarray(support) >= RARE
+
+
+def number_or_none(value: float) -> float | None:
+    """A figure, or None where it is not defined."""
+    return None if np.isnan(value) else float(value)
+
+
+def thirds(
+    classes: Sequence[str], train_counts: dict[str, int]
+) -> dict[str, list[str]]:
+    """Head, middle and tail: thirds of the classes by training images (ours).
+
+    Classes are ordered by their number of training images, then by name; where they do
+    not divide by three, head and middle get the ones left over.
+    """
+    ordered = sorted(classes, key=lambda name: (-train_counts[name], name))
+    parts = np.array_split(np.array(ordered, dtype=object), 3)
+    return dict(zip(THIRDS, (list(part) for part in parts), strict=True))
 
 
 def f1_by_frequency(
     per_class: Sequence[dict[str, Any]], train_counts: dict[str, int]
 ) -> dict[str, float | None]:
-    """Macro F1 of the head, the middle and the tail: thirds of the classes (ours).
+    """Macro F1 of the head, the middle and the tail (`thirds`).
 
-    Classes are ordered by their number of training images, then by name; where they do
-    not divide by three, head and middle get the ones left over. A class without test
-    images is left out of its third; a third without any has None.
+    A class without test images is left out of its third; a third without any has None.
 
     Args:
         per_class: of `classification_figures`.
         train_counts: training images by class folder.
     """
     f1 = {entry["abbreviation"]: entry["f1"] for entry in per_class}
-    ordered = sorted(f1, key=lambda name: (-train_counts[name], name))
     found: dict[str, float | None] = {}
-    thirds = np.array_split(np.array(ordered), 3)
-    for name, third in zip(("head", "middle", "tail"), thirds, strict=True):
+    for name, third in thirds(list(f1), train_counts).items():
         values = [f1[member] for member in third if f1[member] is not None]
         found[name] = float(np.mean(values)) if values else None
     return found
+
+
+def group_means(confusion: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Mean recall and mean F1 of groups of classes, over those that have images.
+
+    Args:
+        confusion: int [..., N, N].
+        groups: bool [G, N], the classes of each group.
+
+    Returns:
+        [..., G, 2], recall then F1; NaN for a group without images.
+    """
+    found = class_figures(confusion)
+    which = (found.support > 0)[..., None, :] & groups
+    return np.stack(
+        [
+            mean_over(found.recall[..., None, :], which),
+            mean_over(found.f1[..., None, :], which),
+        ],
+        axis=-1,
+    )
+
+
+def roc_auc(
+    labels: np.ndarray, probabilities: np.ndarray
+) -> tuple[float | None, list[float | None]]:
+    """Area under the ROC curve, each class against the rest, and their mean.
+
+    The mean runs over the classes that have images and are not all there is; for a
+    class without images the area is not defined. Equal to the authors' `ovr`, `macro`
+    where every class has images.
+
+    Args:
+        labels: int [n].
+        probabilities: float [n, N].
+
+    Returns:
+        the mean, and the area of each class.
+    """
+    from scipy.stats import rankdata
+
+    areas: list[float | None] = []
+    for number in range(probabilities.shape[1]):
+        positive = labels == number
+        here, rest = int(positive.sum()), int((~positive).sum())
+        if not here or not rest:
+            areas.append(None)
+            continue
+        # The area is the share of pairs in the right order (Mann and Whitney).
+        ranks = rankdata(probabilities[:, number])[positive].sum()
+        areas.append(float((ranks - here * (here + 1) / 2) / (here * rest)))
+    defined = [area for area in areas if area is not None]
+    return (float(np.mean(defined)) if defined else None), areas

@@ -6,7 +6,6 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from bmjax.evals.classification import classification_figures, f1_by_frequency
 from bmjax.evals.embedding import embed_2d
-from bmjax.evals.intervals import accuracy, macro_f1, paired_bootstrap
 from bmjax.evals.knn import knn_probabilities
 from bmjax.evals.linear import apply_linear, fit_linear
 from tests.conftest import GOLDEN
@@ -104,21 +103,6 @@ def test_the_linear_probe_learns_nothing_from_shuffled_labels():
     shuffled = RANDOM.permutation(labels)
     linear = fit_linear(train, shuffled, classes=3, standardize=True, **SGD)
     assert np.mean(apply_linear(linear, test).argmax(axis=1) == truth) < 0.6
-
-
-def test_the_bootstrap_sees_a_difference_and_doubts_none():
-    labels = RANDOM.integers(0, 4, 400)
-    good = np.where(RANDOM.random(400) < 0.9, labels, 0)
-    poor = np.where(RANDOM.random(400) < 0.5, labels, 0)
-    difference, low, high = paired_bootstrap(accuracy, labels, good, poor, draws=300)
-    assert 0 < low < difference < high
-    _, low, high = paired_bootstrap(accuracy, labels, good, good, draws=50)
-    assert (low, high) == (0, 0)
-
-
-def test_macro_f1_is_scikit_learns():
-    labels, predicted = METRICS["all_21/y"], METRICS["all_21/y_hat"]
-    assert macro_f1(labels, predicted) == pytest.approx(METRICS["all_21/macro_prf"][2])
 
 
 def test_the_map_keeps_every_class_and_neighbours_together():

@@ -1,0 +1,232 @@
+"""All figures of one system, and of two beside each other, ready for JSON.
+
+None stands for what is not defined: a figure of an absent class, an average over
+nothing, probabilities that a system does not give.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bmjax.data.labels import RARE
+from bmjax.errors import DataError
+from bmjax.evals.classification import (
+    THIRDS,
+    common_classes,
+    figures_of_confusion,
+    group_means,
+    number_or_none,
+    roc_auc,
+    thirds,
+)
+from bmjax.evals.confusion import AVERAGES, averages, class_figures, confusion_matrix
+from bmjax.evals.intervals import (
+    bootstrap,
+    clopper_pearson,
+    mcnemar,
+    paired_bootstrap,
+)
+from bmjax.evals.predictions import Predictions, join
+from bmjax.evals.ranking import counts_of, decided_by
+
+
+def assess(
+    predictions: Predictions,
+    *,
+    train_counts: Mapping[str, int] | None = None,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Every figure of one system on one test part, with intervals.
+
+    Args:
+        predictions: of `read_predictions`.
+        train_counts: training images by class, for head, middle and tail.
+        draws: bootstrap resamples.
+        level: of all intervals.
+        seed: of the resamples.
+
+    Returns:
+        the figures of `classification_figures` under their names, each class with
+        `called` and exact intervals of recall and precision and a bootstrap interval
+        of F1; `intervals` of the averages (bootstrap over images); `by_frequency`;
+        `roc_auc`; `confusion`; `absent` and `rare` classes; `lineage`; `calibration`;
+        `notes`, sentences on what limits these figures.
+
+    Raises:
+        DataError: `train_counts` lacks a class.
+    """
+    classes = predictions.classes
+    confusion = confusion_matrix(
+        predictions.labels, predictions.predicted, len(classes)
+    )
+    found = class_figures(confusion)
+    common = common_classes(found.support)
+    groups = None if train_counts is None else _groups(classes, train_counts)
+
+    def resampled(drawn: np.ndarray) -> np.ndarray:
+        of_classes = class_figures(drawn)
+        f1 = np.where(of_classes.support > 0, of_classes.f1, np.nan)
+        figures = [averages(drawn, common), f1]
+        if groups is not None:
+            figures.append(group_means(drawn, groups).reshape(len(drawn), -1))
+        return np.concatenate(figures, axis=-1)
+
+    low, high = bootstrap(confusion, resampled, draws=draws, level=level, seed=seed)
+    pairs = [_interval(*ends) for ends in zip(low, high, strict=True)]
+    first, second = len(AVERAGES), len(AVERAGES) + len(classes)
+    figures = figures_of_confusion(confusion, classes)
+    for entry, extra in zip(
+        figures["per_class"],
+        _class_intervals(found, pairs[first:second], level),
+        strict=True,
+    ):
+        entry.update(extra)
+    return {
+        "images": len(predictions.labels),
+        "classes": list(classes),
+        "level": level,
+        "draws": draws,
+        "seed": seed,
+        **figures,
+        "intervals": dict(zip(AVERAGES, pairs[:first], strict=True)),
+        "by_frequency": (
+            None
+            if groups is None
+            else _by_frequency(confusion, classes, groups, pairs[second:])
+        ),
+        "roc_auc": _roc_auc(predictions),
+        "confusion": confusion.tolist(),
+        "absent": [n for n, s in zip(classes, found.support, strict=True) if s == 0],
+        "rare": [
+            n for n, s in zip(classes, found.support, strict=True) if 0 < s < RARE
+        ],
+        "notes": list(predictions.notes),
+    }
+
+
+def compare(
+    first: Predictions,
+    second: Predictions,
+    *,
+    names: tuple[str, str] = ("the first", "the second"),
+    draws: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Two systems on the same images: what differs, how surely, and what decides it.
+
+    Returns:
+        `figures`: for each average `first`, `second`, `difference` and the paired
+        bootstrap `interval` of the difference; `mcnemar`; `decided_by`; `images`.
+
+    Raises:
+        DataError: the two were tested on other images or labels.
+    """
+    first, second = join(first, second)
+    classes, labels = first.classes, first.labels
+    size = len(classes)
+    matrices = [
+        confusion_matrix(labels, system.predicted, size) for system in (first, second)
+    ]
+    common = common_classes(matrices[0].sum(axis=1))
+    values = [averages(matrix, common) for matrix in matrices]
+    difference, low, high = paired_bootstrap(
+        lambda drawn: averages(drawn, _padded(common, drawn.shape[-1])),
+        labels,
+        first.predicted,
+        second.predicted,
+        draws=draws,
+        level=level,
+        seed=seed,
+    )
+    figures = {
+        name: {
+            "first": number_or_none(values[0][i]),
+            "second": number_or_none(values[1][i]),
+            "difference": number_or_none(difference[i]),
+            "interval": _interval(low[i], high[i]),
+        }
+        for i, name in enumerate(AVERAGES)
+    }
+    decision = decided_by(*(counts_of(m) for m in matrices), classes, names)
+    return {
+        "names": list(names),
+        "images": len(labels),
+        "level": level,
+        "draws": draws,
+        "seed": seed,
+        "figures": figures,
+        "mcnemar": mcnemar(labels, first.predicted, second.predicted)._asdict(),
+        "decided_by": {
+            **decision._asdict(),
+            "flipped_without": list(decision.flipped_without),
+        },
+    }
+
+
+def _groups(classes: tuple[str, ...], train_counts: Mapping[str, int]) -> np.ndarray:
+    """Which classes are head, middle and tail, bool [3, N]."""
+    missing = [name for name in classes if name not in train_counts]
+    if missing:
+        raise DataError(
+            f"the training counts lack {', '.join(missing)}; give one for each class"
+        )
+    members = thirds(classes, dict(train_counts))
+    return np.array([[n in members[third] for n in classes] for third in THIRDS])
+
+
+def _by_frequency(
+    confusion: np.ndarray,
+    classes: tuple[str, ...],
+    groups: np.ndarray,
+    pairs: list[list[float] | None],
+) -> dict[str, Any]:
+    means = group_means(confusion, groups)
+    return {
+        third: {
+            "classes": [n for n, here in zip(classes, groups[i], strict=True) if here],
+            "recall": number_or_none(means[i, 0]),
+            "recall_interval": pairs[2 * i],
+            "f1": number_or_none(means[i, 1]),
+            "f1_interval": pairs[2 * i + 1],
+        }
+        for i, third in enumerate(THIRDS)
+    }
+
+
+def _class_intervals(found, f1: list[list[float] | None], level: float):
+    """Of each class: how often it is called, and the intervals of its figures."""
+    recall = np.stack(clopper_pearson(found.right, found.support, level=level), -1)
+    precision = np.stack(clopper_pearson(found.right, found.called, level=level), -1)
+    for number in range(len(found.support)):
+        present, called = found.support[number] > 0, found.called[number]
+        yield {
+            "called": int(called),
+            "recall_interval": recall[number].tolist() if present else None,
+            "precision_interval": (
+                precision[number].tolist() if present and called else None
+            ),
+            "f1_interval": f1[number] if present else None,
+        }
+
+
+def _roc_auc(predictions: Predictions) -> dict[str, Any] | None:
+    if predictions.probabilities is None:
+        return None
+    mean, areas = roc_auc(predictions.labels, predictions.probabilities)
+    return {
+        "macro": mean,
+        "per_class": dict(zip(predictions.classes, areas, strict=True)),
+    }
+
+
+def _interval(low: float, high: float) -> list[float] | None:
+    return None if np.isnan(low) else [float(low), float(high)]
+
+
+def _padded(which: np.ndarray, size: int) -> np.ndarray:
+    """The first `size` classes: no image is of the others, nor called one of them."""
+    return which[:size]

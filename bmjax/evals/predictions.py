@@ -1,0 +1,274 @@
+"""Predictions of any system, read strictly: `path,label,predicted,p_CLASS...`.
+
+A table that is wrong somewhere is refused as a whole, with the place: figures of the
+rows that happen to be good would be figures of something else.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from bmjax.errors import DataError
+from bmjax.evals.csvtable import read_table
+
+SUM_TOLERANCE = 1e-3  # six digits of hundreds of classes stay within it; ours
+_COLUMNS = ("path", "label", "predicted")
+_NAMED = 3  # paths that a message names
+
+
+class Predictions(NamedTuple):
+    """What one system says of the images of one test part."""
+
+    paths: tuple[str, ...]
+    classes: tuple[str, ...]  # by number, in the order of the p_ columns
+    labels: np.ndarray  # int [n], the truth
+    predicted: np.ndarray  # int [n]
+    probabilities: np.ndarray | None  # float32 [n, N]; None where there are none
+    notes: tuple[str, ...] = ()  # sentences on what is allowed and worth knowing
+    source: str = "the predictions"  # for messages
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read a table of predictions; the columns p_CLASS may be missing all together.
+
+    Without probabilities the classes are those that occur, by name. A predicted class
+    that is not the most probable one is noted and taken as it is: a system may weigh
+    its classes. Other columns are left alone, and noted.
+
+    Raises:
+        DataError: the file cannot be read; a column is missing or named twice; a row
+            is too short or too long; there are no rows; a path is empty or occurs
+            twice; a class is empty or has no column; a probability is no number from 0
+            to 1; probabilities of a row do not sum to 1 within SUM_TOLERANCE.
+    """
+    header, rows, lines = read_table(path, _COLUMNS)
+    if not rows:
+        raise DataError(f"{path} has no rows; it needs one for each test image")
+    if "p_" in header:
+        raise DataError(f"{path} has a column p_ without a class; name its class")
+    places = {name: header.index(name) for name in _COLUMNS}
+    columns = [i for i, name in enumerate(header) if name.startswith("p_")]
+    paths, names, called = (
+        [row[places[column]] for row in rows] for column in _COLUMNS
+    )
+    for column, values in zip(_COLUMNS, (paths, names, called), strict=True):
+        if "" in values:
+            line = lines[values.index("")]
+            raise DataError(
+                f"{path}, line {line}: {column} is empty; every row needs a {column}"
+            )
+    _check_once(path, paths, lines)
+    classes = tuple(header[i][2:] for i in columns) or tuple(sorted({*names, *called}))
+    number = {name: i for i, name in enumerate(classes)}
+    for column, values in (("label", names), ("predicted", called)):
+        for value, line in zip(values, lines, strict=True):
+            if value not in number:
+                raise DataError(
+                    f"{path}, line {line}: {column} is {value!r}, which has no column "
+                    f"p_{value}; add the column, or use one of {', '.join(classes)}"
+                )
+    probabilities = None
+    if columns:
+        probabilities = _probabilities(
+            path, [[row[i] for i in columns] for row in rows], lines, classes
+        )
+    predicted = np.array([number[name] for name in called])
+    return Predictions(
+        paths=tuple(paths),
+        classes=classes,
+        labels=np.array([number[name] for name in names]),
+        predicted=predicted,
+        probabilities=probabilities,
+        notes=_notes(header, predicted, probabilities),
+        source=str(path),
+    )
+
+
+def join(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
+    """The same images in the same order, and classes by the same numbers, in both.
+
+    The order is the first's. Classes that only one system knows get probability 0 in
+    the other.
+
+    Raises:
+        DataError: an image is missing in one of them, or its label differs.
+    """
+    known, other = set(first.paths), set(second.paths)
+    for one, missing in ((second, known - other), (first, other - known)):
+        if missing:
+            raise DataError(
+                f"{one.source} lacks {_count(missing, 'image')} that it is compared "
+                f"on: {_some(missing)}; compare systems on the same test images"
+            )
+    classes = first.classes + tuple(
+        name for name in second.classes if name not in first.classes
+    )
+    place = {path: row for row, path in enumerate(second.paths)}
+    order = np.array([place[path] for path in first.paths])
+    pair = (
+        _renumbered(first, np.arange(len(order)), classes),
+        _renumbered(second, order, classes),
+    )
+    differs = np.flatnonzero(pair[0].labels != pair[1].labels)
+    if len(differs):
+        row = differs[0]
+        raise DataError(
+            f"{_count(differs, 'image')} differ in label between {first.source} and "
+            f"{second.source}: {first.paths[row]} is "
+            f"{classes[pair[0].labels[row]]} and {classes[pair[1].labels[row]]}; "
+            "compare systems on the same labels"
+        )
+    return pair
+
+
+def concatenate(
+    folds: Mapping[int, Predictions], *, expected: int | None = None
+) -> Predictions:
+    """The test parts of several folds as one, in the order of the folds.
+
+    Args:
+        folds: predictions by number of the fold.
+        expected: how many folds there should be, numbered from 0; not checked if None.
+
+    Raises:
+        DataError: a fold is missing or there is none; the folds have other classes;
+            an image occurs in two folds; some have probabilities and some have not.
+    """
+    missing = [str(n) for n in range(expected or 0) if n not in folds]
+    if missing or not folds:
+        raise DataError(
+            f"fold {', '.join(missing)} of {expected} is missing; run it, or leave "
+            "out the whole system"
+            if missing
+            else "there is no fold; give the predictions of one or more"
+        )
+    ordered = [folds[number] for number in sorted(folds)]
+    first = ordered[0]
+    seen: dict[str, Predictions] = {}
+    for part in ordered:
+        if set(part.classes) != set(first.classes):
+            differing = set(part.classes) ^ set(first.classes)
+            raise DataError(
+                f"{first.source} and {part.source} have other classes: only one has "
+                f"{_some(differing)}; folds must share all their classes"
+            )
+        if (part.probabilities is None) != (first.probabilities is None):
+            raise DataError(
+                f"only one of {first.source} and {part.source} has probabilities; "
+                "give all folds with them or none"
+            )
+        for path in part.paths:
+            if path in seen:
+                raise DataError(
+                    f"{path} is in {seen[path].source} and in {part.source}; each "
+                    "image may be tested in one fold"
+                )
+            seen[path] = part
+    parts = [
+        _renumbered(part, np.arange(len(part.paths)), first.classes) for part in ordered
+    ]
+    return Predictions(
+        paths=tuple(path for part in parts for path in part.paths),
+        classes=first.classes,
+        labels=np.concatenate([part.labels for part in parts]),
+        predicted=np.concatenate([part.predicted for part in parts]),
+        probabilities=(
+            None
+            if first.probabilities is None
+            else np.concatenate([part.probabilities for part in parts])
+        ),
+        notes=tuple(f"{part.source}: {note}" for part in parts for note in part.notes),
+        source=", ".join(part.source for part in parts),
+    )
+
+
+def _check_once(path: Path, paths: Sequence[str], lines: Sequence[int]) -> None:
+    seen: dict[str, int] = {}
+    for image, line in zip(paths, lines, strict=True):
+        if image in seen:
+            raise DataError(
+                f"{path}, line {line}: {image} is on line {seen[image]} already; keep "
+                "one row for each image"
+            )
+        seen[image] = line
+
+
+def _probabilities(
+    path: Path,
+    texts: list[list[str]],
+    lines: Sequence[int],
+    classes: Sequence[str],
+) -> np.ndarray:
+    """Probabilities, float32 [n, N], each a number from 0 to 1, rows summing to 1."""
+    values = np.array([[_number(text) for text in row] for row in texts])
+    wrong = np.argwhere(~((values >= 0) & (values <= 1)))  # not a number is wrong too
+    if len(wrong):
+        row, column = wrong[0]
+        raise DataError(
+            f"{path}, line {lines[row]}: p_{classes[column]} is "
+            f"{texts[row][column]!r}; a probability is a number from 0 to 1"
+        )
+    sums = values.sum(axis=1)
+    off = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
+    if len(off):
+        raise DataError(
+            f"{path}, line {lines[off[0]]}: the probabilities sum to "
+            f"{sums[off[0]]:.4g}, in {_count(off, 'row')} not to 1 within "
+            f"{SUM_TOLERANCE:g}; write those of all classes, after the softmax"
+        )
+    return values.astype(np.float32)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
+
+
+def _notes(
+    header: Sequence[str], predicted: np.ndarray, probabilities: np.ndarray | None
+) -> tuple[str, ...]:
+    notes = []
+    if probabilities is not None:
+        best = probabilities.max(axis=1)
+        chosen = probabilities[np.arange(len(predicted)), predicted]
+        if count := int(np.sum(chosen < best)):
+            notes.append(
+                f"In {count} of {len(predicted)} rows the predicted class is not the "
+                "most probable one; figures are of the predicted class."
+            )
+    others = [n for n in header if n not in _COLUMNS and not n.startswith("p_")]
+    if others:
+        notes.append(f"Columns that were not used: {', '.join(others)}.")
+    return tuple(notes)
+
+
+def _renumbered(
+    part: Predictions, order: np.ndarray, classes: tuple[str, ...]
+) -> Predictions:
+    """The rows in another order, the classes by other numbers."""
+    number = np.array([classes.index(name) for name in part.classes])
+    probabilities = None
+    if part.probabilities is not None:
+        probabilities = np.zeros((len(order), len(classes)), np.float32)
+        probabilities[:, number] = part.probabilities[order]
+    return part._replace(
+        paths=tuple(part.paths[row] for row in order),
+        classes=classes,
+        labels=number[part.labels[order]],
+        predicted=number[part.predicted[order]],
+        probabilities=probabilities,
+    )
+
+
+def _count(things, name: str) -> str:
+    return f"{len(things):,} {name}{'' if len(things) == 1 else 's'}"
+
+
+def _some(names) -> str:
+    ordered = sorted(names)
+    more = len(ordered) - _NAMED
+    return ", ".join(ordered[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")

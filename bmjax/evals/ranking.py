@@ -1,0 +1,168 @@
+"""How many images decide which of two systems is ahead by macro F1."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bmjax.evals.confusion import class_figures, figures_of_counts, mean_over
+
+_LISTED = 3  # classes that the sentence names
+_MOST = 2000  # right answers looked through; a lead that outlasts them is said so
+
+
+class Counts(NamedTuple):
+    """All that macro F1 needs of a system: three counts of each class, int [N]."""
+
+    right: np.ndarray  # images of the class that are called so
+    support: np.ndarray  # images of the class
+    called: np.ndarray  # images that are called so
+
+
+class Decision(NamedTuple):
+    """What the order of two systems rests on."""
+
+    leader: int  # 0: the first is ahead, 1: the second, -1: neither
+    difference: float  # macro F1 of the first minus the second's
+    answers: int | None  # right answers whose loss ends the lead; None: over _MOST
+    answers_by_class: dict[str, int]  # the same, and where they are
+    flipped_without: tuple[dict[str, Any], ...]  # classes that decide the order alone
+    sentence: str
+
+
+def counts_of(confusion: np.ndarray) -> Counts:
+    """The counts of one system, from its confusion matrix, int [N, N]."""
+    found = class_figures(confusion)
+    return Counts(found.right, found.support, found.called)
+
+
+def decided_by(
+    first: Counts,
+    second: Counts,
+    classes: Sequence[str],
+    names: tuple[str, str] = ("the first", "the second"),
+) -> Decision:
+    """Find the fewest images that decide which system has the higher macro F1.
+
+    `answers`: the fewest of the leader's right answers whose loss ends its lead. The
+    search is exact (all ways to take k answers from the classes, by dynamic
+    programming). An answer that is lost is counted as no answer; as a wrong one it also
+    spoils the class that it goes to, so that the true number may be smaller and is
+    never larger.
+
+    `flipped_without`: the classes each of which, left out of the average with all its
+    images, turns the order round, fewest images first. Predictions are as they were,
+    so the images of other classes called so still count against those.
+
+    Args:
+        first: counts of one system.
+        second: counts of the other, on the same images.
+        classes: names, by number.
+        names: of the two systems, for the sentence.
+
+    Raises:
+        ValueError: the two have other images in some class.
+    """
+    if not np.array_equal(first.support, second.support):
+        raise ValueError("the systems were tested on other images")
+    present = np.asarray(first.support) > 0
+    f1 = np.stack([figures_of_counts(*system).f1 for system in (first, second)])
+    means = mean_over(f1, present)
+    difference = float(means[0] - means[1])
+    if not present.any() or difference == 0:
+        sentence = f"{names[0]} and {names[1]} have the same macro F1."
+        return Decision(-1, 0.0, 0, {}, (), sentence)
+    leader = 0 if difference > 0 else 1
+    taken = _fewest_answers((first, second)[leader], abs(difference) * present.sum())
+    flipped = []
+    for number in np.flatnonzero(present):
+        others = present & (np.arange(len(present)) != number)
+        without = mean_over(f1, others)
+        if others.any() and (without[0] - without[1]) * difference < 0:
+            flipped.append(
+                {
+                    "class": classes[number],
+                    "images": int(first.support[number]),
+                    "macro_f1": [float(mean) for mean in without],
+                }
+            )
+    flipped.sort(key=lambda entry: (entry["images"], entry["class"]))
+    answers = None if taken is None else int(taken.sum())
+    by_class = (
+        {}
+        if taken is None
+        else {classes[n]: int(taken[n]) for n in np.flatnonzero(taken)}
+    )
+    return Decision(
+        leader,
+        difference,
+        answers,
+        by_class,
+        tuple(flipped),
+        _sentence(names, leader, means, answers, by_class, flipped),
+    )
+
+
+def _fewest_answers(leader: Counts, lead: float) -> np.ndarray | None:
+    """Answers to take from each class so that its F1 sum falls by `lead`, int [N].
+
+    best[k] is the greatest fall by k answers from the classes looked at so far.
+    """
+    right, support, called = (np.asarray(part, float) for part in leader)
+    most = 4
+    while True:
+        most = int(min(2 * most, right.sum(), _MOST))
+        falls = []
+        for number in range(len(right)):
+            lost = np.arange(min(most, int(right[number])) + 1)
+            left = 2 * (right[number] - lost)
+            f1 = left / np.maximum(support[number] + called[number] - lost, 1)
+            falls.append(f1[0] - f1)
+        best, choices = np.zeros(1), []
+        for fall in falls:
+            size = min(most, len(best) + len(fall) - 2) + 1
+            grown, choice = np.full(size, -np.inf), np.zeros(size, int)
+            for lost, value in enumerate(fall):
+                reach = min(size - lost, len(best))
+                better = best[:reach] + value > grown[lost : lost + reach]
+                grown[lost : lost + reach][better] = (best[:reach] + value)[better]
+                choice[lost : lost + reach][better] = lost
+            best, choices = grown, [*choices, choice]
+        enough = np.flatnonzero(best >= lead - 1e-12)
+        if len(enough):
+            taken, rest = np.zeros(len(right), int), int(enough[0])
+            for number in range(len(right) - 1, -1, -1):
+                taken[number] = choices[number][rest]
+                rest -= taken[number]
+            return taken
+        if most >= min(right.sum(), _MOST):
+            return None
+
+
+def _sentence(
+    names: tuple[str, str],
+    leader: int,
+    means: np.ndarray,
+    answers: int | None,
+    by_class: dict[str, int],
+    flipped: list[dict[str, Any]],
+) -> str:
+    ahead, behind = names[leader], names[1 - leader]
+    order = (
+        f"{ahead} is ahead of {behind} by macro F1 "
+        f"({means[leader]:.3f} to {means[1 - leader]:.3f})"
+    )
+    if answers is None:
+        return f"{order}, by more than {_MOST:,} right answers."
+    where = ", ".join(f"{count:,} of {name}" for name, count in by_class.items())
+    if len(by_class) > _LISTED:
+        where = f"of {len(by_class)} classes"
+    text = f"{order} by {answers:,} right answer{'' if answers == 1 else 's'} ({where})"
+    if flipped:
+        alone = flipped[0]
+        text += (
+            f"; without {alone['class']} ({alone['images']:,} test "
+            f"image{'' if alone['images'] == 1 else 's'}) {behind} is ahead "
+            f"({alone['macro_f1'][1 - leader]:.3f} to {alone['macro_f1'][leader]:.3f})"
+        )
+    return text + "."
