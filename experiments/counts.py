@@ -1,12 +1,13 @@
 """Averages of per-class figures, and how sure they are by the counts behind them."""
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from bmjax.data.labels import RARE
+from bmjax.evals.confusion import figures_of_counts
 from bmjax.evals.intervals import clopper_pearson
+from bmjax.evals.ranking import Counts
 
 SMALLEST = "ABE"  # two test images decide the paper's ranking
 AVERAGES = {
@@ -22,31 +23,15 @@ LEVEL = 0.95
 _DRAWS = 2000
 
 
-class Counts(NamedTuple):
-    """A classification by class: what there was, what was found, what was called so.
-
-    Attributes:
-        images: int [N], test images of each class.
-        right: int [N], those called rightly.
-        called: int [N], images of any class that were called this one.
-    """
-
-    images: np.ndarray
-    right: np.ndarray
-    called: np.ndarray
-
-
 def rates(counts: Counts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Precision, recall and F1, float [..., N]; NaN for a class without test images.
 
     A class that is there and never called has precision and F1 zero, as in the
     authors' code.
     """
-    images, right, called = (np.asarray(part, float) for part in counts)
-    absent = np.where(images > 0, 1.0, np.nan)
-    precision = right / np.maximum(called, 1) * absent
-    recall = right / np.maximum(images, 1) * absent
-    return precision, recall, 2 * right / np.maximum(images + called, 1) * absent
+    found = figures_of_counts(*counts)
+    absent = np.where(counts.support > 0, 1.0, np.nan)
+    return found.precision * absent, found.recall * absent, found.f1 * absent
 
 
 def averages(
@@ -111,14 +96,14 @@ def intervals_of_averages(
     percentiles. A class of which all or none was found is found or missed in every
     draw: such an interval is too narrow, and the class's own says by how much.
     """
-    there = counts.images > 0
-    images, right, called = (part[there] for part in counts)
+    there = counts.support > 0
+    right, images, called = (part[there] for part in counts)
     others = images.sum() - images
     random = np.random.Generator(np.random.Philox(seed))
     size = (_DRAWS, len(images))
     found = random.binomial(images, right / images, size)
     wrong = random.binomial(others, (called - right) / np.maximum(others, 1), size)
-    drawn = rates(Counts(np.broadcast_to(images, size), found, found + wrong))
+    drawn = rates(Counts(found, np.broadcast_to(images, size), found + wrong))
     names = [name for name, is_there in zip(classes, there, strict=True) if is_there]
     draws = averages(
         names, images, rare, precision=drawn[0], recall=drawn[1], f1=drawn[2]

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from bmjax.data.labels import RARE
+from bmjax.evals.ranking import Counts
 from experiments import published
-from experiments.counts import Counts, rates
+from experiments.counts import rates
 from experiments.document import FIGURES, compatible_counts, system
 from experiments.ranking import decided_by
 
@@ -168,7 +169,7 @@ def _table4() -> dict[str, Any]:
         right = published.column(key="true_positives", **where).astype(int)
         precision = published.column(key="precision", **where)
         called = np.divide(right, precision, out=np.zeros(21), where=precision > 0)
-        counts = Counts(images, right, np.round(called).astype(int))
+        counts = Counts(right, images, np.round(called).astype(int))
         found[key] = system(
             published.NAMES,
             images,

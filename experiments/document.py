@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from bmjax.data.labels import class_name
+from bmjax.evals.ranking import Counts
 from experiments.counts import (
     AVERAGES,
-    Counts,
     averages,
     exact_interval,
     intervals_of_averages,
@@ -101,7 +101,7 @@ def system(
 def _class_intervals(counts: Counts | None, row: int) -> dict[str, list[float] | None]:
     if counts is None:
         return {}
-    images, right, called = (int(part[row]) for part in counts)
+    right, images, called = (int(part[row]) for part in counts)
     return {
         "precision": exact_interval(right, called) if images else None,
         "recall": exact_interval(right, images),
@@ -123,4 +123,4 @@ def compatible_counts(
     found = recall * images
     called = np.divide(found, precision, out=np.zeros(len(found)), where=precision > 0)
     right = np.round(found).astype(int)
-    return Counts(images, right, np.maximum(np.round(called).astype(int), right))
+    return Counts(right, images, np.maximum(np.round(called).astype(int), right))

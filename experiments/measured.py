@@ -1,8 +1,6 @@
 """Finished runs as documents: counts of each test part, means and deviations."""
 
-import csv
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,10 @@ import numpy as np
 
 from bmjax.data.labels import RARE
 from bmjax.errors import DataError
-from experiments.counts import AVERAGES, Counts, averages, rates
+from bmjax.evals.confusion import confusion_matrix
+from bmjax.evals.predictions import read_predictions
+from bmjax.evals.ranking import Counts, counts_of
+from experiments.counts import AVERAGES, averages, rates
 from experiments.derived import NAMES, TITLES
 from experiments.document import FIGURES, system
 from experiments.ranking import decided_by
@@ -86,32 +87,19 @@ def read_run(job: Job) -> tuple[dict[str, Any], Counts]:
 
 
 def _counted(path: Path, classes: list[str]) -> Counts:
-    try:
-        with open(path, newline="") as file:
-            rows = [(row["label"], row["predicted"]) for row in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise DataError(f"{str(path)!r} cannot be used: {error}") from None
-    if not rows:
-        raise DataError(f"{str(path)!r} holds no prediction; run it again")
-    if unknown := {name for row in rows for name in row} - set(classes):
+    found = read_predictions(path)
+    if list(found.classes) != classes:
         raise DataError(
-            f"{str(path)!r} names the class {sorted(map(str, unknown))[0]!r}, which "
-            "results.json beside it does not"
+            f"{str(path)!r} has the classes {', '.join(found.classes)}, and "
+            f"results.json beside it {', '.join(classes)}"
         )
-    truth, called = (Counter(column) for column in zip(*rows, strict=True))
-    right = Counter(label for label, predicted in rows if label == predicted)
-    return Counts(
-        *(
-            np.array([found[name] for name in classes])
-            for found in (truth, right, called)
-        )
-    )
+    return counts_of(confusion_matrix(found.labels, found.predicted, len(classes)))
 
 
 def _check_agree(name: str, results: dict, counts: Counts, tested: int) -> None:
     """The two files of a run have to tell the same story, in numbers."""
     precision, recall, f1 = rates(counts)
-    total = counts.images.sum()
+    total = counts.support.sum()
     if total != tested:
         raise DataError(
             f"predictions.csv in {name!r} has {total:,} lines, and results.json says "
@@ -141,11 +129,11 @@ def _system(
     seeds = list(dict.fromkeys(job.seed for job, _, _ in runs))
     parts = [[c for job, _, c in runs if job.fold == fold] for fold in folds]
     sample = np.array([[rates(c) for c in part] for part in parts])  # [F, S, 3, N]
-    smallest = np.array([part[0].images for part in parts]).max(axis=0)
+    smallest = np.array([part[0].support for part in parts]).max(axis=0)
     rare = [name for name, n in zip(classes, smallest, strict=True) if n < RARE]
     each = [
         averages(
-            classes, part[0].images, rare, **dict(zip(FIGURES, found, strict=True))
+            classes, part[0].support, rare, **dict(zip(FIGURES, found, strict=True))
         )
         for part, values in zip(parts, sample, strict=True)
         for found in values
@@ -171,7 +159,7 @@ def _system(
     )
     document = system(
         classes,
-        pooled.images,
+        pooled.support,
         rare,
         dict(zip(FIGURES, _mean(units, axis=0), strict=True)),
         name=NAMES[key],
@@ -199,7 +187,7 @@ def _system(
 def _protocol(folds: list, seeds: list, pooled: Counts) -> str:
     where = "one 80/20 split" if folds == [None] else f"{len(folds)} of five folds"
     more = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
-    return f"{where}{more}, {pooled.images.sum():,} test images"
+    return f"{where}{more}, {pooled.support.sum():,} test images"
 
 
 def _notes(plan: Plan) -> list[str]:

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,10 @@ def _parser(table: str, description: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--published", action="store_true", help="show what is published; run nothing")
+    if table == "figure2":  # a picture: nothing of it is published as numbers
+        parser.set_defaults(published=False)
+    else:
+        add("--published", action="store_true", help="show what is published, run none")
     add("--json", action="store_true", help="give the table as data, and nothing else")
     add("--data", type=Path, metavar="FOLDER", help="of [one folder/]CLASS/**/image")
     add("--workdir", type=Path, metavar="DIR", help="of the runs and the table")
@@ -132,8 +136,13 @@ def _published(table: str, *, as_json: bool) -> int:
         return DONE
     for made in (*as_printed(table), worked_out(document), found_cells(document)):
         print(text(made), end="\n\n")
-    print("\n".join(said_below(document)))
+    print(_wrapped(said_below(document)))
     return DONE
+
+
+def _wrapped(lines: Sequence[str]) -> str:
+    """Lines for a terminal."""
+    return "\n".join(textwrap.fill(line, 100, subsequent_indent="  ") for line in lines)
 
 
 def said_below(*documents: dict[str, Any]) -> list[str]:
@@ -200,7 +209,7 @@ def _write_table(plan: Plan, todo: Sequence, *, as_json: bool) -> int:
         return DONE
     for table in tables:
         print(render.text(table), end="\n\n")
-    print("\n".join(below))
+    print(_wrapped(below))
     print(f"\n{base}.md, .csv, .tex, .json")
     return DONE
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from bmjax.evals.ranking import Counts
+from bmjax.evals.ranking import decided_by as least_answers
 from experiments.counts import AVERAGES
 
 RANKED = ("macro_f1", "weighted_f1", "accuracy")
@@ -31,7 +33,9 @@ def decided_by(
     Returns:
         for each figure and pair: "figure", "leader", "second", "difference", "images"
         (None: no choice of classes turns the order round), "classes", "of" (images in
-        all), "without_them" (the figure of each, and who leads) and "sentence".
+        all), "without_them" (the figure of each, and who leads) and "sentence"; for
+        macro F1 of known counts also "answers", the fewest right answers whose loss
+        ends the lead, and "answers_by_class".
     """
     found = []
     for figure in figures:
@@ -79,10 +83,26 @@ def _decide(
     }
     return {
         **entry,
+        **_answers(systems, figure, leader, second),
         "images": int(images[left_out].sum()),
         "classes": [name for name, out in zip(names, left_out, strict=True) if out],
         "without_them": {**left, "leader": max(left, key=left.get)},
     }
+
+
+def _answers(
+    systems: dict[str, dict[str, Any]], figure: str, leader: str, second: str
+) -> dict[str, Any]:
+    """The leader's right answers whose loss ends its lead, where both have counts."""
+    keys = ("right", "images", "called")
+    both = [[_values(systems[name], key) for key in keys] for name in (leader, second)]
+    known = not np.isnan(both).any() and np.array_equal(both[0][1], both[1][1])
+    rounded = any(systems[name]["approximate"] for name in (leader, second))
+    if figure != "macro_f1" or rounded or not known:
+        return {}
+    names = [entry["abbreviation"] for entry in systems[leader]["per_class"]]
+    found = least_answers(*(Counts(*np.array(c, int)) for c in both), names)
+    return {"answers": found.answers, "answers_by_class": found.answers_by_class}
 
 
 def smallest_turn(gains: np.ndarray, images: np.ndarray) -> np.ndarray | None:
