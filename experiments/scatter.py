@@ -110,7 +110,8 @@ def _labels(centers: list[tuple[float, float]], names: list[str]) -> str:
             )
         said.append(
             f'<text x="{x:.1f}" y="{y + 5:.1f}" text-anchor="middle" '
-            'font-weight="bold" stroke="#ffffff" stroke-width="4" stroke-linejoin="round" '
-            f'paint-order="stroke" fill="#000000">{escape(name)}</text>'
+            'font-weight="bold" stroke="#ffffff" stroke-width="4" '
+            'stroke-linejoin="round" paint-order="stroke" fill="#000000">'
+            f"{escape(name)}</text>"
         )
     return "".join(said)
