@@ -17,7 +17,13 @@ from ml_collections import ConfigDict
 from bmjax.augment.recipes import Color, Crops, Recipe, multi_crop, plain
 from bmjax.check import method_durations
 from bmjax.data.folder import Catalog, read_folder
-from bmjax.data.folds import Split, counts, make_split, split_digest
+from bmjax.data.folds import (
+    Split,
+    counts,
+    make_split,
+    shown_to_training,
+    split_digest,
+)
 from bmjax.data.pipeline import next_of_class
 from bmjax.data.sampling import make_stream
 from bmjax.data.weights import class_weights
@@ -41,7 +47,7 @@ class Run(NamedTuple):
     split: Split
     split_digest: str
     stream: grain.MapDataset
-    stand_ins: np.ndarray  # of an unreadable training image
+    stand_ins: np.ndarray  # of an unreadable image of the training part
     recipe: Recipe
     method: Method
     schedule: optax.Schedule
@@ -76,9 +82,10 @@ def build(config: ConfigDict, workdir: Path) -> Run:
         fold=config.data.fold,
         seed=config.data.split_seed,
     )
+    shown = shown_to_training(split, config.data.pretrain_on)
     stream = make_stream(
-        split.train,
-        catalog.labels[split.train],
+        shown,
+        catalog.labels[shown],
         sampling=config.data.sampling,
         per_class=config.data.per_class,
         seed=config.seed,

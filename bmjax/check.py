@@ -58,6 +58,7 @@ _RANGES = {
     "tsne.perplexity": (1, 10**4),
 }
 _PROBE_SAMPLINGS = ("natural", "balanced")
+_PRETRAIN_ON = ("train", "all")
 _DTYPES = ("float32", "bfloat16")
 _PAIRS = ("augment.large_scale", "augment.small_scale", "augment.blur_sigma")
 _DURATIONS = (
@@ -83,6 +84,7 @@ def check(config: ConfigDict) -> None:
         "model.convolutions": LOWERINGS,
         "model.dtype": _DTYPES,
         "data.sampling": SAMPLINGS,
+        "data.pretrain_on": _PRETRAIN_ON,
         "probe.sampling": _PROBE_SAMPLINGS,
         "model.head": method.HEADS,
     }
@@ -110,6 +112,13 @@ def check(config: ConfigDict) -> None:
             "config.method.class_weights", scheme, (*SCHEMES, "CLASS:WEIGHT,...")
         )
     check_split(config.data.split, config.data.fold)
+    if config.data.pretrain_on == "all" and method.LABELS:
+        without = ", ".join(name for name, file in METHODS.items() if not file.LABELS)
+        raise ConfigError(
+            f"config.data.pretrain_on = 'all' would show {config.method.name} the "
+            f"labels of the test images; use 'train', or a method without labels "
+            f"({without})"
+        )
     if config.data.couples and config.data.batch_size % 2:
         raise ConfigError(
             f"config.data.couples puts images in twos, and config.data.batch_size = "

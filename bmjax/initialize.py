@@ -43,7 +43,11 @@ def start_from(state: TrainState, run: Run, say: Callable[[str], None]) -> Train
     renew = run.config.init_new_classifier
     weights = _read(path, state, run, say)
     if trained_on := weights.about.get("trained_on"):
-        _refuse_seen_images(path, trained_on, run.catalog, run.split)
+        transductive = run.config.data.pretrain_on == "all"
+        if trained_on.get("pretrain_on") == "all":
+            _refuse_transductive(path, trained_on, run.catalog, transductive)
+        else:
+            _refuse_seen_images(path, trained_on, run.catalog, run.split)
     if "fc" in state.params["network"] and "fc" in weights.params and not renew:
         _refuse_other_classes(path, weights, run.catalog.classes, say)
 
@@ -138,6 +142,19 @@ def _refuse_other_classes(
             f"classes that are not these {len(classes)} (differing: "
             f"{', '.join(differing[:5])}); start a new one with "
             "--config.init_new_classifier=True"
+        )
+
+
+def _refuse_transductive(
+    path: Path, source: dict[str, Any], catalog: Catalog, transductive: bool
+) -> None:
+    """A backbone that saw the test images unlabelled is judged only as such a one."""
+    if source["data_fingerprint"] == catalog.fingerprint and not transductive:
+        raise ConfigError(
+            f"config.init_from = {str(path)!r} was pretrained on all of these images, "
+            "those of the test part too (config.data.pretrain_on = 'all'), and this "
+            "run's figures would not say so; start from a run of 'train' (the other's "
+            "own linear probe is in its results.json)"
         )
 
 

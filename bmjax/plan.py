@@ -39,6 +39,8 @@ def describe_run(run: Run, say: Callable[[str], None]) -> None:
         f"{len(run.split.train):,} train, {len(run.split.test):,} test, "
         f"{len(run.catalog.classes)} classes"
     )
+    if config.data.pretrain_on == "all":
+        say("pretraining sees all of them, test images too, without labels")
     width = max(map(len, run.catalog.classes))
     for name in run.catalog.classes:
         note = "  (no test image)" if not test[name] else ""

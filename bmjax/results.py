@@ -104,6 +104,7 @@ def _described(run: Run) -> dict[str, Any]:
         "network": run.config.model.name,
         "split": run.config.data.split,
         "fold": run.config.data.fold,
+        "pretrained_on": run.config.data.pretrain_on,
         "n_train": len(run.split.train),
         "n_test": len(run.split.test),
         "train_counts": counts(run.catalog, run.split.train),

@@ -22,8 +22,8 @@ class Weights(NamedTuple):
     params: "backbone", and "fc", "head" and "prototypes" where there are such.
     about: "network", "method", "step", "classes", "size", "mean", "std" and
         "trained_on" (fingerprint of the images, split and its digest, fold,
-        split_seed); {} for a
-        file of another program's.
+        split_seed, and pretrain_on: "all" where the test part was shown too); {} for
+        a file of another program's.
     """
 
     params: Tree
@@ -63,6 +63,7 @@ def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
             "data_fingerprint": meta["data_fingerprint"],
             "split_digest": meta.get("split_digest"),
             **{key: data[key] for key in ("split", "fold", "split_seed")},
+            "pretrain_on": data.get("pretrain_on", "train"),
         },
     }
     return Weights(params, saved["batch_stats"], about)

@@ -22,6 +22,8 @@ def base() -> ml_collections.ConfigDict:
     # or a CSV of path,part or path,group
     data.fold = 0  # 0 to 4 of kfold, blocks and groups
     data.split_seed = 42  # authors' code; the same split whatever `seed` is
+    data.pretrain_on = "train"  # or all: test images too, without labels (transductive;
+    # the paper writes N = |D|); swav and dino alone
     data.exclude = ()  # class folders to leave out
     data.size = 250  # pixels; the release's own size
     data.batch_size = 256  # paper, section 4

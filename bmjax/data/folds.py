@@ -71,6 +71,17 @@ def make_split(catalog: Catalog, *, name: str, fold: int, seed: int) -> Split:
     return split
 
 
+def shown_to_training(split: Split, pretrain_on: str) -> np.ndarray:
+    """Positions that training draws from, sorted: the training part, or "all".
+
+    All of the split, test images too, is for methods without labels: then the figures
+    are transductive, since the very images that test were seen before.
+    """
+    if pretrain_on == "all":
+        return np.sort(np.concatenate(split))
+    return split.train
+
+
 def check_split(name: str, fold: int) -> None:
     """Raise ConfigError for an unknown split or a fold that it does not have."""
     if name.endswith(".csv"):

@@ -2,7 +2,7 @@
 
 from bmjax.methods import cutmix, dino, linear, mixup, supcon, supervised, swav
 
-# By config.method.name: a file with HEADS, LARGE_VIEWS, RANGES and
+# By config.method.name: a file with HEADS, LARGE_VIEWS, LABELS, RANGES and
 # make(network, *, recipe, ...) -> Method. docs/adding-a-method.md has the contract.
 METHODS = {
     "supervised": supervised,

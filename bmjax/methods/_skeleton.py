@@ -12,6 +12,7 @@ from bmjax.types import Method, Network
 
 HEADS = PROJECTIONS  # config.model.head: what may stand on the backbone
 LARGE_VIEWS = 2  # config.augment.large: how many at least
+LABELS = False  # whether it learns from them
 RANGES = {"strength": (0, 1e3)}  # config.method.*: lowest and highest value
 
 

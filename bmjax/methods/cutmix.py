@@ -11,6 +11,7 @@ from bmjax.types import Method, Network, Views
 
 HEADS = supervised.HEADS
 LARGE_VIEWS = 1
+LABELS = supervised.LABELS
 RANGES = {**supervised.RANGES, "alpha": (1e-3, 1e3)}
 
 

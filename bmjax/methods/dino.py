@@ -24,6 +24,7 @@ from bmjax.types import Method, Network
 
 HEADS = PROJECTIONS
 LARGE_VIEWS = 2  # the teacher's; the student sees them and the small ones
+LABELS = False
 RANGES = {
     "prototypes": (2, 10**6),
     "teacher_momentum": (0, 1),

@@ -10,6 +10,7 @@ from bmjax.types import Method, Network
 
 HEADS = supervised.HEADS
 LARGE_VIEWS = 1
+LABELS = supervised.LABELS
 RANGES = supervised.RANGES
 
 _SCALE = 0.01  # facebookresearch/swav, eval_linear.py: normal weights, zero bias

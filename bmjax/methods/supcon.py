@@ -7,6 +7,7 @@ from bmjax.types import Method, Network
 
 HEADS = PROJECTIONS
 LARGE_VIEWS = 1
+LABELS = True
 RANGES = {"temperature": (1e-4, 1e3), "base_temperature": (1e-4, 1e3)}
 
 

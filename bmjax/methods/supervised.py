@@ -10,6 +10,7 @@ from bmjax.types import Method, Network
 
 HEADS = ("classifier",)
 LARGE_VIEWS = 1
+LABELS = True
 RANGES = {"smoothing": (0, 0.999)}
 
 

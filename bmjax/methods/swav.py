@@ -20,6 +20,7 @@ from bmjax.types import Method, Network
 
 HEADS = PROJECTIONS
 LARGE_VIEWS = 2
+LABELS = False
 RANGES = {
     "prototypes": (2, 10**6),
     "queue_length": (0, 10**7),

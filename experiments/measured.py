@@ -1,0 +1,230 @@
+"""Finished runs as documents: counts of each test part, means and deviations."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bmjax.data.labels import RARE
+from bmjax.errors import DataError
+from bmjax.evals.confusion import confusion_matrix
+from bmjax.evals.predictions import read_predictions
+from bmjax.evals.ranking import Counts, counts_of
+from experiments.counts import AVERAGES, averages, rates
+from experiments.derived import NAMES, TITLES
+from experiments.document import FIGURES, system
+from experiments.ranking import decided_by
+from experiments.systems import Job, Plan, describe
+
+_SAME = ("data_fingerprint", "network")  # of all runs of a table
+
+
+def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
+    """The document of a table's finished runs, shaped as `published_table`'s.
+
+    Raises:
+        DataError: a run is not finished, its files do not agree or hold what is no
+            number, or the runs were made on different images.
+    """
+    found = [(job, *read_run(job)) for job in jobs]
+    first = found[0][1]
+    for job, results, _ in found:
+        for key in _SAME:
+            if key == "data_fingerprint" and results[key] != first[key]:
+                raise DataError(
+                    f"{str(job.workdir)!r} was run on other images than "
+                    f"{str(found[0][0].workdir)!r} ({key} {str(results[key])[:12]}, "
+                    f"{str(first[key])[:12]}); give another --workdir"
+                )
+    classes = [entry["abbreviation"] for entry in first["per_class"]]
+    systems = {}
+    for key in dict.fromkeys(job.system for job in jobs):
+        runs = [entry for entry in found if entry[0].system == key]
+        systems[key] = _system(plan, key, classes, runs)
+    return {
+        "table": plan.table,
+        "title": TITLES[plan.table],
+        "kind": "measured",
+        "scale": plan.scale,
+        "systems": systems,
+        "decided_by": decided_by(classes, systems),
+        "notes": [*describe(plan), *_notes(plan)],
+    }
+
+
+def read_run(job: Job) -> tuple[dict[str, Any], Counts]:
+    """results.json of a finished run, and the counts of its predictions.csv.
+
+    Raises:
+        DataError: as `measured_table`.
+    """
+    name = str(job.workdir)
+    if not (job.workdir / "report.html").exists():
+        raise DataError(
+            f"the run in {name!r} is not finished; start the same command without "
+            "--no-run"
+        )
+    try:
+        results = json.loads((job.workdir / "results.json").read_text())
+        classes = [entry["abbreviation"] for entry in results["per_class"]]
+        pretrained_on, tested = results["pretrained_on"], results["n_test"]
+        results["data_fingerprint"], results["network"], results["n_train"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"results.json in {name!r} cannot be used ({type(error).__name__}: "
+            f"{error}); move the folder away and run it again"
+        ) from None
+    counts = _counted(job.workdir / "predictions.csv", classes)
+    _check_agree(name, results, counts, tested)
+    if f"pretrained_on_{pretrained_on}" not in name and "pretrained_on" in name:
+        raise DataError(
+            f"the run in {name!r} was pretrained on {pretrained_on!r}, which is not "
+            "what its folder says; the two kinds are not mixed"
+        )
+    return results, counts
+
+
+def _counted(path: Path, classes: list[str]) -> Counts:
+    found = read_predictions(path)
+    if list(found.classes) != classes:
+        raise DataError(
+            f"{str(path)!r} has the classes {', '.join(found.classes)}, and "
+            f"results.json beside it {', '.join(classes)}"
+        )
+    return counts_of(confusion_matrix(found.labels, found.predicted, len(classes)))
+
+
+def _check_agree(name: str, results: dict, counts: Counts, tested: int) -> None:
+    """The two files of a run have to tell the same story, in numbers."""
+    precision, recall, f1 = rates(counts)
+    total = counts.support.sum()
+    if total != tested:
+        raise DataError(
+            f"predictions.csv in {name!r} has {total:,} lines, and results.json says "
+            f"{tested:,} test images"
+        )
+    for row, entry in enumerate(results["per_class"]):
+        for key, values in zip(FIGURES, (precision, recall, f1), strict=True):
+            said, counted = entry[key], values[row]
+            absent = np.isnan(counted)
+            if absent != (said is None) or (not absent and not _near(said, counted)):
+                raise DataError(
+                    f"results.json in {name!r} gives {key} {said!r} for "
+                    f"{entry['abbreviation']}, and predictions.csv "
+                    f"{'no test image' if absent else f'{counted:.6f}'}"
+                )
+
+
+def _near(said: Any, counted: float) -> bool:
+    return isinstance(said, int | float) and abs(said - counted) < 1e-6
+
+
+def _system(
+    plan: Plan, key: str, classes: list[str], runs: Sequence[tuple[Job, dict, Counts]]
+) -> dict[str, Any]:
+    """One system's document: means over seeds in a fold, then over folds."""
+    folds = list(dict.fromkeys(job.fold for job, _, _ in runs))
+    seeds = list(dict.fromkeys(job.seed for job, _, _ in runs))
+    parts = [[c for job, _, c in runs if job.fold == fold] for fold in folds]
+    sample = np.array([[rates(c) for c in part] for part in parts])  # [F, S, 3, N]
+    smallest = np.array([part[0].support for part in parts]).max(axis=0)
+    rare = [name for name, n in zip(classes, smallest, strict=True) if n < RARE]
+    each = [
+        averages(
+            classes, part[0].support, rare, **dict(zip(FIGURES, found, strict=True))
+        )
+        for part, values in zip(parts, sample, strict=True)
+        for found in values
+    ]
+    # What varies: folds if there are several, else seeds.
+    units = _mean(sample, axis=1) if len(folds) > 1 else sample[0]
+    unit_averages = {
+        name: np.array([row.get(name, np.nan) for row in each], float)
+        for name in AVERAGES
+    }
+    if len(folds) > 1:
+        unit_averages = {
+            name: values.reshape(len(folds), len(seeds)).mean(axis=1)
+            for name, values in unit_averages.items()
+        }
+    pooled = Counts(
+        *(
+            np.round(
+                sum(np.mean([c[i] for c in part], axis=0) for part in parts)
+            ).astype(int)
+            for i in range(3)
+        )
+    )
+    document = system(
+        classes,
+        pooled.support,
+        rare,
+        dict(zip(FIGURES, _mean(units, axis=0), strict=True)),
+        name=NAMES[key],
+        protocol=_protocol(folds, seeds, pooled),
+        source="measured",
+        counts=pooled,
+        approximate=False,
+        sd=_deviations(units),
+    )
+    several = len(folds) > 1 or len(seeds) > 1
+    for name, values in unit_averages.items():
+        document[name] = _number(_mean(values, axis=0))
+        if several:
+            document["sd"][name] = _number(np.nanstd(values, ddof=1))
+    first = runs[0][1]
+    return {
+        **document,
+        "network": first["network"],
+        "pretrained_on": first["pretrained_on"],
+        "n_train": first["n_train"],
+        "runs": [job.workdir.name for job, _, _ in runs],
+    }
+
+
+def _protocol(folds: list, seeds: list, pooled: Counts) -> str:
+    where = "one 80/20 split" if folds == [None] else f"{len(folds)} of five folds"
+    more = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
+    return f"{where}{more}, {pooled.support.sum():,} test images"
+
+
+def _notes(plan: Plan) -> list[str]:
+    folds, seeds = len(plan.folds), len(plan.seeds)
+    notes = []
+    if folds > 1:
+        each = ", each the mean of its seeds" if seeds > 1 else ""
+        notes.append(
+            f"Means ± sample standard deviations over {folds} folds{each}; intervals "
+            "from the counts of all folds together."
+        )
+    elif seeds > 1:
+        notes.append(
+            f"Means ± sample standard deviations over {seeds} seeds on one test part, "
+            "which is another thing than a deviation over folds; intervals from the "
+            "seeds' mean counts."
+        )
+    return notes
+
+
+def _deviations(units: np.ndarray) -> dict[str, np.ndarray] | None:
+    """Sample deviations over the first axis; NaN where fewer than two are there."""
+    if len(units) < 2:
+        return None
+    there = (~np.isnan(units)).sum(axis=0)
+    squares = np.nansum((units - _mean(units, axis=0)) ** 2, axis=0)
+    sd = np.sqrt(squares / np.maximum(there - 1, 1))
+    sd = np.where(there > 1, sd, np.nan)
+    return dict(zip(FIGURES, sd, strict=True))
+
+
+def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """Mean without NaN; NaN where there is nothing else."""
+    there = (~np.isnan(values)).sum(axis=axis)
+    total = np.nansum(values, axis=axis)
+    return np.where(there > 0, total / np.maximum(there, 1), np.nan)
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

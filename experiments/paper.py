@@ -1,0 +1,229 @@
+"""The command behind `python -m experiments.table2`, `table3`, `table4`, `figure2`."""
+
+import argparse
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bmjax.errors import DONE, BmjaxError, ConfigError
+from experiments.systems import (
+    FIVE_FOLDS,
+    KINDS,
+    PRETRAIN_ON,
+    SCALES,
+    TABLES,
+    Plan,
+    jobs,
+    numbers,
+)
+
+_EPILOG = """\
+The same command goes on where it was stopped, finished runs are left alone, and tables
+of one scale share a workdir and its runs. Arguments --config.KEY=VALUE go to every run.
+Exit codes: 0 done, 2 usage, 3 data, otherwise that of the run that failed (75 stopped
+by SIGTERM, 130 by Ctrl-C).
+"""
+
+
+def main(table: str, description: str, arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    parser = _parser(table, description)
+    options, more = parser.parse_known_args(arguments)
+    if strange := [a for a in more if not a.startswith("--config.")]:
+        parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    try:
+        if options.published:
+            return _published(table, as_json=options.json)
+        return _measured(_plan(table, options, more), options)
+    except BmjaxError as error:
+        print(f"bmjax: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def _parser(table: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m experiments.{table}",
+        description=description,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    if table == "figure2":  # a picture: nothing of it is published as numbers
+        parser.set_defaults(published=False)
+    else:
+        add("--published", action="store_true", help="show what is published, run none")
+    add("--json", action="store_true", help="give the table as data, and nothing else")
+    add("--data", type=Path, metavar="FOLDER", help="of [one folder/]CLASS/**/image")
+    add("--workdir", type=Path, metavar="DIR", help="of the runs and the table")
+    add(
+        "--scale",
+        choices=SCALES,
+        default="paper",
+        help="paper (default): its own configuration, wants GPUs; small: a small "
+        "network at 96 pixels, for a CPU; demo: synthetic cells",
+    )
+    add("--demo", action="store_true", help="the same as --scale=demo; needs no data")
+    folds = "0-4" if table in FIVE_FOLDS else "one 80/20 split"
+    add("--folds", metavar="0,1,...", help=f"of five (default: {folds})")
+    add("--seeds", default="0", metavar="0,1,...", help="of training (default: 0)")
+    add("--devices", type=int, metavar="N", help="default: all there are")
+    add("--exclude", default="", metavar="CLASS,...", help="classes to leave out")
+    if table in ("table2", "table3"):
+        add(
+            "--kind",
+            choices=KINDS,
+            default="as_written",
+            help="what the paper writes, or what the authors' code did",
+        )
+    else:
+        add(
+            "--pretrain-on",
+            choices=PRETRAIN_ON,
+            default="train",
+            help="SwAV's images: the training part (default), or all, test images too",
+        )
+    add("--plan", action="store_true", help="print the commands of the runs, run none")
+    add("--no-run", action="store_true", help="make the table of finished runs again")
+    return parser
+
+
+def _plan(table: str, options: argparse.Namespace, more: Sequence[str]) -> Plan:
+    scale = "demo" if options.demo else options.scale
+    if options.demo and options.scale not in ("paper", "demo"):
+        raise ConfigError(f"--demo is --scale=demo, not {options.scale}; give one")
+    if options.workdir is None and scale != "demo":
+        raise ConfigError("--workdir is missing; give a folder for the runs")
+    workdir = (options.workdir or Path("runs/paper-demo")).expanduser().absolute()
+    if scale == "demo" and options.data:
+        raise ConfigError("--demo draws its own cells; leave --data out")
+    if scale != "demo" and not options.data:
+        raise ConfigError(
+            "--data is missing; give the folder of images, or use --demo, which needs "
+            "none, or --published, which runs nothing"
+        )
+    data = options.data.expanduser().absolute() if options.data else workdir / "cells"
+    folds = options.folds or ("0-4" if table in FIVE_FOLDS else "")
+    devices = [f"--config.mesh.devices={options.devices}"] if options.devices else []
+    return Plan(
+        table=table,
+        data=data,
+        workdir=workdir,
+        scale=scale,
+        folds=numbers(folds, "--folds", below=5) if folds else (),
+        seeds=numbers(options.seeds, "--seeds"),
+        kind=getattr(options, "kind", "as_written"),
+        pretrain_on=getattr(options, "pretrain_on", "train"),
+        exclude=tuple(name for name in options.exclude.split(",") if name),
+        more=(*devices, *more),
+    )
+
+
+def _published(table: str, *, as_json: bool) -> int:
+    from experiments.derived import published_table
+    from experiments.layout import as_printed, found_cells, worked_out
+    from experiments.render import text
+
+    document = published_table(table)
+    if as_json:
+        print(json.dumps(document, indent=1))
+        return DONE
+    for made in (*as_printed(table), worked_out(document), found_cells(document)):
+        print(text(made), end="\n\n")
+    print(_wrapped(said_below(document)))
+    return DONE
+
+
+def _wrapped(lines: Sequence[str]) -> str:
+    """Lines for a terminal."""
+    return "\n".join(textwrap.fill(line, 100, subsequent_indent="  ") for line in lines)
+
+
+def said_below(*documents: dict[str, Any]) -> list[str]:
+    """What stands below a table: rankings, notes, sources."""
+    lines = ["What decides the rankings", ""]
+    for document in documents:
+        lines += [
+            f"* {document['kind'].capitalize()}: {entry['sentence']}"
+            for entry in document["decided_by"]
+        ]
+    lines += ["", "Notes", ""]
+    notes = [f"* {note}" for document in documents for note in document["notes"]]
+    for document in documents:
+        for system in document["systems"].values():
+            about = f"* {system['name']}, {system['protocol']} ({system['source']})."
+            notes.append(" ".join([about, *system["notes"]]))
+    return lines + list(dict.fromkeys(notes))
+
+
+def _measured(plan: Plan, options: argparse.Namespace) -> int:
+    from experiments.runs import claim, run_missing, shown, state
+
+    todo = jobs(plan)
+    if options.plan:
+        for job in todo:
+            print(f"{state(job):5s} {shown(job)}")
+        return DONE
+    claim(plan)
+    for job in todo:
+        state(job)  # what is wrong with any of them is said before the first begins
+    if not options.no_run and (code := run_missing(plan, todo, aside=options.json)):
+        return code
+    if plan.table == "figure2":
+        from experiments.figure2 import write_figure
+
+        return write_figure(plan, todo, as_json=options.json)
+    return _write_table(plan, todo, as_json=options.json)
+
+
+def _write_table(plan: Plan, todo: Sequence, *, as_json: bool) -> int:
+    from bmjax.files import write_json, write_whole
+    from experiments import render
+    from experiments.compare import LINE, averages_compared, compared, in_lines
+    from experiments.derived import published_table
+    from experiments.layout import found_cells
+    from experiments.measured import measured_table
+
+    paper, measured = published_table(plan.table), measured_table(plan, todo)
+    tables = [*compared(measured, paper), averages_compared(measured, paper)]
+    tables.append(found_cells(measured))
+    below = said_below(measured, paper)
+    whole = {**measured, "published": paper}
+    base = plan.workdir / stem(plan)
+    heading = f"# {measured['title']}"
+    pages = [heading, *map(render.markdown, tables), "\n".join(below)]
+    write_whole(base.with_suffix(".md"), "\n\n".join(pages) + "\n")
+    made = "\n\n".join(map(render.latex, tables))
+    write_whole(base.with_suffix(".tex"), f"% needs the package booktabs\n{made}\n")
+    rows = in_lines(paper, measured)
+    write_whole(base.with_suffix(".csv"), render.csv_text(LINE, rows))
+    write_json(base.with_suffix(".json"), whole)
+    if as_json:
+        print(json.dumps(whole, indent=1))
+        return DONE
+    for table in tables:
+        print(render.text(table), end="\n\n")
+    print(_wrapped(below))
+    print(f"\n{base}.md, .csv, .tex, .json")
+    return DONE
+
+
+def stem(plan: Plan) -> str:
+    """The name of a plan's files: kinds, folds and seeds are never mixed in one."""
+    name = [plan.table]
+    if plan.kind != "as_written":
+        name.append(plan.kind)
+    if any(not system.labels for system in TABLES[plan.table].values()):
+        name.append(f"pretrained_on_{plan.pretrain_on}")
+    default = (0, 1, 2, 3, 4) if plan.table in FIVE_FOLDS else ()
+    if plan.folds != default:
+        name.append("folds" + "".join(map(str, plan.folds)))
+    if plan.seeds != (0,):
+        name.append("seeds" + "_".join(map(str, plan.seeds)))
+    return "-".join(name)

@@ -1,0 +1,166 @@
+"""RESULTS.md from what is stored: the published figures and each experiment's own.
+
+    python -m experiments.results [--check]
+
+An experiment is a folder named by its date, with a README.md (question, command,
+verdict) and its figures: figures.json or a table's .json, from which the table is made
+again, or RESULT.md, whose first table is taken as it stands. `--check` writes nothing
+and exits with 3 where RESULTS.md is not what it would write.
+"""
+
+import argparse
+import importlib
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bmjax.errors import DONE, BmjaxError, DataError
+from bmjax.files import write_whole
+
+HERE = Path(__file__).parent
+_DATED = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]-*"
+_HEAD = """\
+# Results
+
+Written by `python -m experiments.results` from the figures that are stored here; do not
+edit it. What the experiments do not show stands in their own pages.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write RESULTS.md, or check it; return an exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.results",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    options = parser.parse_args(arguments)
+    path = HERE / "RESULTS.md"
+    try:
+        made = results_page()
+        if options.check and (not path.exists() or path.read_text() != made):
+            raise DataError(
+                f"{path} is not what its figures give; run "
+                "python -m experiments.results"
+            )
+    except BmjaxError as error:
+        print(f"bmjax: {error}", file=sys.stderr)
+        return error.exit_code
+    if not options.check:
+        write_whole(path, made)
+    print(path)
+    return DONE
+
+
+def results_page() -> str:
+    """The whole page.
+
+    Raises:
+        DataError: an experiment lacks its question, command, verdict or figures.
+    """
+    parts = [_HEAD, *map(_published, ("table2", "table3", "table4"))]
+    parts += [_experiment(folder) for folder in sorted(HERE.glob(_DATED))]
+    return "\n".join(parts)
+
+
+def _published(name: str) -> str:
+    from experiments.derived import published_table
+    from experiments.layout import worked_out
+    from experiments.render import markdown
+
+    document = published_table(name)
+    return _section(
+        f"The paper's {document['title']}",
+        "What do the published figures say once averages without the rarest classes, "
+        "intervals and the images behind each ranking are worked out?",
+        f"python -m experiments.{name} --published",
+        markdown(worked_out(document)),
+        " ".join(entry["sentence"] for entry in document["decided_by"][:1])
+        + _weighing(document),
+    )
+
+
+def _weighing(document: dict) -> str:
+    """The order by accuracy, where it is another than by macro F1."""
+    orders = {}
+    for figure in ("macro_f1", "accuracy"):
+        entries = [e for e in document["decided_by"] if e["figure"] == figure]
+        orders[figure] = entries[0] if entries else None
+    by_f1, by_accuracy = orders.values()
+    if not (by_f1 and by_accuracy) or by_f1["leader"] == by_accuracy["leader"]:
+        return ""
+    return " " + by_accuracy["sentence"]
+
+
+def _experiment(folder: Path) -> str:
+    readme = folder / "README.md"
+    if not readme.exists():
+        raise DataError(f"{folder} has no README.md with question, command and verdict")
+    text = readme.read_text()
+    title = text.partition("\n")[0].removeprefix("# ")
+    command = re.search(r"`(python [^`]+)`", _paragraph(readme, text, "Command"))
+    if not command:
+        raise DataError(f"{readme} names no `python ...` command")
+    return _section(
+        f"{folder.name[:10]}: [{title}]({folder.name}/README.md)",
+        _paragraph(readme, text, "Question"),
+        " ".join(command[1].split()),
+        _figures(folder),
+        _verdict(readme, text),
+    )
+
+
+def _figures(folder: Path) -> str:
+    """The experiment's first table."""
+    tables = sorted(folder.glob("table*.json"))
+    if tables:
+        from experiments.layout import worked_out
+        from experiments.render import markdown
+
+        found = [json.loads(path.read_text()) for path in tables]
+        return "\n\n".join(markdown(worked_out(document)) for document in found)
+    stored, page = folder / "figures.json", folder / "RESULT.md"
+    if stored.exists():
+        module = importlib.import_module(
+            "experiments." + folder.name[11:].replace("-", "_")
+        )
+        text = module.result_page(json.loads(stored.read_text()))
+    elif page.exists():
+        text = page.read_text()
+    else:
+        raise DataError(f"{folder} holds neither figures.json nor RESULT.md")
+    table = re.search(r"(?m)^\|.*\n(?:\|.*\n)+", text)
+    if not table:
+        raise DataError(f"{folder} holds no table")
+    return table[0].rstrip()
+
+
+def _paragraph(path: Path, text: str, name: str) -> str:
+    found = re.search(rf"\*\*{name}\.\*\*(.*?)\n\n", text + "\n\n", re.DOTALL)
+    if not found:
+        raise DataError(f"{path} has no paragraph **{name}.**")
+    return " ".join(found[1].split())
+
+
+def _verdict(path: Path, text: str) -> str:
+    """The first sentence of each point of the verdict, or of its one paragraph."""
+    found = re.search(r"\*\*Verdict\.\*\*(.*?)(?=\n\n\*\*|\Z)", text, re.DOTALL)
+    if not found:
+        raise DataError(f"{path} has no paragraph **Verdict.**")
+    points = re.split(r"\n\* ", found[1].strip().removeprefix("* "))
+    plain = [" ".join(point.replace("**", "").split()) for point in points]
+    return " ".join(re.split(r"(?<=[.!?]) ", point)[0] for point in plain)
+
+
+def _section(title: str, question: str, command: str, table: str, verdict: str) -> str:
+    return (
+        f"## {title}\n\n**Question.** {question}\n\n**Command.** `{command}`\n\n"
+        f"{table}\n\n**Verdict.** {verdict}\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

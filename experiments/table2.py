@@ -1,0 +1,12 @@
+"""Table 2 of the paper: ResNeXt-50 trained for 20 epochs, beside Matek et al. 2021.
+
+python -m experiments.table2 --published
+python -m experiments.table2 --data=FOLDER --workdir=DIR
+"""
+
+import sys
+
+from experiments.paper import main
+
+if __name__ == "__main__":
+    sys.exit(main("table2", __doc__))

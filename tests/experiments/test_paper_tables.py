@@ -1,0 +1,58 @@
+"""Tables as text: every cell in every form, and nothing that breaks it."""
+
+import csv
+import io
+
+from experiments.compare import LINE, in_lines
+from experiments.derived import published_table
+from experiments.layout import as_printed
+from experiments.render import Table, csv_text, latex, markdown, text
+
+TABLE = Table(
+    "Caption: 95 % & more",
+    (("Group", 2), ("Other_one", 1)),
+    ("Class", "avg", "std", "avg"),
+    (("A|B", "0.10", "0.20 ± 0.01", "\N{EN DASH}"), ("C", "1", "2", "3")),
+    frozenset([1]),
+)
+
+
+def test_every_form_holds_every_cell():
+    for row in TABLE.rows:
+        for cell in row:
+            assert cell in text(TABLE)
+    rows = [line.split("|") for line in markdown(TABLE).splitlines()[2:]]
+    assert "A\\|B" in markdown(TABLE)
+    assert [cell.strip() for cell in rows[-1]] == ["", "C", "1", "2", "3", ""]
+    assert "Group: avg" in markdown(TABLE)
+
+
+def test_latex_escapes_and_draws_the_groups():
+    made = latex(TABLE)
+    assert r"Caption: 95 \% \& more" in made
+    assert r"\multicolumn{2}{c}{Group} & \multicolumn{1}{c}{Other\_one} \\" in made
+    assert r"0.20 $\pm$ 0.01 & -- \\" in made
+    assert made.count(r"\begin{") == made.count(r"\end{") == 2
+
+
+def test_the_published_tables_keep_the_papers_order_and_layout():
+    (table2,) = as_printed("table2")
+    assert table2.rows[0] == ("Abnormal eosinophils", "0.04", "0.33")
+    assert table2.rows[-1] == ("Avg", "0.55", "0.62")
+    precision, recall = as_printed("table3")
+    assert [title for title, _ in precision.groups][-1] == "ResNeXt50 + Mixup"
+    assert recall.rows[8][0] == "Smudge cells"
+    assert recall.rows[8][3] == "0.8639"
+    (table4,) = as_printed("table4")
+    assert [title for title, _ in table4.groups] == ["Precision", "Recall", "F1-score"]
+    assert table4.rows[-1][1:4] == ("0.51", "0.78", "0.75")
+    assert {len(t.rows) for t in (table2, precision, recall, table4)} == {22}
+
+
+def test_the_csv_has_every_figure_unrounded():
+    document = published_table("table4")
+    rows = list(csv.DictReader(io.StringIO(csv_text(LINE, in_lines(document)))))
+    assert len(rows) == 3 * (7 + 21 * 3)
+    (swav,) = (r for r in rows if (r["system"], r["figure"]) == ("swav", "macro_f1"))
+    assert float(swav["value"]) == document["systems"]["swav"]["macro_f1"]
+    assert float(swav["low"]) < float(swav["value"]) < float(swav["high"])

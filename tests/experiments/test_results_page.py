@@ -1,0 +1,39 @@
+"""RESULTS.md is what its generator writes."""
+
+import json
+
+import pytest
+
+from experiments import five_systems, real_cells, results
+
+
+def test_results_md_is_what_the_stored_figures_give():
+    assert (results.HERE / "RESULTS.md").read_text() == results.results_page()
+    assert results.main(["--check"]) == 0
+
+
+def test_every_stored_experiment_is_in_it():
+    page = results.results_page()
+    folders = [path for path in results.HERE.iterdir() if path.name[:4].isdigit()]
+    assert folders
+    for folder in folders:
+        assert f"({folder.name}/README.md)" in page
+    for part in ("**Question.**", "**Command.**", "**Verdict.**", "| --- "):
+        assert page.count(part) >= len(folders)
+
+
+@pytest.mark.parametrize("module", [real_cells, five_systems])
+def test_a_stored_page_is_what_its_figures_give(module):
+    figures = json.loads((module.OUT / "figures.json").read_text())
+    assert module.result_page(figures) == (module.OUT / "RESULT.md").read_text()
+
+
+def test_an_edited_page_is_told(tmp_path, monkeypatch, capsys):
+    page = results.results_page()
+    monkeypatch.setattr(results, "results_page", lambda: page)
+    monkeypatch.setattr(results, "HERE", tmp_path)
+    assert results.main([]) == 0
+    assert results.main(["--check"]) == 0
+    (tmp_path / "RESULTS.md").write_text(page.replace("0.7316", "0.7416"))
+    assert results.main(["--check"]) == 3
+    assert "is not what its figures give" in capsys.readouterr().err
