@@ -1,6 +1,7 @@
-"""The report of a finished run: one HTML page, made from the run's files alone.
+"""The pages of finished runs, made from their files alone: one run, or several.
 
 Nothing here imports jax, so that a run can be reported again on any computer.
 """
 
+from bmjax.report.compare import write_comparison as write_comparison
 from bmjax.report.page import write_report as write_report

@@ -1,31 +1,85 @@
-"""`python -m bmjax.report RUN...`: make the report of each run folder again."""
+"""`python -m bmjax.report`: pages of finished runs, and of any system's predictions."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from bmjax.errors import DONE, BmjaxError
-from bmjax.report import write_report
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write each run's report.html; return 0, or the first failure's exit code.
+    """Write each run's report.html, or one page that compares; return the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not (options.runs or options.tables):
+        parser.error("expected a run folder, or --from-predictions with a table")
+    if options.out is None:
+        if options.tables or options.images:
+            parser.error(
+                "--from-predictions and --images go with --out, the folder of the page"
+            )
+        return _report_each(options.runs)
+    from bmjax.report.compare import write_comparison
 
-    A run that cannot be reported is named on standard error and the others go on.
-    """
+    try:
+        print(
+            write_comparison(
+                options.runs, options.tables, out=options.out, images=options.images
+            )
+        )
+    except BmjaxError as error:
+        return _say(error)
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bmjax.report",
-        description="Make RUN/report.html again from the files of each finished run.",
+        description="Without --out: make RUN/report.html again from the files of each "
+        "finished run. With --out: one page, DIR/index.html, that sets the runs and "
+        "tables of predictions side by side.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the page that compares"
+    )
+    parser.add_argument(
+        "--from-predictions",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="CSV",
+        dest="tables",
+        help="tables of any system: path,label,predicted and, where known, a "
+        "probability p_CLASS for each class",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="FOLDER",
+        help="data folder with the cells, where it is not the runs' own",
+    )
+    return parser
+
+
+def _report_each(runs: list[Path]) -> int:
+    """A run that cannot be reported is named on standard error; the others go on."""
+    from bmjax.report import write_report
+
     exit_code = DONE
-    for run in parser.parse_args(arguments).runs:
+    for run in runs:
         try:
             print(write_report(run))
         except BmjaxError as error:
-            print(f"bmjax: {error}", file=sys.stderr)
-            exit_code = exit_code or error.exit_code
+            exit_code = exit_code or _say(error)
     return exit_code
+
+
+def _say(error: BmjaxError) -> int:
+    """Print the error as one line, whatever names are in it; return its exit code."""
+    message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
+    print(f"bmjax: {message}", file=sys.stderr)
+    return error.exit_code
 
 
 if __name__ == "__main__":

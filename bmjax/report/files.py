@@ -8,15 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bmjax.errors import DataError
-
-
-class Prediction(NamedTuple):
-    """One test image: path, true class, predicted class and its probability."""
-
-    path: str
-    label: str
-    predicted: str
-    confidence: float | None
+from bmjax.evals.predictions import Predictions, read_predictions
 
 
 class Point(NamedTuple):
@@ -40,8 +32,7 @@ class Run(NamedTuple):
 
     config: dict[str, Any]
     results: dict[str, Any]
-    classes: list[str]  # in the order of the results, then any others by name
-    predictions: list[Prediction]
+    predictions: Predictions
     series: list[Series]
     unreadable: int  # lines of metrics.jsonl that were left out
     points: list[Point]  # empty where the run wrote no embedding.csv
@@ -51,14 +42,14 @@ def read_run(workdir: Path) -> Run:
     """Read the files of a finished run; DataError names the file that is no use."""
     if not workdir.is_dir():
         raise DataError(f"expected a run folder, but {workdir} is none: check the path")
-    results = _read_object(workdir / "results.json")
-    predictions, columns = _read_predictions(workdir / "predictions.csv")
+    table = workdir / "predictions.csv"
+    _read_text(table)  # a run that is not finished is said to be that
+    predictions = read_predictions(table)
     series, unreadable = read_series(_read_text(workdir / "metrics.jsonl"))
     embedding = workdir / "embedding.csv"
     return Run(
         config=_read_object(workdir / "config.json"),
-        results=results,
-        classes=_class_order(results, predictions, columns),
+        results=_read_object(workdir / "results.json"),
         predictions=predictions,
         series=series,
         unreadable=unreadable,
@@ -157,21 +148,6 @@ def _read_rows(path: Path, *columns: str) -> tuple[list[dict[str, str]], list[st
     return rows, names
 
 
-def _read_predictions(path: Path) -> tuple[list[Prediction], list[str]]:
-    """The predictions, and the classes that have a column of probabilities."""
-    rows, names = _read_rows(path, "path", "label", "predicted")
-    predictions = [
-        Prediction(
-            row["path"],
-            row["label"],
-            row["predicted"],
-            _parse(row.get("p_" + row["predicted"])),
-        )
-        for row in rows
-    ]
-    return predictions, [name[2:] for name in names if name and name.startswith("p_")]
-
-
 def _read_points(path: Path) -> list[Point]:
     rows, _ = _read_rows(path, "label", "x", "y")
     places = [(row["label"], _parse(row["x"]), _parse(row["y"])) for row in rows]
@@ -185,14 +161,6 @@ def _parse(text: str | None) -> float | None:
         return finite(float(text or ""))
     except ValueError:
         return None
-
-
-def _class_order(
-    results: dict[str, Any], predictions: list[Prediction], columns: list[str]
-) -> list[str]:
-    listed = [str(entry["abbreviation"]) for entry in class_entries(results)]
-    others = {row.label for row in predictions} | {row.predicted for row in predictions}
-    return listed + sorted((others | set(columns)) - set(listed))
 
 
 def _damaged(path: Path, expected: str, came: str) -> DataError:

@@ -1,15 +1,15 @@
-"""The rows of the report's tables: numbers and dicts in, rows and sentences out."""
+"""The rows of the report's tables: figures in, rows of texts and drawings out."""
 
-import re
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
-from bmjax.data.labels import RARE, class_name
-from bmjax.report.files import Prediction, class_entries, finite, section
+import numpy as np
 
-NONE = "\N{EN DASH}"  # shown where there is no number
+from bmjax.data.labels import RARE
+from bmjax.evals.predictions import Predictions
+from bmjax.report.dots import SHARES, Estimate, strip
+from bmjax.report.words import NONE, count, interval, listing, score, shown_path
+
 SCORES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -17,22 +17,37 @@ SCORES = {
     "macro_f1_without_rare": "Macro F1 without rare classes",
     "weighted_f1": "Weighted F1",
 }
-METHODS = {"swav": "SwAV", "supcon": "SupCon", "dino": "DINO"}
-OWN_CLASSIFIER = ("supervised", "mixup")  # methods that learn from the labels
+
+
+class Tile(NamedTuple):
+    """One score of the headline, or why there is none."""
+
+    label: str
+    value: str
+    interval: str
+    reason: str
+
+
+class Shown(NamedTuple):
+    """A number and its interval as texts."""
+
+    value: str
+    interval: str
 
 
 class ClassRow(NamedTuple):
-    """One class: its numbers as text, and its F1 as a number for the bar."""
+    """One class: its numbers as text, and its recall as a drawing."""
 
     abbreviation: str
     name: str
     train: str
     test: str
     support: int
-    precision: str
-    recall: str
-    f1: str
-    bar: float
+    called: int
+    precision: Shown
+    recall: Shown
+    f1: Shown
+    strip: str
 
 
 class Cell(NamedTuple):
@@ -40,129 +55,72 @@ class Cell(NamedTuple):
 
     count: int
     share: float
-    right: bool
+    kind: str  # "right", "wrong" or "zero", and "first" of a lineage
     title: str
 
 
-def score(value: Any) -> str:
-    """A score with three decimals, or a dash."""
-    number = finite(value)
-    return NONE if number is None else f"{number:.3f}"
+class ConfusionRow(NamedTuple):
+    """One true class; `first` of a lineage where rows are in their order."""
+
+    label: str
+    title: str
+    total: str
+    first: bool
+    cells: list[Cell]
 
 
-def count(value: Any) -> str:
-    """A whole number with its thousands apart, or a dash."""
-    number = finite(value)
-    return NONE if number is None else f"{number:,.0f}"
+def estimate(figures: dict[str, Any], key: str) -> Estimate:
+    """An average and its interval, from the figures of a system."""
+    return Estimate(figures.get(key), *(figures["intervals"].get(key) or (None, None)))
 
 
-def duration(seconds: Any) -> str:
-    """Seconds in the two units that matter: `2 d 3 h`, `1 h 4 min`, `12.3 s`."""
-    number = finite(seconds)
-    if number is None:
-        return NONE
-    if number < 60:
-        return f"{number:.1f} s"
-    minutes, second = divmod(round(number), 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    if days:
-        return f"{days} d {hour} h"
-    return f"{hours} h {minute} min" if hours else f"{minutes} min {second} s"
+def shown(value: float | None, ends: Sequence[float] | None) -> Shown:
+    """A number with three decimals and its interval."""
+    return Shown(score(value), interval(*ends) if ends else "")
 
 
-def listing(words: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
-
-
-def method_name(method: Any) -> str:
-    """A method's name as its paper writes it."""
-    return METHODS.get(str(method), str(method or "unknown method").capitalize())
-
-
-def probe_name(probe: str) -> str:
-    """`linear` and `knn_20` in words."""
-    neighbors = re.fullmatch(r"knn_(\d+)", probe)
-    if neighbors:
-        return f"{neighbors[1]}-nearest neighbor{'' if neighbors[1] == '1' else 's'}"
-    return "Linear probe" if probe == "linear" else probe.replace("_", " ")
-
-
-def tiles(results: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """The headline's scores: (label, value, why there is no value) each."""
+def tiles(figures: dict[str, Any]) -> list[Tile]:
+    """The headline's scores with their intervals."""
     found = []
     for key, label in SCORES.items():
-        reason = "" if key in results else "not computed by this run"
-        if key in results and finite(results[key]) is None:
-            rare = key == "macro_f1_without_rare"
-            reason = "every class is rare here" if rare else "not defined here"
-        found.append((label, score(results.get(key)), reason))
+        value, ends = figures.get(key), figures["intervals"].get(key)
+        rare = key == "macro_f1_without_rare"
+        reason = "every class is rare here" if rare else "not defined here"
+        number = shown(value, ends)
+        found.append(Tile(label, *number, "" if value is not None else reason))
     return found
 
 
-def measured(results: dict[str, Any]) -> str:
-    """What the headline's scores are of, as the start of a sentence.
-
-    Results that do not say so by `predictor` are a linear probe's where they equal its
-    scores and the method has no classifier of its own.
-    """
-    linear = section(section(results, "probe"), "linear")
-    shared = [key for key in SCORES if key in linear]
-    equal = all(linear[key] == results.get(key) for key in shared)
-    frozen = bool(shared) and equal and results.get("method") not in OWN_CLASSIFIER
-    predictor = str(results.get("predictor") or ("linear" if frozen else "classifier"))
-    if predictor == "classifier":
-        return "The network\N{RIGHT SINGLE QUOTATION MARK}s own classifier on"
-    return f"{probe_name(predictor)} on frozen features of"
-
-
-def probe_table(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """The probes side by side: the head, and a row of texts for each probe."""
-    probes = section(results, "probe")
-    known = {name: section(probes, name) for name in probes}
-    keys = [key for key in SCORES if any(key in scores for scores in known.values())]
-    rows = [
-        [probe_name(name), *(score(scores.get(key)) for key in keys)]
-        for name, scores in known.items()
-        if scores
-    ]
-    if rows and measured(results).endswith("classifier on"):
-        own = [score(results.get(key)) for key in keys]
-        rows.insert(0, ["Own classifier", *own])
-    return ["Classifier", *(SCORES[key] for key in keys)], rows
-
-
-def class_rows(results: dict[str, Any], classes: Sequence[str]) -> list[ClassRow]:
-    """The per-class table, one row for each of `classes`, in their order."""
-    train, test = section(results, "train_counts"), section(results, "test_counts")
-    entries = {str(entry["abbreviation"]): entry for entry in class_entries(results)}
+def class_rows(
+    figures: dict[str, Any], train_counts: dict[str, Any], system: int = 0
+) -> list[ClassRow]:
+    """The per-class table, one row for each class, in their order."""
     rows = []
-    for abbreviation in classes:
-        entry = entries.get(abbreviation, {})
-        support = finite(entry.get("support", test.get(abbreviation, 0))) or 0
-        name = str(entry.get("name") or class_name(abbreviation))
+    for entry in figures["per_class"]:
+        label, name = entry["abbreviation"], entry["name"]
+        recall = Estimate(entry["recall"], *(entry["recall_interval"] or (None, None)))
         rows.append(
             ClassRow(
-                abbreviation,
-                "" if name == abbreviation else name,
-                count(train.get(abbreviation)),
-                count(support),
-                int(support),
-                score(entry.get("precision")),
-                score(entry.get("recall")),
-                score(entry.get("f1")),
-                finite(entry.get("f1")) or 0.0,
+                abbreviation=label,
+                name="" if name == label else name,
+                train=count(train_counts.get(label)),
+                test=count(entry["support"]),
+                support=entry["support"],
+                called=entry["called"],
+                precision=_precision(entry),
+                recall=shown(entry["recall"], entry["recall_interval"]),
+                f1=shown(entry["f1"], entry["f1_interval"]),
+                strip=strip([(system, recall)], SHARES),
             )
         )
     return rows
 
 
-def warnings(rows: Sequence[ClassRow]) -> list[str]:
+def warnings(figures: dict[str, Any]) -> list[str]:
     """Sentences on the classes that are absent from the test part or few in it."""
-    present = [row for row in rows if row.support > 0]
-    few = [row for row in present if row.support < RARE]
-    absent = [row.abbreviation for row in rows if row.support == 0]
+    entries = figures["per_class"]
+    present = [entry for entry in entries if entry["support"] > 0]
+    few = [entry for entry in present if entry["support"] < RARE]
     sentences = []
     if few and len(few) == len(present):
         sentences.append(
@@ -170,130 +128,86 @@ def warnings(rows: Sequence[ClassRow]) -> list[str]:
             f"class\N{RIGHT SINGLE QUOTATION MARK}s scores and all averages."
         )
     elif few:
-        named = listing([f"{row.abbreviation} ({row.test})" for row in few])
+        named = listing(
+            [f"{entry['abbreviation']} ({entry['support']})" for entry in few]
+        )
         has, each = ("has", "") if len(few) == 1 else ("have", " each")
         sentences.append(
             f"{named} {has} fewer than {RARE} test images{each}, and every class "
             "weighs the same in the balanced accuracy and the macro F1: a few images "
             f"decide {len(few)} of the {len(present)} terms of these averages."
         )
-    if absent:
+    if absent := figures["absent"]:
         verb = "is" if len(absent) == 1 else "are"
         sentences.append(f"{listing(absent)} {verb} absent from the test part.")
     return sentences
 
 
 def confusion(
-    predictions: Sequence[Prediction], classes: Sequence[str]
-) -> list[tuple[str, str, list[Cell]]]:
-    """The confusion matrix: (true class, its images, a cell for each class) rows."""
-    pairs = Counter((row.label, row.predicted) for row in predictions)
+    figures: dict[str, Any], groups: Sequence[Sequence[str]]
+) -> list[ConfusionRow]:
+    """The confusion matrix, its rows and columns in the order of `groups`."""
+    matrix = np.array(figures["confusion"])
+    number = {name: place for place, name in enumerate(figures["classes"])}
+    names = {entry["abbreviation"]: entry["name"] for entry in figures["per_class"]}
+    order = [
+        (label, not place) for group in groups for place, label in enumerate(group)
+    ]
     rows = []
-    for label in classes:
-        counts = [pairs[label, called] for called in classes]
-        total = sum(counts)
-        cells = [
-            Cell(
-                number,
-                number / max(total, 1),
-                label == called,
-                f"{label} predicted as {called}: {number} of {total}",
-            )
-            for called, number in zip(classes, counts, strict=True)
-        ]
-        rows.append((label, count(total), cells))
+    for label, first_row in order:
+        total = int(matrix[number[label]].sum())
+        cells = []
+        for called, first in order:
+            images = int(matrix[number[label], number[called]])
+            kind = ("right" if label == called else "wrong") if images else "zero"
+            title = f"{label} predicted as {called}: {images:,} of {total:,}"
+            share = images / max(total, 1)
+            cells.append(Cell(images, share, kind + (" first" if first else ""), title))
+        rows.append(ConfusionRow(label, names[label], count(total), first_row, cells))
     return rows
 
 
-def common_confusions(predictions: Sequence[Prediction], limit: int = 5) -> list[str]:
+def common_confusions(figures: dict[str, Any], limit: int = 5) -> list[str]:
     """The most common mistakes in words, most common first, ties by name."""
-    totals = Counter(row.label for row in predictions)
-    wrong = Counter(
-        (row.label, row.predicted) for row in predictions if row.label != row.predicted
-    )
-    ranked = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
+    matrix, classes = figures["confusion"], figures["classes"]
+    wrong = [
+        (-images, label, called, images / sum(row))
+        for label, row in zip(classes, matrix, strict=True)
+        for called, images in zip(classes, row, strict=True)
+        if images and label != called
+    ]
     return [
-        f"{label} as {called} ({number:,}, {number / totals[label]:.0%} of {label})"
-        for (label, called), number in ranked[:limit]
+        f"{label} as {called} ({-images:,}, {share:.0%} of {label})"
+        for images, label, called, share in sorted(wrong)[:limit]
     ]
 
 
-def confident_mistakes(
-    predictions: Sequence[Prediction], limit: int = 12
-) -> list[list[str]]:
+def confident_mistakes(predictions: Predictions, limit: int = 12) -> list[list[str]]:
     """Texts (file, true class, predicted class, probability), most confident first."""
-    wrong = [row for row in predictions if row.label != row.predicted]
-    ranked = sorted(wrong, key=lambda row: (-(row.confidence or 0.0), row.path))
+    wrong = np.flatnonzero(predictions.predicted != predictions.labels)
+    sure = chosen_probabilities(predictions)
+    ranked = sorted(wrong, key=lambda row: (-sure[row], predictions.paths[row]))
+    classes = predictions.classes
     return [
-        [shown_path(row.path), row.label, row.predicted, score(row.confidence)]
+        [
+            shown_path(predictions.paths[row]),
+            classes[predictions.labels[row]],
+            classes[predictions.predicted[row]],
+            NONE if predictions.probabilities is None else score(float(sure[row])),
+        ]
         for row in ranked[:limit]
     ]
 
 
-def shown_path(path: str) -> str:
-    """A relative path as it is; of an absolute one, the folder and the file alone."""
-    kind = PureWindowsPath if PureWindowsPath(path).drive else PurePosixPath
-    whole = kind(path)
-    return "/".join(whole.parts[1:][-2:]) if whole.is_absolute() else path
+def chosen_probabilities(predictions: Predictions) -> np.ndarray:
+    """The probability of each image's predicted class, [n]; 0 where none is given."""
+    if predictions.probabilities is None:
+        return np.zeros(len(predictions.paths))
+    rows = np.arange(len(predictions.paths))
+    return predictions.probabilities[rows, predictions.predicted]
 
 
-def config_rows(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """The config as (dotted key, value) texts, in its own order.
-
-    Of absolute paths only the end is shown: a report may be sent to others.
-    """
-    rows = []
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            rows += config_rows(value, f"{prefix}{key}.")
-        elif isinstance(value, str):
-            rows.append((f"{prefix}{key}", shown_path(value)))
-        else:
-            rows.append((f"{prefix}{key}", str(value)))
-    return rows
-
-
-def facts(results: dict[str, Any], config: dict[str, Any]) -> list[tuple[str, str]]:
-    """How the run was made: (name, value) texts."""
-    speed = finite(results.get("images_per_second"))
-    return [
-        ("Steps", count(results.get("steps"))),
-        ("Time", duration(results.get("seconds"))),
-        ("Images per second", NONE if speed is None else f"{speed:,.1f}"),
-        ("Parameters", count(results.get("parameters"))),
-        ("Devices", _text(results.get("devices"))),
-        ("Seed", _text(config.get("seed"))),
-        ("Fingerprint of the data", _text(results.get("data_fingerprint"))),
-        ("Digest of the split", _text(results.get("split_digest"))),
-        ("SHA-256 of the parameters", _text(results.get("params_sha256"))),
-    ]
-
-
-def run_title(results: dict[str, Any], config: dict[str, Any]) -> str:
-    """The method and the network."""
-    method = results.get("method") or section(config, "method").get("name")
-    network = results.get("network") or section(config, "model").get("name")
-    return f"{method_name(method)}, {_text(network)}"
-
-
-def run_data(results: dict[str, Any], config: dict[str, Any], classes: int) -> str:
-    """The split, the fold and the numbers of images."""
-    data = section(config, "data")
-    split = results.get("split", data.get("split"))
-    fold = results.get("fold", data.get("fold"))
-    left_out = data.get("exclude")
-    parts = [
-        "" if split is None else f"split {split}",
-        "" if fold is None else f"fold {fold}",
-        f"{count(results.get('n_train'))} training images",
-        f"{count(results.get('n_test'))} test images",
-        f"{classes} classes",
-        f"without {_text(left_out)}" if left_out else "",
-    ]
-    return ", ".join(filter(None, parts))
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return listing([str(item) for item in value])
-    return NONE if value is None or value == "" else str(value)
+def _precision(entry: dict[str, Any]) -> Shown:
+    """Of a class that is never predicted, precision is not defined: a dash."""
+    never = entry["called"] == 0
+    return shown(None if never else entry["precision"], entry["precision_interval"])

@@ -1,0 +1,126 @@
+"""What a page shows of one system: rows, sentences, and drawings marked as safe."""
+
+from collections import Counter
+from typing import Any
+
+from bmjax.report import facts, tables, words
+from bmjax.report.dots import SHARES, scale
+from bmjax.report.drawing import class_color
+from bmjax.report.files import Run, finite, section
+from bmjax.report.maps import feature_map
+from bmjax.report.panels import panels
+from bmjax.report.systems import System
+
+_AGREE = 5e-4  # figures of results.json and of predictions.csv; ours
+
+
+def describe(
+    system: System, figures: dict[str, Any], *, number: int = 0, suffix: str = ""
+) -> dict[str, Any]:
+    """The section of one system, for the template.
+
+    Args:
+        system: what is shown.
+        figures: of `assess`.
+        number: of the system on the page, for its color and shape.
+        suffix: of the ids of its tables.
+    """
+    from markupsafe import Markup
+
+    run = system.run
+    train_counts = section(run.results, "train_counts") if run else {}
+    groups = [figures["classes"]]
+    rows = tables.class_rows(figures, train_counts, number)
+    return {
+        "name": system.name,
+        "suffix": suffix,
+        "images": figures["images"],
+        "tiles": tables.tiles(figures),
+        "notes": list(figures["notes"]),
+        "class_rows": [row._replace(strip=Markup(row.strip)) for row in rows],
+        "train_known": bool(train_counts),
+        "scale": Markup(scale(SHARES)),
+        "long_names": max(map(len, figures["classes"]), default=0) > 4,
+        "confusion": tables.confusion(figures, groups),
+        "common": tables.common_confusions(figures),
+        "mistakes": tables.confident_mistakes(system.predictions),
+        **(_of_run(run, figures) if run else _of_table(system, figures)),
+    }
+
+
+def _of_run(run: Run, figures: dict[str, Any]) -> dict[str, Any]:
+    """What only a run tells."""
+    probe_head, probe_rows = facts.probe_table(run.results)
+    return {
+        "title": facts.run_title(run.results, run.config),
+        "data": facts.run_data(run.results, run.config, len(run.predictions.classes)),
+        "measured": facts.measured(run.results),
+        "cautions": _cautions(run, figures),
+        "probe_head": probe_head,
+        "probe_rows": probe_rows,
+        "panels": panels(run.series),
+        "unreadable": run.unreadable,
+        "map": _map(run),
+        "facts": facts.facts(run.results, run.config),
+        "versions": sorted(section(run.results, "versions").items()),
+        "config": facts.config_rows(run.config),
+    }
+
+
+def _of_table(system: System, figures: dict[str, Any]) -> dict[str, Any]:
+    """The same of a table of predictions, which says nothing else of its system."""
+    images, classes = words.count(figures["images"]), len(figures["classes"])
+    return {
+        "title": system.name,
+        "data": f"{images} test images, {classes} classes",
+        "measured": f"The predictions of {system.source.name} on",
+        "cautions": [],
+        "probe_head": [],
+        "probe_rows": [],
+        "panels": [],
+        "unreadable": 0,
+        "map": None,
+        "facts": [],
+        "versions": [],
+        "config": [],
+    }
+
+
+def _cautions(run: Run, figures: dict[str, Any]) -> list[str]:
+    """Sentences on what a reader might take the scores for and they are not."""
+    found = []
+    data = section(run.config, "data")
+    if data.get("synthetic_images") and not data.get("root"):
+        found.append("The images are synthetic: no score says anything of real cells.")
+    expected, images = finite(run.results.get("n_test")), len(run.predictions.paths)
+    if expected is not None and expected != images:
+        found.append(
+            f"results.json counts {expected:,.0f} test images, but predictions.csv "
+            f"holds {images:,}: these files may be of different runs."
+        )
+    written, counted = finite(run.results.get("accuracy")), figures["accuracy"]
+    if written is not None and counted is not None and abs(written - counted) > _AGREE:
+        found.append(
+            f"results.json gives the accuracy as {written:.3f}, but predictions.csv "
+            f"makes it {counted:.3f}, which is shown: these files may be of different "
+            "runs."
+        )
+    return found
+
+
+def _map(run: Run) -> dict[str, Any] | None:
+    """The map of the features with its legend, or None where the run has none."""
+    if not run.points:
+        return None
+    from markupsafe import Markup
+
+    shown = Counter(point.label for point in run.points)
+    order = [*run.predictions.classes]
+    order += sorted(set(shown) - set(order))
+    legend = [
+        (class_color(index), label, words.full_name(label), words.count(shown[label]))
+        for index, label in enumerate(order)
+        if shown[label]
+    ]
+    drawing = Markup(feature_map(run.points, order))
+    return {"drawing": drawing, "legend": legend, "images": len(run.points)}

@@ -1,0 +1,99 @@
+"""The systems of a page: runs and tables of predictions, read and checked together."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bmjax.errors import ConfigError, DataError
+from bmjax.evals.predictions import Predictions, read_predictions
+from bmjax.report.files import Run, read_run, section
+from bmjax.report.words import listing
+
+
+class System(NamedTuple):
+    """One judged system: a run, or a table of predictions of any other."""
+
+    name: str  # no other on the page has it
+    source: Path
+    predictions: Predictions
+    run: Run | None
+
+
+def read_systems(runs: Sequence[Path], tables: Sequence[Path]) -> list[System]:
+    """Read runs and tables of predictions, the runs first.
+
+    Raises:
+        ConfigError: one of them is given twice.
+        DataError: one of them cannot be used, or their classes are not the same.
+    """
+    sources = [*runs, *tables]
+    whole = [os.path.realpath(source) for source in sources]
+    for source, path in zip(sources, whole, strict=True):
+        if whole.count(path) > 1:
+            raise ConfigError(
+                f"expected each run and each table once, but {source} is given twice: "
+                "leave one of them out"
+            )
+    names = iter(names_apart(sources))
+    systems = []
+    for folder in runs:
+        run = read_run(folder)
+        systems.append(System(next(names), folder, run.predictions, run))
+    for table in tables:
+        systems.append(System(next(names), table, read_predictions(table), None))
+    _check_classes(systems)
+    return systems
+
+
+def names_apart(sources: Sequence[Path]) -> list[str]:
+    """The shortest end of each path that no other path has, without .csv."""
+    parts = [Path(os.path.abspath(source)).parts[1:] for source in sources]
+    names = [str(source) for source in sources]
+    for taken in range(1, max(map(len, parts), default=0) + 1):
+        ends = ["/".join(part[-taken:]) for part in parts]
+        names = [end.removesuffix(".csv") or end for end in ends]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def image_roots(system: System) -> list[Path]:
+    """Folders below which the images of a system may lie: those of its run."""
+    if system.run is None:
+        return []
+    data = section(system.run.config, "data")
+    given = data.get("root")
+    if isinstance(given, str) and given:
+        return folders_of_cells(Path(given).expanduser())
+    drawn = f"cells-{data.get('synthetic_images')}-{system.run.config.get('seed')}"
+    return folders_of_cells(system.source / drawn)
+
+
+def folders_of_cells(root: Path) -> list[Path]:
+    """A data folder, and the one around the classes inside it where there is one."""
+    try:
+        inner = sorted(path for path in root.iterdir() if path.is_dir())
+    except (OSError, ValueError):
+        return []
+    return [root, *inner] if len(inner) == 1 else [root]
+
+
+def _check_classes(systems: Sequence[System]) -> None:
+    """Refuse systems that choose among different classes.
+
+    A table without probabilities names only the classes that occur, which may be some
+    of the others'.
+    """
+    whole = [one for one in systems if one.predictions.probabilities is not None]
+    first = (whole or list(systems))[0] if systems else None
+    for system in systems:
+        mine, others = set(system.predictions.classes), set(first.predictions.classes)
+        lacking = others - mine if system in whole else set()
+        for name, extra in ((system.name, mine - others), (first.name, lacking)):
+            if extra:
+                raise DataError(
+                    f"expected systems of the same classes, but of {system.name} and "
+                    f"{first.name} only {name} has {listing(sorted(extra))}: make a "
+                    "page of each set of classes"
+                )
