@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from bmjax.advice import advice
-from bmjax.build import Run, batch_shapes
+from bmjax.build import Run
 from bmjax.data.folds import counts
 from bmjax.logs import data_size, duration
 from bmjax.machine import make_matrix_product, matrix_speed
 from bmjax.memory import wanted_bytes
 from bmjax.optim import count_parameters
-from bmjax.step import make_init
+from bmjax.program import init_shapes
 
 # Share of the measured matrix-product speed that a whole step reaches (ours: 0.3 to 0.7
 # on CPUs; the progress bar has the true figure a minute later).
@@ -23,9 +23,7 @@ def describe_run(run: Run, say: Callable[[str], None]) -> None:
     """Say what will be trained on what: images a class, steps, parameters, devices."""
     config = run.config
     train, test = (counts(run.catalog, part) for part in run.split)
-    shapes = jax.eval_shape(
-        make_init(run.method, run.optimizer, seed=config.seed), batch_shapes(run)
-    )
+    shapes = init_shapes(run)
     epochs = run.steps / run.steps_per_epoch
     device = run.mesh.devices.flat[0]
     say(

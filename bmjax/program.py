@@ -32,6 +32,12 @@ def init_state(run: Run) -> TrainState:
     return jax.jit(from_nothing, out_shardings=replicated(run.mesh))()
 
 
+def init_shapes(run: Run) -> TrainState:
+    """Return the shapes of the state; nothing is computed."""
+    init = make_init(run.method, run.optimizer, seed=run.config.seed)
+    return jax.eval_shape(init, batch_shapes(run))
+
+
 def make_step(run: Run, chunks: int | None = None) -> TrainStep:
     """Return the step of a configuration, not compiled.
 

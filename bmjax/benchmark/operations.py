@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from bmjax.build import Run, batch_shapes, make_method
 from bmjax.data.folds import counts
 from bmjax.keys import key_for
-from bmjax.models.flops import count_flops
+from bmjax.models.flops import Operation, operations
 
 
 def useful_flops(run: Run) -> int:
@@ -18,6 +18,11 @@ def useful_flops(run: Run) -> int:
     `accumulate`) or a lowering for speed's (zeros in grouped kernels) is not useful;
     augmentation, normalization and the optimizer are not counted.
     """
+    return sum(each.flops * each.times for each in step_operations(run)[0])
+
+
+def step_operations(run: Run) -> tuple[list[Operation], list[Operation]]:
+    """All of a step's heavy operations, and those of embedding alone, forward."""
     config = run.config.copy_and_resolve_references()
     config.model.convolutions = "xla"
     config.model.remat = False
@@ -29,8 +34,8 @@ def useful_flops(run: Run) -> int:
 
     def objective(params, batch_stats, state, views):
         embeddings, _ = method.embed(params, batch_stats, state, views)
-        return method.loss(params, embeddings, state, views, jnp.zeros([], jnp.int32))[
-            0
-        ]
+        value, _ = method.loss(params, embeddings, state, views, jnp.int32(0))
+        return value
 
-    return count_flops(jax.grad(objective), params, batch_stats, state, views)
+    arrays = (params, batch_stats, state, views)
+    return operations(jax.grad(objective), *arrays), operations(method.embed, *arrays)

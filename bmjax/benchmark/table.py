@@ -169,7 +169,7 @@ def key_lines() -> Iterator[str]:
             unit = f" ({figure.unit})" if figure.unit else ""
             yield textwrap.fill(
                 figure.meaning + unit,
-                width=100,
+                width=80,
                 initial_indent=f"  {figure.key}".ljust(width),
                 subsequent_indent=" " * width,
             )
