@@ -30,11 +30,11 @@ from bmjax.data.weights import class_weights
 from bmjax.durations import to_steps
 from bmjax.errors import ConfigError, DataError
 from bmjax.logs import say
-from bmjax.mesh import make_mesh
+from bmjax.mesh import batch_sharded, make_mesh
 from bmjax.methods import METHODS
 from bmjax.models import make_network
 from bmjax.optim import FOREVER, cosine_schedule, make_optimizer
-from bmjax.types import Method
+from bmjax.types import Batch, Method
 from bmjax.workdir import excluded
 
 
@@ -59,8 +59,13 @@ class Run(NamedTuple):
     in_steps: Callable[[str], int]  # from a key that holds a duration to steps
 
 
-def build(config: ConfigDict, workdir: Path) -> Run:
+def build(config: ConfigDict, workdir: Path, catalog: Catalog | None = None) -> Run:
     """Build a run; everything a user can get wrong is found here, before compilation.
+
+    Args:
+        config: of the run.
+        workdir: where synthetic cells go, where they are asked for.
+        catalog: in the place of the configuration's folder, which is then not read.
 
     Raises:
         ConfigError: a value that cannot be.
@@ -68,9 +73,10 @@ def build(config: ConfigDict, workdir: Path) -> Run:
     """
     mesh = make_mesh(config.mesh.devices)
     _check_divides(config, mesh.size)
-    catalog = read_folder(
-        data_root(config, workdir), exclude=excluded(config.data.exclude)
-    )
+    if catalog is None:
+        catalog = read_folder(
+            data_root(config, workdir), exclude=excluded(config.data.exclude)
+        )
     if len(catalog.classes) < 2:
         raise DataError(
             f"{str(catalog.root)!r} holds one class of images, {catalog.classes[0]!r}; "
@@ -239,10 +245,13 @@ def make_prepare(config: ConfigDict):
     )
 
 
-def example_batch(run: Run) -> dict[str, np.ndarray]:
-    """A batch of the right shapes, all zero."""
-    size, batch = run.config.data.size, run.config.data.batch_size
-    return {
-        "pixels": np.zeros((batch, size, size, 3), np.uint8),
-        "labels": np.zeros(batch, np.int32),
-    }
+def batch_shapes(run: Run) -> Batch:
+    """The shapes of a batch and how it is dealt out; no memory is taken for one."""
+    size, count = run.config.data.size, run.config.data.batch_size
+    sharding = batch_sharded(run.mesh)
+    return Batch(
+        pixels=jax.ShapeDtypeStruct(
+            (count, size, size, 3), jnp.uint8, sharding=sharding
+        ),
+        labels=jax.ShapeDtypeStruct((count,), jnp.int32, sharding=sharding),
+    )

@@ -109,6 +109,14 @@ class Progress:
         self._bar.close()
 
 
+def data_size(count: float) -> str:
+    """Say a number of bytes: "512 bytes", "1.5 MB", "23.1 GB"."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count:.0f} bytes"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 45 s, 12 min, 3.5 h."""
     if seconds < 90:

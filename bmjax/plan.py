@@ -1,18 +1,18 @@
 """What a run is about to do, before it does it."""
 
-import time
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from bmjax.advice import advice
-from bmjax.build import Run, example_batch
+from bmjax.build import Run
 from bmjax.data.folds import counts
-from bmjax.logs import duration
+from bmjax.logs import data_size, duration
+from bmjax.machine import make_matrix_product, matrix_speed
+from bmjax.memory import wanted_bytes
 from bmjax.optim import count_parameters
-from bmjax.step import make_init
-from bmjax.types import Batch
+from bmjax.program import init_shapes
 
 # Share of the measured matrix-product speed that a whole step reaches (ours: 0.3 to 0.7
 # on CPUs; the progress bar has the true figure a minute later).
@@ -23,10 +23,7 @@ def describe_run(run: Run, say: Callable[[str], None]) -> None:
     """Say what will be trained on what: images a class, steps, parameters, devices."""
     config = run.config
     train, test = (counts(run.catalog, part) for part in run.split)
-    shapes = jax.eval_shape(
-        make_init(run.method, run.optimizer, seed=config.seed),
-        Batch(**example_batch(run)),
-    )
+    shapes = init_shapes(run)
     epochs = run.steps / run.steps_per_epoch
     device = run.mesh.devices.flat[0]
     say(
@@ -58,26 +55,13 @@ def describe_program(
     run: Run, compiled: jax.stages.Compiled, seconds: float, say: Callable[[str], None]
 ) -> None:
     """Say what the compiled step needs: memory, and hours by a rough measure."""
-    memory = compiled.memory_analysis()
     cost = compiled.cost_analysis() or {}
     line = f"compiled in {duration(seconds)}"
-    if memory is not None:
-        size = memory.temp_size_in_bytes + memory.argument_size_in_bytes
-        line += f"; {size / 1e9:.2f} GB on each device"
+    if size := wanted_bytes(compiled):
+        line += f"; {data_size(size)} on each device"
     if flops := cost.get("flops"):
-        estimate = flops / (_EFFICIENCY * _matrix_speed()) * run.steps
+        product, operations = make_matrix_product(run.mesh, jnp.float32)
+        speed = matrix_speed(product, operations, seconds=0.2) / run.mesh.size
+        estimate = flops / (_EFFICIENCY * speed) * run.steps
         line += f"; {duration(max(estimate, 1.0))} or more in all, by a rough measure"
     say(line)
-
-
-def _matrix_speed() -> float:
-    """Floating-point operations a second of one device in a large matrix product."""
-    size = 1024
-    matrix = jnp.ones((size, size))
-    product = jax.jit(lambda a: a @ a)
-    product(matrix).block_until_ready()
-    started = time.monotonic()
-    rounds = 5
-    for _ in range(rounds):
-        product(matrix).block_until_ready()
-    return rounds * 2 * size**3 / (time.monotonic() - started)

@@ -11,23 +11,19 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from bmjax import checkpoint
-from bmjax.build import Run, build, example_batch
+from bmjax.build import Run, build
 from bmjax.check import check
 from bmjax.data.pipeline import Replaced, training_batches
 from bmjax.errors import CheckpointError, DataError, NonFiniteError
 from bmjax.initialize import start_from
 from bmjax.logs import Metrics, Progress, note, say
-from bmjax.mesh import batch_sharded, put_batch, replicated
+from bmjax.memory import check_fits, explained
+from bmjax.mesh import put_batch
 from bmjax.plan import describe_program, describe_run
+from bmjax.program import compile_step, init_state
 from bmjax.results import evaluate_run
 from bmjax.signals import StopSignals
-from bmjax.step import (
-    TrainState,
-    TrainStep,
-    make_accumulated_step,
-    make_init,
-    make_train_step,
-)
+from bmjax.step import TrainState, TrainStep
 from bmjax.types import Batch, Tree
 from bmjax.watch import make_watch
 from bmjax.workdir import claim, note_config
@@ -45,13 +41,17 @@ def train(config: ConfigDict, workdir: Path) -> None:
         run = build(config, workdir)
         describe_run(run, say)
         state, first, seconds = starting_state(run, workdir / "checkpoints")
+        compiled = None
+        if first < run.steps or not first:
+            compiled = compile_that_fits(run, state)
         note_config(workdir, config.to_dict())
         replaced = Replaced(
             limit=int(config.data.bad_share * len(run.split.train)), say=note
         )
-        if first < run.steps or not first:
+        if compiled:
             state, seconds = train_steps(
                 run,
+                compiled,
                 state,
                 workdir,
                 first=first,
@@ -66,11 +66,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
 
 def starting_state(run: Run, folder: Path) -> tuple[TrainState, int, float]:
     """Return the state to go on from, its step, and the seconds spent on it."""
-    init = jax.jit(
-        make_init(run.method, run.optimizer, seed=run.config.seed),
-        out_shardings=replicated(run.mesh),
-    )
-    state = init(put_batch(Batch(**example_batch(run)), run.mesh))
+    state = init_state(run)
     found = checkpoint.newest(folder)
     if found is None:
         if run.config.init_from:
@@ -100,29 +96,19 @@ def starting_state(run: Run, folder: Path) -> tuple[TrainState, int, float]:
     return checkpoint.restore(folder, step, state), step, meta["seconds"]
 
 
-def compile_step(run: Run, state: TrainState) -> jax.stages.Compiled:
-    """Compile the train step: state replicated and donated, batch dealt out."""
-    chunks, seed = run.config.train.accumulate, run.config.seed
-    if chunks > 1:
-        step = make_accumulated_step(
-            run.method, run.optimizer, seed=seed, chunks=chunks
-        )
-    else:
-        step = make_train_step(run.method, run.optimizer, seed=seed)
-    everywhere = replicated(run.mesh)
-    jitted = jax.jit(
-        step,
-        donate_argnums=0,
-        in_shardings=(everywhere, batch_sharded(run.mesh)),
-        out_shardings=(everywhere, everywhere),
-    )
-    return jitted.lower(
-        state, put_batch(Batch(**example_batch(run)), run.mesh)
-    ).compile()
+def compile_that_fits(run: Run, state: TrainState) -> jax.stages.Compiled:
+    """Compile the step, and say what it needs; it is refused before it would fail."""
+    started = time.monotonic()
+    compiled = compile_step(run, state)
+    seconds = time.monotonic() - started
+    check_fits(run, state, compiled, say)
+    describe_program(run, compiled, seconds, say)
+    return compiled
 
 
 def train_steps(
     run: Run,
+    compiled: jax.stages.Compiled,
     state: TrainState,
     workdir: Path,
     *,
@@ -131,15 +117,12 @@ def train_steps(
     signals: StopSignals,
     replaced: Replaced,
 ) -> tuple[TrainState, float]:
-    """Compile, train to the last step with logs and checkpoints, save at the end.
+    """Train to the last step with logs and checkpoints, save at the end.
 
     Returns:
         the final state, and the seconds spent in the loop over all of the run's starts.
     """
     folder = workdir / "checkpoints"
-    started = time.monotonic()
-    compiled = compile_step(run, state)
-    describe_program(run, compiled, time.monotonic() - started, say)
     progress = Progress(first=first, total=run.steps, what=run.config.method.name)
     batches = training_batches(
         run.catalog,
@@ -192,7 +175,7 @@ def train_steps(
             note(f"warning: {warning}")
 
     try:
-        with signals.at_the_next_step():
+        with signals.at_the_next_step(), explained(run, compiled):
             state = loop(
                 compiled,
                 state,

@@ -1,40 +1,30 @@
-"""python -m bmjax.benchmark --config=configs/swav.py:small [--steps=N] [--out=FILE].
+"""How fast a configuration is on this machine, and what its step is made of.
 
-Measures the compiled train step on one repeated batch, and with --loop the training
-loop on data beside it, in turns within one run, so that a machine that is busy for a
-while is so for both. Overrides are those of `bmjax.main`. Without --loop no data are
-needed: the batch is noise.
+    python -m bmjax.benchmark --config=FILE [overrides] [--steps=N] [--turns=N]
+                              [--loop | --loader] [--out=FILE]
 
-  --steps=N    steps in each turn (default 10)
-  --turns=N    turns of each kind (default 5)
-  --loop       also the loop: grain, decoding, put_batch, the step; it needs data
-  --loader     the input alone instead: the pipeline beside a bare decode loop on the
-               same files and threads, the augmentation on the device, index and memory
-  --python=P   with --loader: also torch's DataLoader (Pillow, two workers), run by the
-               interpreter P, which has torch and Pillow; "--python=python" for this one
-  --out=FILE   add the figures to FILE, one JSON object a line
+times the compiled train step on one repeated batch of noise, in turns with a large
+matrix product on the same devices. It needs no data: without config.data.root the
+release's 21 classes and counts stand in. Overrides are those of `bmjax.main`.
 """
 
+import argparse
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ml_collections import ConfigDict
-
-from bmjax.errors import BmjaxError, ConfigError
+from bmjax.errors import DONE, BmjaxError, ConfigError
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if {"--help", "-h"} & set(argv):
-        print(__doc__)
-        return 0
+    options, rest = _parser().parse_known_args(arguments)
     try:
-        options, rest = _options(argv)
+        _check_options(options)
         from bmjax.flags import read_flags
 
         with tempfile.TemporaryDirectory() as scratch:
@@ -43,50 +33,117 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             start_jax(devices=config.mesh.devices)
             figures = _measure(options, config, Path(scratch))
+        _show(figures, options.out)
     except BmjaxError as error:
         print(f"bmjax: {error}", file=sys.stderr)
         return error.exit_code
-    for name, value in figures.items():
-        shown = f"{value:,.4g}" if isinstance(value, float) else value
-        print(f"{name:30s} {shown}")
-    if options["out"]:
-        with open(options["out"], "a") as file:
-            file.write(json.dumps(figures) + "\n")
-    return 0
+    return DONE
 
 
-def _measure(
-    options: dict[str, str], config: ConfigDict, scratch: Path
-) -> dict[str, Any]:
-    steps, turns = int(options["steps"]), int(options["turns"])
-    if options["loader"]:
+def _parser() -> argparse.ArgumentParser:
+    from bmjax.benchmark.table import key_lines
+
+    parser = argparse.ArgumentParser(
+        prog="python -m bmjax.benchmark",
+        usage="%(prog)s --config=FILE [--config.KEY=VALUE ...] [options]",
+        description=__doc__.partition("\n\n")[0],
+        epilog="Keys of the JSON line. Rates and ratios are medians over the turns; "
+        "KEY_spread beside them is (largest - smallest) / median.\n"
+        + "\n".join(key_lines()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--steps", type=int, default=10, metavar="N", help="in a turn (default: 10)")
+    add("--turns", type=int, default=5, metavar="N", help="of each kind (default: 5)")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--loop",
+        action="store_true",
+        help="the training loop too: grain, decoding, transfer, step; on "
+        "config.data.root, or on a few synthetic cells",
+    )
+    kind.add_argument(
+        "--loader",
+        action="store_true",
+        help="the input alone instead: the pipeline beside a bare decode loop on the "
+        "same files and threads, the augmentation on the device, index and memory",
+    )
+    add(
+        "--python",
+        default="",
+        metavar="P",
+        help="with --loader: also torch's DataLoader, run by the interpreter P, which "
+        "has torch and Pillow",
+    )
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="add the JSON line to FILE; without it the line is the last one printed",
+    )
+    return parser
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    for name in ("steps", "turns"):
+        if getattr(options, name) < 1:
+            raise ConfigError(
+                f"--{name}={getattr(options, name)} measures nothing; give 1 or more"
+            )
+    if options.out and not options.out.parent.is_dir():
+        raise ConfigError(f"--out={str(options.out)!r} is in no folder that exists")
+
+
+def _measure(options: argparse.Namespace, config: Any, scratch: Path) -> dict[str, Any]:
+    begun = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "steps": options.steps,
+        "turns": options.turns,
+    }
+    numbers = {"steps": options.steps, "turns": options.turns}
+    if options.loader:
         from bmjax.benchmark.loader import measure_loader
 
-        python = options["python"]
-        return measure_loader(config, scratch, steps=steps, turns=turns, python=python)
-    from bmjax.benchmark.measure import measure
+        figures = measure_loader(config, scratch, python=options.python, **numbers)
+    else:
+        from bmjax.benchmark.measure import measure
 
-    with_loop = bool(options["loop"])
-    return measure(config, scratch, steps=steps, turns=turns, with_loop=with_loop)
+        figures = measure(config, scratch, with_loop=options.loop, say=_tell, **numbers)
+    from bmjax.benchmark.summary import NOISY, widest_rate
+
+    return begun | figures | {"noisy": widest_rate(figures)[1] > NOISY}
 
 
-def _options(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Split our own options from those of the configuration."""
-    options = dict.fromkeys(("loop", "loader", "python", "out"), "")
-    options |= {"steps": "10", "turns": "5"}
-    rest = []
-    for argument in argv:
-        name, _, value = argument.removeprefix("--").partition("=")
-        if name in options and argument.startswith("--"):
-            options[name] = value or "yes"
-        else:
-            rest.append(argument)
-    for name in ("steps", "turns"):
-        if not options[name].isdigit() or int(options[name]) < 1:
-            raise ConfigError(
-                f"--{name}={options[name]} is no number of {name}; give 1 or more"
-            )
-    return options, rest
+def _show(figures: dict[str, Any], out: Path | None) -> None:
+    """The table and the JSON line, and a word where the machine was not quiet."""
+    from bmjax.benchmark.summary import NOISY, widest_rate
+    from bmjax.benchmark.table import table
+
+    print(table(figures))
+    if figures["noisy"]:
+        rate, spread = widest_rate(figures)
+        print(
+            f"\nnote: the turns of {rate} lie {spread:.0%} of their median apart, more "
+            f"than {NOISY:.0%}: the machine was busy; stop what else runs, or take "
+            "more --turns"
+        )
+    line = json.dumps(figures)
+    if out is None:
+        print(f"\n{line}")
+        return
+    try:
+        with open(out, "a") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise ConfigError(
+            f"--out={str(out)!r} cannot be written: {error.strerror}"
+        ) from None
+    print(f"\nadded to {out}")
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

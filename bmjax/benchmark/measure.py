@@ -1,118 +1,136 @@
-"""The measurement: the same compiled step, bare and inside the loop, in turns."""
+"""The measurement of a configuration's step: what it is made of, and how fast it is."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from bmjax.benchmark.summary import summarize
+from bmjax.benchmark.collectives import collectives
+from bmjax.benchmark.operations import useful_flops
+from bmjax.benchmark.stand_in import stand_in_catalog
+from bmjax.benchmark.turns import time_turns
 from bmjax.build import Run, build
 from bmjax.check import check
-from bmjax.data.pipeline import training_batches
-from bmjax.mesh import put_batch
-from bmjax.step import TrainState
-from bmjax.train import compile_step, loop, starting_state
-from bmjax.types import Batch
+from bmjax.data.labels import CLASSES
+from bmjax.machine import peak_memory
+from bmjax.memory import check_fits, explained
+from bmjax.program import compile_step
+from bmjax.runtime import versions
+from bmjax.train import starting_state
+from bmjax.workdir import excluded
 
-_STAND_IN = 210  # synthetic cells, the least there can be, where no data are given
+_STAND_IN = 210  # synthetic cells, the least there can be, for a loop without data
 
 
 def measure(
-    config: ConfigDict, scratch: Path, *, steps: int, turns: int, with_loop: bool
+    config: ConfigDict,
+    scratch: Path,
+    *,
+    steps: int,
+    turns: int,
+    with_loop: bool,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Time a configuration's step, and the loop around it where asked for.
 
     Args:
-        config: of the run; without data, a few synthetic cells are made.
+        config: of the run. Where it names no data, the release's classes and counts
+            stand in; the loop needs images, and a few synthetic cells are made.
         scratch: a folder that may be filled.
         steps: in each turn.
-        turns: of each kind, alternating, after one that is not counted.
+        turns: of each kind, alternating, after a step that is not counted.
         with_loop: measure the loop too.
+        say: for a line about what goes on.
 
     Returns:
-        names and figures; images/s are medians over turns, the spread is
-        (largest - smallest) / median.
+        names and figures, as `table.FIGURES` explains them.
+
+    Raises:
+        ConfigError: what cannot be, or a batch that memory has no place for.
     """
-    if not config.data.root:
-        config.data.synthetic_images = config.data.synthetic_images or _STAND_IN
-    check(config)
-    run = build(config, scratch)
+    run = _build(config, scratch, with_images=with_loop)
     state, _, _ = starting_state(run, scratch / "checkpoints")
+    say(f"compiling the step of {config.method.name}, {config.model.name}")
     started = time.perf_counter()
     compiled = compile_step(run, state)
-    figures: dict[str, Any] = {
+    compile_seconds = time.perf_counter() - started
+    check_fits(run, state, compiled, say)
+    operations = useful_flops(run)
+    figures = _about(run) | {
+        "compile_seconds": compile_seconds,
+        "useful_flops": operations,
+        **_of_program(run, compiled),
+    }
+    with explained(run, compiled):
+        figures |= time_turns(
+            run,
+            compiled,
+            state,
+            operations=operations,
+            steps=steps,
+            turns=turns,
+            with_loop=with_loop,
+            say=say,
+        )
+    memory, holder = peak_memory(run.mesh)
+    return figures | {"peak_memory_bytes": memory, "peak_memory_of": holder}
+
+
+def _build(config: ConfigDict, scratch: Path, *, with_images: bool) -> Run:
+    without_images = not (config.data.root or with_images)
+    if not config.data.root:
+        least = sum(cell.images for cell in CLASSES) if without_images else _STAND_IN
+        config.data.synthetic_images = config.data.synthetic_images or least
+    check(config)
+    catalog = stand_in_catalog(excluded(config.data.exclude))
+    return build(config, scratch, catalog if without_images else None)
+
+
+def _about(run: Run) -> dict[str, Any]:
+    """What is measured, and on what."""
+    config, device = run.config, run.mesh.devices.flat[0]
+    known = versions()
+    return {
         "method": config.method.name,
         "network": config.model.name,
+        "convolutions": config.model.convolutions,
+        "dtype": config.model.dtype,
+        "remat": config.model.remat,
+        "accumulate": config.train.accumulate,
         "batch_size": config.data.batch_size,
         "size": config.data.size,
+        "views": [list(crops) for crops in _views(config)],
+        "classes": len(run.catalog.classes),
         "devices": run.mesh.size,
-        "compile_seconds": time.perf_counter() - started,
+        "platform": device.platform,
+        "device_kind": device.device_kind,
+        "versions": {name: known[name] for name in ("python", "jax", "jaxlib")},
     }
-    bare, looped, ratios = [], [], []
-    state, _ = _time_step(run, compiled, state, steps=1)
-    for _ in range(turns):
-        state, seconds = _time_step(run, compiled, state, steps=steps)
-        bare.append(steps * config.data.batch_size / seconds)
-        if with_loop:
-            state, seconds = _time_loop(run, compiled, state, steps=steps)
-            looped.append(steps * config.data.batch_size / seconds)
-            ratios.append(looped[-1] / bare[-1])
-    figures |= summarize("images_per_second", bare)
-    if with_loop:
-        figures |= summarize("loop_images_per_second", looped)
-        figures |= summarize("loop_over_step", ratios)
+
+
+def _views(config: ConfigDict) -> list[tuple[int, int]]:
+    """Number and size in pixels of each kind of view."""
+    augment = config.augment
+    pairs = [
+        (augment.large, augment.large_size),
+        (augment.small, augment.small_size),
+    ]
+    return [pair for pair in pairs if pair[0]]
+
+
+def _of_program(run: Run, compiled: jax.stages.Compiled) -> dict[str, Any]:
+    """What the compiled step says of itself."""
+    figures: dict[str, Any] = {}
+    if flops := (compiled.cost_analysis() or {}).get("flops"):
+        figures["xla_flops"] = flops * run.mesh.size
     if memory := compiled.memory_analysis():
         figures["temporary_bytes"] = memory.temp_size_in_bytes
         figures["argument_bytes"] = memory.argument_size_in_bytes
+        figures["donated_bytes"] = memory.alias_size_in_bytes
+    if text := compiled.as_text():
+        found = collectives(text)
+        figures["collectives"] = {kind: c._asdict() for kind, c in found.items()}
     return figures
-
-
-def _time_step(run: Run, compiled, state: TrainState, *, steps: int):
-    """Seconds of some steps on one batch that stays on the devices."""
-    random = np.random.Generator(np.random.PCG64(0))
-    size, count = run.config.data.size, run.config.data.batch_size
-    pixels = random.integers(0, 256, (count, size, size, 3), np.uint8)
-    batch = put_batch(Batch(pixels, np.zeros(count, np.int32)), run.mesh)
-    jax.block_until_ready((state, batch))
-    started = time.perf_counter()
-    for _ in range(steps):
-        state, metrics = compiled(state, batch)
-    jax.block_until_ready((state, metrics))
-    return state, time.perf_counter() - started
-
-
-def _time_loop(run: Run, compiled, state: TrainState, *, steps: int):
-    """Seconds of some steps of the loop on data, its pipeline warm."""
-    batches = training_batches(
-        run.catalog,
-        run.stream,
-        size=run.config.data.size,
-        batch_size=run.config.data.batch_size,
-        first_step=0,
-        threads=run.config.data.threads,
-        prefetch=run.config.data.prefetch,
-    )
-    marks: list[float] = []
-    warm = run.config.data.prefetch + 1
-
-    def after_step() -> None:
-        marks.append(time.perf_counter())
-
-    state = loop(
-        compiled,
-        state,
-        batches,
-        mesh=run.mesh,
-        first=0,
-        total=warm + steps,
-        save_every=2**62,
-        log_every=run.log_every,
-        save=lambda step, state: jax.block_until_ready(state),
-        log=lambda step, values: None,
-        after_step=after_step,
-    )
-    # Marks are set one step apart whatever holds the loop up, the devices or the data.
-    return state, marks[-1] - marks[warm - 1]

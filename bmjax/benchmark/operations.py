@@ -1,0 +1,41 @@
+"""How many floating-point operations a step cannot do without."""
+
+import jax
+import jax.numpy as jnp
+
+from bmjax.build import Run, batch_shapes, make_method
+from bmjax.data.folds import counts
+from bmjax.keys import key_for
+from bmjax.models.flops import Operation, operations
+
+
+def useful_flops(run: Run) -> int:
+    """Operations of one step's convolutions and matrix products, over all devices.
+
+    Those of the network and the loss on all views, forward and backward, as the method
+    needs them: a frozen backbone and a teacher have no backward pass, nor do the images
+    have a gradient. What a configuration does besides for memory's sake (`remat`,
+    `accumulate`) or a lowering for speed's (zeros in grouped kernels) is not useful;
+    augmentation, normalization and the optimizer are not counted.
+    """
+    return sum(each.flops * each.times for each in step_operations(run)[0])
+
+
+def step_operations(run: Run) -> tuple[list[Operation], list[Operation]]:
+    """All of a step's heavy operations, and those of embedding alone, forward."""
+    config = run.config.copy_and_resolve_references()
+    config.model.convolutions = "xla"
+    config.model.remat = False
+    train = counts(run.catalog, run.split.train)
+    method = make_method(config, run.recipe, run.in_steps, train)
+    key = key_for(0, "views", 0)
+    views = jax.eval_shape(method.views, key, batch_shapes(run))
+    params, batch_stats, state = jax.eval_shape(method.init, key, views)
+
+    def objective(params, batch_stats, state, views):
+        embeddings, _ = method.embed(params, batch_stats, state, views)
+        value, _ = method.loss(params, embeddings, state, views, jnp.int32(0))
+        return value
+
+    arrays = (params, batch_stats, state, views)
+    return operations(jax.grad(objective), *arrays), operations(method.embed, *arrays)
