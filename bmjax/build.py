@@ -16,7 +16,8 @@ from ml_collections import ConfigDict
 
 from bmjax.augment.recipes import Color, Crops, Recipe, multi_crop, plain
 from bmjax.check import method_durations
-from bmjax.data.folder import Catalog, read_folder
+from bmjax.data.catalog import read_catalog
+from bmjax.data.folder import Catalog
 from bmjax.data.folds import Split, counts, make_split, split_digest
 from bmjax.data.pipeline import next_of_class
 from bmjax.data.sampling import make_stream
@@ -62,7 +63,7 @@ def build(config: ConfigDict, workdir: Path) -> Run:
     """
     mesh = make_mesh(config.mesh.devices)
     _check_divides(config, mesh.size)
-    catalog = read_folder(
+    catalog = read_catalog(
         data_root(config, workdir), exclude=excluded(config.data.exclude)
     )
     if len(catalog.classes) < 2:
