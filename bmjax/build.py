@@ -16,7 +16,8 @@ from ml_collections import ConfigDict
 
 from bmjax.augment.recipes import Color, Crops, Recipe, multi_crop, plain
 from bmjax.check import method_durations
-from bmjax.data.folder import Catalog, read_folder
+from bmjax.data.catalog import read_catalog
+from bmjax.data.folder import Catalog
 from bmjax.data.folds import (
     Split,
     counts,
@@ -74,7 +75,7 @@ def build(config: ConfigDict, workdir: Path, catalog: Catalog | None = None) -> 
     mesh = make_mesh(config.mesh.devices)
     _check_divides(config, mesh.size)
     if catalog is None:
-        catalog = read_folder(
+        catalog = read_catalog(
             data_root(config, workdir), exclude=excluded(config.data.exclude)
         )
     if len(catalog.classes) < 2:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bmjax.data.folder import read_folder
+from bmjax.data.catalog import read_catalog
 from bmjax.errors import ConfigError
 from bmjax.files import write_json
 
@@ -54,7 +54,7 @@ def is_finished(workdir: Path, config: dict[str, Any]) -> bool:
     now = config["data"]["root"]
     if now != before:
         made_from = json.loads((workdir / "results.json").read_text())
-        catalog = read_folder(
+        catalog = read_catalog(
             Path(now).expanduser(), exclude=excluded(config["data"]["exclude"])
         )
         if catalog.fingerprint != made_from["data_fingerprint"]:

@@ -3,8 +3,9 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from bmjax.errors import DONE, BmjaxError
+from bmjax.errors import DONE, BmjaxError, ConfigError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +34,105 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
     command.set_defaults(run=_synthesize)
+    _add_prepare(commands)
+    _add_stats(commands)
+    _add_folds(commands)
     return parser
+
+
+def _add_prepare(commands) -> None:
+    command = commands.add_parser(
+        "prepare",
+        help="store images as a TensorFlow Datasets set (array_record)",
+        description="Check every image below a folder and store the files, as they "
+        "are, in a TensorFlow Datasets set (array_record, without TensorFlow) with its "
+        "data card. Training from the set gives what training from the folder gives, "
+        "to the last bit.",
+    )
+    command.add_argument("root", metavar="ROOT", help="the folder of class folders")
+    command.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="the folder to make"
+    )
+    command.add_argument(
+        "--on-bad-image",
+        choices=("fail", "skip"),
+        default="fail",
+        help="stop at files that are no readable images, or leave them out "
+        "(default: fail)",
+    )
+    _add_threads(command)
+    command.set_defaults(run=_prepare)
+
+
+def _add_stats(commands) -> None:
+    command = commands.add_parser(
+        "stats",
+        help="mean and standard deviation of the channels",
+        description="Mean and standard deviation of each channel over all images, as "
+        "config.data.mean and config.data.std take them.",
+    )
+    _add_root(command)
+    command.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write them to FILE"
+    )
+    _add_threads(command)
+    command.set_defaults(run=_stats)
+
+
+def _add_folds(commands) -> None:
+    command = commands.add_parser(
+        "folds",
+        help="show a split class by class, or write it as a CSV",
+        description="Show how many images of each class a split puts into its test "
+        "part, with the digest that a run of it stores.",
+    )
+    _add_root(command)
+    command.add_argument(
+        "--split",
+        required=True,
+        metavar="NAME",
+        help="holdout, kfold, blocks, dinobloom, or a CSV of path,part or path,group",
+    )
+    command.add_argument(
+        "--fold", type=int, metavar="N", help="one fold alone (default: all)"
+    )
+    command.add_argument(
+        "--seed",
+        type=int,
+        default=42,
+        metavar="S",
+        help="config.data.split_seed (default: 42)",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE.csv",
+        help="write the fold (default: 0) as path,part; a split in itself",
+    )
+    command.set_defaults(run=_folds)
+
+
+def _add_root(command) -> None:
+    command.add_argument(
+        "root", metavar="ROOT", help="the folder of class folders, or a prepared set"
+    )
+    command.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="CLASS[,CLASS]",
+        help="classes to leave out",
+    )
+
+
+def _add_threads(command) -> None:
+    command.add_argument(
+        "--threads",
+        type=int,
+        default=0,
+        metavar="N",
+        help="that decode (default: one for each core)",
+    )
 
 
 # Each command imports what it needs when it runs, so that --help answers at once.
@@ -46,6 +145,53 @@ def _synthesize(options: argparse.Namespace) -> None:
         options.out, images=options.images, seed=options.seed, progress=_show_progress
     )
     print(root)
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    from bmjax.data.prepare import prepare
+
+    skip = options.on_bad_image == "skip"
+    print(
+        prepare(options.root, out=options.out, skip_bad=skip, threads=_threads(options))
+    )
+
+
+def _stats(options: argparse.Namespace) -> None:
+    from bmjax.data.moments import show_stats
+
+    print(
+        show_stats(
+            options.root,
+            exclude=_excluded(options),
+            threads=_threads(options),
+            out=options.json,
+        )
+    )
+
+
+def _folds(options: argparse.Namespace) -> None:
+    from bmjax.data.folds_table import show_folds
+
+    print(
+        show_folds(
+            options.root,
+            name=options.split,
+            fold=options.fold,
+            seed=options.seed,
+            exclude=_excluded(options),
+            out=options.out,
+        )
+    )
+
+
+def _excluded(options: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(name for names in options.exclude for name in names.split(","))
+
+
+def _threads(options: argparse.Namespace) -> int:
+    if options.threads < 0:
+        raise ConfigError(f"--threads={options.threads} is no number of threads")
+    return options.threads
 
 
 def _show_progress(done: int, total: int) -> None:

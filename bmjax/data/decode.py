@@ -34,14 +34,14 @@ def read_bytes(path: Path) -> np.ndarray:
         ) from None
 
 
-def decode(encoded: np.ndarray, *, size: int, name: str) -> np.ndarray:
+def decode(encoded: np.ndarray, *, size: int | None, name: str) -> np.ndarray:
     """Decode a JPEG or PNG to RGB, uint8 [size, size, 3].
 
     An image of another size is resized (area average when it shrinks, else linear).
 
     Args:
         encoded: uint8 [bytes], the file.
-        size: side of the decoded image, in pixels.
+        size: side of the decoded image, in pixels; None leaves it as it is.
         name: of the file, for errors.
 
     Raises:
@@ -56,7 +56,7 @@ def decode(encoded: np.ndarray, *, size: int, name: str) -> np.ndarray:
             f"image {name!r} is no readable JPEG or PNG ({encoded.size} bytes); "
             "replace or remove the file"
         )
-    if pixels.shape[:2] != (size, size):
+    if size and pixels.shape[:2] != (size, size):
         shrinks = min(pixels.shape[:2]) > size
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         pixels = cv2.resize(pixels, (size, size), interpolation=how)

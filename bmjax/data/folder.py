@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,14 +79,7 @@ def _read_folder(root: Path, exclude: Sequence[str]) -> Catalog:
             f"folder of images for each class, such as {TCIA}"
         )
     root = _class_level(root)
-    classes = sorted(_subfolders(root))
-    unknown = sorted(set(exclude) - set(classes))
-    if unknown:
-        raise DataError(
-            f"config.data.exclude names {', '.join(unknown)}, but {str(root)!r} holds "
-            f"the classes {', '.join(classes) or '(none)'}; leave out or mend the name"
-        )
-    classes = [name for name in classes if name not in set(exclude)]
+    classes = kept_classes(_subfolders(root), exclude, root=root)
     found = [(name, *_images(root / name, name)) for name in classes]
     found = [entry for entry in found if entry[1]]
     if not found:
@@ -94,19 +87,42 @@ def _read_folder(root: Path, exclude: Sequence[str]) -> Catalog:
             f"no JPEG or PNG image lies in a class folder of {str(root)!r}; expected "
             "CLASS/**/image, as for example BLA/0001-1000/BLA_00001.jpg"
         )
-    digest = hashlib.sha256()
-    for _, paths, sizes in found:
-        for path, size in zip(paths, sizes, strict=True):
-            digest.update(os.fsencode(path) + b"\0" + str(size).encode() + b"\n")
+    paths = tuple(path for _, paths, _ in found for path in paths)
+    sizes = (size for _, _, sizes in found for size in sizes)
     return Catalog(
         root=root,
-        paths=tuple(path for _, paths, _ in found for path in paths),
+        paths=paths,
         labels=np.repeat(
             np.arange(len(found), dtype=np.int32), [len(paths) for _, paths, _ in found]
         ),
         classes=tuple(name for name, _, _ in found),
-        fingerprint=digest.hexdigest(),
+        fingerprint=fingerprint(paths, sizes),
     )
+
+
+def kept_classes(
+    classes: Iterable[str], exclude: Sequence[str], *, root: Path
+) -> list[str]:
+    """Sort the names of classes and leave some out.
+
+    Raises:
+        DataError: there is no class of an excluded name.
+    """
+    classes = sorted(classes)
+    if unknown := sorted(set(exclude) - set(classes)):
+        raise DataError(
+            f"config.data.exclude names {', '.join(unknown)}, but {str(root)!r} holds "
+            f"the classes {', '.join(classes) or '(none)'}; leave out or mend the name"
+        )
+    return [name for name in classes if name not in set(exclude)]
+
+
+def fingerprint(paths: Iterable[str], sizes: Iterable[int]) -> str:
+    """SHA-256 of every path and size in bytes, in their order."""
+    digest = hashlib.sha256()
+    for path, size in zip(paths, sizes, strict=True):
+        digest.update(os.fsencode(path) + b"\0" + str(size).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _subfolders(folder: Path) -> list[str]:
