@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 
 from bmjax.data.labels import class_name
-from bmjax.report.figures import keep_apart
+from bmjax.report.maps import keep_apart
 
 # Okabe and Ito's colors, which the color-blind tell apart, without their yellow; with
 # three shapes they make 21 marks, one a class of the release.

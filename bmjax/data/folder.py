@@ -78,7 +78,7 @@ def _read_folder(root: Path, exclude: Sequence[str]) -> Catalog:
             f"config.data.root = {str(root)!r} {what}; give the folder that holds one "
             f"folder of images for each class, such as {TCIA}"
         )
-    root = _class_level(root)
+    root = class_level(root)
     classes = kept_classes(_subfolders(root), exclude, root=root)
     found = [(name, *_images(root / name, name)) for name in classes]
     found = [entry for entry in found if entry[1]]
@@ -134,8 +134,11 @@ def _subfolders(folder: Path) -> list[str]:
         ]
 
 
-def _class_level(root: Path) -> Path:
-    """Step into a single wrapping folder, as the release's archive has one."""
+def class_level(root: Path) -> Path:
+    """Where the class folders are: in `root`, or in the one folder that wraps them.
+
+    The release's archive has such a folder.
+    """
     folders = _subfolders(root)
     if len(folders) != 1:
         return root

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from bmjax.data.catalog import read_catalog
-from bmjax.data.decode import decode
+from bmjax.data.decode import decode_whole
 from bmjax.data.folder import Catalog
 from bmjax.errors import DataError
 from bmjax.files import write_json
@@ -118,7 +118,7 @@ def _looks(catalog: Catalog, threads: int) -> Iterator[tuple[np.ndarray, int] | 
         name = str(catalog.root / catalog.paths[position])
         try:
             encoded = catalog.encoded(position)
-            pixels = decode(encoded, size=None, name=name)
+            pixels = decode_whole(encoded, name=name)
         except DataError as error:
             return str(error)
         histogram = np.stack([_histogram(pixels, channel) for channel in range(3)])

@@ -1,0 +1,63 @@
+"""`python -m bmjax.data verify`: print the summary, keep the report, tell by code."""
+
+import os
+import sys
+from pathlib import Path
+
+from bmjax.data.verify.report import verify
+from bmjax.data.verify.summary import summarize, to_json
+from bmjax.errors import DATA, DONE, INTERRUPTED, ConfigError
+from bmjax.files import write_whole
+
+
+def run(
+    root: str, *, json: str | None, own: bool, accept: str, workers: int | None
+) -> int:
+    """Verify a folder and return the exit code.
+
+    Args:
+        root: the folder.
+        json: file for the report.
+        own: never hold it against the release.
+        accept: kinds that are not to count as problems, with commas between.
+        workers: processes that read.
+
+    Raises:
+        ConfigError: an argument that cannot be right; nothing was read.
+        DataError: no such folder.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers = {workers} is out of range; take 1 or more")
+    if json:
+        _check_place(Path(json), Path(root))
+    kinds = [kind.strip() for kind in accept.split(",") if kind.strip()]
+    try:
+        report = verify(root, own=own, accept=kinds, workers=workers)
+    except KeyboardInterrupt:
+        print("bmjax: stopped; no report was written", file=sys.stderr)
+        return INTERRUPTED
+    if json:
+        write_whole(Path(json), to_json(report))
+    _print(summarize(report))
+    return DATA if report.problems else DONE
+
+
+def _check_place(file: Path, root: Path) -> None:
+    """That the report can be written, before minutes are spent on it."""
+    folder = file.resolve().parent
+    if folder.is_relative_to(root.resolve()):
+        raise ConfigError(
+            f"--json = {str(file)!r} lies in the folder that is verified, and nothing "
+            "is written there; name a file elsewhere"
+        )
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or file.is_dir():
+        raise ConfigError(
+            f"--json = {str(file)!r} cannot be written: its folder is not there or is "
+            "closed to you, or it is a folder; name another file"
+        )
+
+
+def _print(text: str) -> None:
+    """Print for any terminal: what its encoding has not is shown as an escape."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, errors="backslashreplace").decode(encoding))

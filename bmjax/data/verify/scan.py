@@ -1,0 +1,66 @@
+"""Every image examined, on several cores."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from tqdm import tqdm
+
+from bmjax.data.verify.examine import Examined, examine
+from bmjax.errors import DataError
+
+_CHUNK = 64  # images that a worker takes at a time
+_ALONE = 256  # so few are examined before a second process has started
+
+
+def scan(root: Path, paths: Sequence[str], *, workers: int | None) -> list[Examined]:
+    """Examine files below `root`, in their order, with a bar on a terminal.
+
+    Workers are processes: a decoder warns on its process's standard error alone, and
+    so each complaint is known to be about the picture being decoded.
+
+    Args:
+        root: the folder.
+        paths: of the files, below it.
+        workers: how many processes; None: one for each core.
+
+    Raises:
+        DataError: a file brought its process down.
+    """
+    workers = workers or _cores()
+    if workers == 1 or len(paths) <= _ALONE:
+        found = (examine(root / path) for path in paths)
+        return list(_bar(found, len(paths)))
+    context = multiprocessing.get_context("spawn")
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    with ProcessPoolExecutor(workers, context) as pool:
+        try:
+            results = pool.map(_examine_all, [root] * len(chunks), chunks)
+            return list(_bar((one for many in results for one in many), len(paths)))
+        except BrokenProcessPool:
+            raise DataError(
+                f"a process that read images of {str(root)!r} was killed, by an image "
+                "or for want of memory; run with --workers=1 to see the last one"
+            ) from None
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # else it would read all that is queued
+            raise
+
+
+def _examine_all(root: Path, paths: Sequence[str]) -> list[Examined]:
+    return [examine(root / path) for path in paths]
+
+
+def _bar(found: Iterator[Examined], total: int) -> Iterator[Examined]:
+    # disable=None: silent in a pipe or a log.
+    return iter(tqdm(found, total=total, unit=" images", disable=None, leave=False))
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

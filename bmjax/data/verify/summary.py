@@ -1,0 +1,212 @@
+"""What verification found, for people (text) and for programs (JSON).
+
+File names are hostile until shown otherwise: whatever a terminal, a table or a web page
+could take for more than a name is written as an escape.
+"""
+
+import json
+import platform
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+
+import bmjax
+from bmjax.data.verify.duplicates import Group
+from bmjax.data.verify.kinds import KINDS, Weight
+from bmjax.data.verify.report import ClassCount, Report
+
+FORMAT = 1  # of the JSON; grows when a key changes its meaning
+_EXAMPLES = 3  # of each kind, in the text
+_CLASSES = 60  # at most, in the text
+_TWINS = 10  # paths of one group, in the JSON
+_GROUPS = 1000  # groups of one kind, in the JSON
+_RUNS = 100  # runs of missing numbers, in the JSON
+
+
+def shown(name: str) -> str:
+    r"""A file name in plain characters: `\n` for a newline, `\xff` for a lone byte."""
+    return "".join(map(_shown, name))
+
+
+def _shown(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    if character.isprintable():
+        return character
+    if 0xDC80 <= ord(character) <= 0xDCFF:  # as Python holds a byte that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def summarize(report: Report) -> str:
+    """The summary to read: counts, then what was found, worst first, and a verdict."""
+    lines = [_headline(report), "", *_class_table(report)]
+    counts = report.counts()
+    order = list(KINDS)
+    kinds = sorted(counts, key=lambda k: (KINDS[k].weight, -counts[k], order.index(k)))
+    parts = {
+        "Problems": [
+            kind
+            for kind in kinds
+            if report.is_problem(kind) and KINDS[kind].weight is not Weight.SUSPICION
+        ],
+        "Suspicions": [
+            kind
+            for kind in kinds
+            if report.is_problem(kind) and KINDS[kind].weight is Weight.SUSPICION
+        ],
+        "Notes": [kind for kind in kinds if not report.is_problem(kind)],
+    }
+    wide = max((len(kind) for kind in kinds), default=0)
+    for title, members in parts.items():
+        if members:
+            lines += ["", title]
+        for kind in members:
+            lines.append(f"  {kind:<{wide}} {counts[kind]:>7,}  {KINDS[kind].meaning}")
+            lines += [f"      {example}" for example in _examples(report, kind)]
+    files = f"{report.files:,} file{'s' * (report.files != 1)}"
+    n = report.problems
+    verdict = f"{n:,} problem{'s' * (n != 1)} in {files}" if n else f"clean: {files}"
+    return "\n".join([*lines, "", verdict])
+
+
+def _headline(report: Report) -> str:
+    what = "held against the release" if report.is_release else "own data"
+    classes = sum(count.images > 0 for count in report.classes.values())
+    size = report.total_bytes / 1e6
+    amount = f"{size / 1e3:,.1f} GB" if size >= 1e3 else f"{size:,.1f} MB"
+    return (
+        f"{shown(str(report.root))}: {what}; {len(report.paths):,} images in "
+        f"{classes} classes, {amount}"
+    )
+
+
+def _class_table(report: Report) -> Iterator[str]:
+    total = _total(report)
+    rows = [*list(report.classes.items())[:_CLASSES], ("total", total)]
+    wide = max(5, *(len(shown(name)) for name, _ in rows))
+    head = f"{'class':<{wide}} {'images':>9}"
+    yield head + (f" {'Table 1':>9} {'difference':>11}" if report.is_release else "")
+    left = len(report.classes) - _CLASSES
+    for name, count in rows:
+        if name == "total" and left > 0:
+            yield f"... and {left} more classes (--json has them)"
+        line = f"{shown(name):<{wide}} {count.images:>9,}"
+        if count.expected is not None:
+            difference = count.images - count.expected
+            line += (
+                f" {count.expected:>9,} {f'{difference:+,}' if difference else 0:>11}"
+            )
+        yield line
+
+
+def _total(report: Report) -> ClassCount:
+    counts = report.classes.values()
+    expected = [count.expected for count in counts if count.expected is not None]
+    return ClassCount(
+        sum(count.images for count in counts),
+        sum(expected) if report.is_release else None,
+    )
+
+
+def _examples(report: Report, kind: str) -> Iterator[str]:
+    items = _items(report, kind)
+    for item in items[:_EXAMPLES]:
+        yield f"{item['path']}: {item['detail']}" if item["detail"] else item["path"]
+    if len(items) > _EXAMPLES:
+        what = "groups" if "paths" in items[0] else ""
+        yield f"... and {len(items) - _EXAMPLES:,} more {what}".rstrip()
+
+
+def _items(report: Report, kind: str) -> list[dict[str, Any]]:
+    groups = [group for group in report.duplicates if group.kind == kind]
+    if groups:
+        return [_group_item(report, group) for group in groups]
+    return [
+        {"path": shown(finding.path), "detail": shown(finding.detail)}
+        for finding in sorted(report.findings, key=lambda finding: finding.path)
+        if finding.kind == kind
+    ]
+
+
+def _group_item(report: Report, group: Group) -> dict[str, Any]:
+    count = len(group.members)
+    paths = [shown(report.paths[position]) for position in group.members[:_TWINS]]
+    more = f" and {count - 2:,} more" if count > 2 else ""
+    return {
+        "path": paths[0],
+        "detail": f"and {paths[1]}{more}",
+        "files": count,
+        "paths": paths,
+    }
+
+
+def to_json(report: Report) -> str:
+    r"""The report to keep, as JSON text.
+
+    Keys: `format` (1), `bmjax` and `versions`, `root` (its name alone), `inside`,
+    `release` (whether it was held against it), `clean`, `problems`, `files`, `images`,
+    `bytes`, `fingerprint` (as a run's `results.json` has it), `sizes` ("250x250":
+    number), `classes` (each `images`, `expected`, `difference`, `missing`: runs of
+    numbers, at most 100), `total`, and `kinds`, all of them: `count`, `problem`
+    (whether it counts), `meaning`, `training` (what it does with such a file), and
+    `items`, each with `path` below the root and `detail`; of duplicates an item is a
+    group with `files`, their number, and the first ten `paths` (at most 1,000 groups).
+    Names are plain characters: a backslash begins an escape, and `<`, `>` and `&` are
+    written \u003c, \u003e and \u0026.
+    """
+    counts = report.counts()
+    content = {
+        "format": FORMAT,
+        "bmjax": bmjax.__version__,
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "opencv": cv2.__version__,
+        },
+        "root": shown(report.root.resolve().name),
+        "inside": shown(report.inside),
+        "release": report.is_release,
+        "clean": not report.problems,
+        "problems": report.problems,
+        "files": report.files,
+        "images": len(report.paths),
+        "bytes": report.total_bytes,
+        "fingerprint": report.fingerprint,
+        "sizes": {f"{w}x{h}": n for (w, h), n in sorted(report.sizes.items())},
+        "classes": {
+            shown(name): _class_entry(count) for name, count in report.classes.items()
+        },
+        "total": _class_entry(_total(report)),
+        "kinds": {
+            name: {
+                "count": counts[name],
+                "problem": report.is_problem(name),
+                "meaning": kind.meaning,
+                "training": kind.training,
+                "items": _items(report, name)[: _GROUPS if _grouped(name) else None],
+            }
+            for name, kind in KINDS.items()
+        },
+    }
+    text = json.dumps(content, indent=2)
+    for character in "<>&":  # they stand inside strings alone
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text + "\n"
+
+
+def _grouped(kind: str) -> bool:
+    return kind.startswith("same_")
+
+
+def _class_entry(count: ClassCount) -> dict[str, Any]:
+    if count.expected is None:
+        return {"images": count.images, "expected": None, "difference": None}
+    return {
+        "images": count.images,
+        "expected": count.expected,
+        "difference": count.images - count.expected,
+        "missing": list(count.missing[:_RUNS]),
+    }
