@@ -11,6 +11,7 @@ import numpy as np
 
 from bmjax.data.labels import RARE
 from bmjax.errors import DataError
+from bmjax.evals.calibration import calibration_figures
 from bmjax.evals.classification import (
     THIRDS,
     common_classes,
@@ -27,6 +28,7 @@ from bmjax.evals.intervals import (
     mcnemar,
     paired_bootstrap,
 )
+from bmjax.evals.meaning import meaning_figures
 from bmjax.evals.predictions import Predictions, join
 from bmjax.evals.ranking import counts_of, decided_by
 
@@ -103,6 +105,14 @@ def assess(
         "rare": [
             n for n, s in zip(classes, found.support, strict=True) if 0 < s < RARE
         ],
+        "lineage": meaning_figures(confusion, classes, level=level),
+        "calibration": (
+            None
+            if predictions.probabilities is None
+            else calibration_figures(
+                predictions.labels, predictions.probabilities, classes, level=level
+            )
+        ),
         "notes": list(predictions.notes),
     }
 
