@@ -16,7 +16,7 @@ from experiments.counts import AVERAGES, averages, rates
 from experiments.derived import NAMES, TITLES
 from experiments.document import FIGURES, system
 from experiments.ranking import decided_by
-from experiments.systems import Job, Plan, describe
+from experiments.systems import TABLES, Job, Plan, describe
 
 _SAME = ("data_fingerprint", "network")  # of all runs of a table
 
@@ -45,12 +45,13 @@ def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
         systems[key] = _system(plan, key, classes, runs)
     return {
         "table": plan.table,
-        "title": TITLES[plan.table],
+        "title": _title(plan),
         "kind": "measured",
         "scale": plan.scale,
         "systems": systems,
         "decided_by": decided_by(classes, systems),
-        "notes": [*describe(plan), *_notes(plan)],
+        "about": [*describe(plan), *_notes(plan)],
+        "notes": [],
     }
 
 
@@ -162,7 +163,7 @@ def _system(
         pooled.support,
         rare,
         dict(zip(FIGURES, _mean(units, axis=0), strict=True)),
-        name=NAMES[key],
+        name=_name(plan, key),
         protocol=_protocol(folds, seeds, pooled),
         source="measured",
         counts=pooled,
@@ -173,7 +174,9 @@ def _system(
     for name, values in unit_averages.items():
         document[name] = _number(_mean(values, axis=0))
         if several:
-            document["sd"][name] = _number(np.nanstd(values, ddof=1))
+            there = values[~np.isnan(values)]
+            if len(there) > 1:
+                document["sd"][name] = float(np.std(there, ddof=1))
     first = runs[0][1]
     return {
         **document,
@@ -182,6 +185,20 @@ def _system(
         "n_train": first["n_train"],
         "runs": [job.workdir.name for job, _, _ in runs],
     }
+
+
+def _title(plan: Plan) -> str:
+    title = TITLES[plan.table]
+    if plan.scale == "paper":
+        return title
+    return f"{title.partition(',')[0]} (scale {plan.scale}, not the paper's)"
+
+
+def _name(plan: Plan, key: str) -> str:
+    """The system's name; what saw the test images says so wherever it stands."""
+    if TABLES[plan.table][key].labels or plan.pretrain_on == "train":
+        return NAMES[key]
+    return f"{NAMES[key]} (pretrained on all)"
 
 
 def _protocol(folds: list, seeds: list, pooled: Counts) -> str:

@@ -196,17 +196,24 @@ def _write_table(plan: Plan, todo: Sequence, *, as_json: bool) -> int:
     below = said_below(measured, paper)
     whole = {**measured, "published": paper}
     base = plan.workdir / stem(plan)
-    heading = f"# {measured['title']}"
-    pages = [heading, *map(render.markdown, tables), "\n".join(below)]
+    pages = [
+        f"# {measured['title']}",
+        *measured["about"],
+        *map(render.markdown, tables),
+        "\n".join(below),
+    ]
     write_whole(base.with_suffix(".md"), "\n\n".join(pages) + "\n")
     made = "\n\n".join(map(render.latex, tables))
-    write_whole(base.with_suffix(".tex"), f"% needs the package booktabs\n{made}\n")
+    head = ["needs the package booktabs", measured["title"], *measured["about"]]
+    commented = "\n".join(f"% {line}" for line in head)
+    write_whole(base.with_suffix(".tex"), f"{commented}\n{made}\n")
     rows = in_lines(paper, measured)
     write_whole(base.with_suffix(".csv"), render.csv_text(LINE, rows))
     write_json(base.with_suffix(".json"), whole)
     if as_json:
         print(json.dumps(whole, indent=1))
         return DONE
+    print(_wrapped([measured["title"], "", *measured["about"]]), end="\n\n")
     for table in tables:
         print(render.text(table), end="\n\n")
     print(_wrapped(below))

@@ -14,6 +14,7 @@ from bmjax.report.maps import keep_apart
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#555555")
 _SHAPES = ("circle", "triangle", "cross")
 _SIDE, _MARGIN, _LEGEND = 900, 24, 300  # pixels
+_LOWEST = 450  # pixels of the map, however flat it is
 _LETTER = 9.5  # pixels of a label's letter
 _MOVED = 22  # pixels that a label may stand off its class without a line to it
 
@@ -33,7 +34,7 @@ def scatter(
         a whole SVG document, on white.
     """
     named = np.asarray(labels)
-    spots = _scaled(places)
+    spots, tall = _scaled(places)
     marks, legend, centers, names = [], [], [], []
     for number, name in enumerate(classes):
         own = spots[named == name]
@@ -55,7 +56,7 @@ def scatter(
         names.append(name)
     lines = textwrap.wrap(caption, 165)
     width = _SIDE + 2 * _MARGIN + _LEGEND
-    height = max(_SIDE + 2 * _MARGIN, 40 + 28 * len(names)) + 20 * len(lines) + 16
+    height = max(tall + 2 * _MARGIN, 40 + 28 * len(names)) + 20 * len(lines) + 16
     below = "".join(
         f'<text x="{_MARGIN}" y="{height - 20 * (len(lines) - n) + 6}" '
         f'fill="#444444">{escape(line)}</text>'
@@ -67,17 +68,18 @@ def scatter(
         f'font-size="15"><title>Map of the features</title>'
         f'<rect width="100%" height="100%" fill="#ffffff"/>'
         f'<rect x="{_MARGIN / 2}" y="{_MARGIN / 2}" width="{_SIDE + _MARGIN}" '
-        f'height="{_SIDE + _MARGIN}" fill="none" stroke="#dddddd"/>'
+        f'height="{tall + _MARGIN}" fill="none" stroke="#dddddd"/>'
         f"{''.join(marks)}{_labels(centers, names)}{''.join(legend)}{below}</svg>\n"
     )
 
 
-def _scaled(places: np.ndarray) -> np.ndarray:
-    """Places in pixels, one scale for both axes, in the middle of the square."""
+def _scaled(places: np.ndarray) -> tuple[np.ndarray, int]:
+    """Places in pixels, one scale for both axes, and the height that they take."""
     low, high = places.min(axis=0), places.max(axis=0)
     scale = _SIDE / max((high - low).max(), 1e-12)
+    tall = int(min(max((high - low)[1] * scale, _LOWEST), _SIDE))
     spots = (places - (low + high) / 2) * scale * np.array([1, -1])
-    return spots + _MARGIN + _SIDE / 2
+    return spots + _MARGIN + np.array([_SIDE, tall]) / 2, tall
 
 
 def _marks(spots: np.ndarray, shape: str, color: str, size: float = 3.4) -> str:
