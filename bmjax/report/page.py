@@ -5,7 +5,7 @@ from typing import Any
 
 from bmjax.data.labels import RARE
 from bmjax.evals.assess import assess
-from bmjax.report import tables, words
+from bmjax.report import meaning, tables, words
 from bmjax.report.files import read_run, section
 from bmjax.report.render import render, write_page
 from bmjax.report.sections import describe
@@ -47,6 +47,10 @@ def contents(system: System) -> dict[str, Any]:
     return {
         "one": describe(system, figures),
         "warnings": tables.warnings(figures),
+        "mistake_rows": meaning.mistake_rows([figures]),
+        "maturity_rows": meaning.maturity_rows([figures]),
+        "calibration": meaning.calibration_rows([figures], [system.name]),
+        "calibration_head": list(meaning.CALIBRATION.values()),
         "few": RARE,
         "dash": words.NONE,
     }

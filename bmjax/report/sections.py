@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from bmjax.report import facts, tables, words
+from bmjax.report import facts, meaning, tables, words
 from bmjax.report.dots import SHARES, scale
 from bmjax.report.drawing import class_color
 from bmjax.report.files import Run, finite, section
@@ -29,7 +29,7 @@ def describe(
 
     run = system.run
     train_counts = section(run.results, "train_counts") if run else {}
-    groups = [figures["classes"]]
+    groups = meaning.groups_of(figures["classes"])
     rows = tables.class_rows(figures, train_counts, number)
     return {
         "name": system.name,
@@ -42,6 +42,9 @@ def describe(
         "scale": Markup(scale(SHARES)),
         "long_names": max(map(len, figures["classes"]), default=0) > 4,
         "confusion": tables.confusion(figures, groups),
+        "by_lineage": len(groups) > 1,
+        "lineages": meaning.lineage_confusion(figures),
+        "reliability": meaning.reliability_of(figures, system.name),
         "common": tables.common_confusions(figures),
         "mistakes": tables.confident_mistakes(system.predictions),
         **(_of_run(run, figures) if run else _of_table(system, figures)),
