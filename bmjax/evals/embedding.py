@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from bmjax.evals.subset import choose_rows
+
 _FEW = 1000  # points
 
 
@@ -24,20 +26,7 @@ def embed_2d(
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    random = np.random.Generator(np.random.Philox(seed))
-    rows = np.arange(len(labels))
-    if len(rows) > images:
-        share = images / len(rows)
-        rows = np.sort(
-            np.concatenate(
-                [
-                    random.permutation(members)[: max(10, round(share * len(members)))]
-                    for members in (
-                        np.flatnonzero(labels == label) for label in np.unique(labels)
-                    )
-                ]
-            )
-        )
+    rows = choose_rows(labels, images, seed)
     if len(rows) < 4:
         return rows, np.zeros((len(rows), 2))
     # Threads wait for each other more than they work on a few points.

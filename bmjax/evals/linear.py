@@ -63,7 +63,7 @@ def fit_linear(
     count, width = features.shape
     mean, std = np.zeros(width, np.float32), np.ones(width, np.float32)
     if standardize:
-        mean, std = _moments(features)
+        mean, std = moments(features)
     batch_size = min(batch_size, count)
     stream = make_stream(
         np.arange(count),
@@ -105,6 +105,18 @@ def apply_linear(linear: Linear, features: np.ndarray) -> np.ndarray:
     return softmax(logits)
 
 
+def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each feature, float32 [F]; 1 where it never changes."""
+    count = len(features)
+    mean = (
+        sum(block.sum(axis=0, dtype=np.float64) for block in _blocks(features)) / count
+    )
+    variance = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(features))
+    std = np.sqrt(variance / count)
+    # A feature that never changes carries nothing; dividing by 1 keeps it at 0.
+    return mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Rows of probabilities."""
     exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -122,14 +134,3 @@ def _step(optimizer, params, opt, features: Array, labels: Array):
 
 def _blocks(features: np.ndarray):
     return (features[i : i + _BLOCK] for i in range(0, len(features), _BLOCK))
-
-
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    count = len(features)
-    mean = (
-        sum(block.sum(axis=0, dtype=np.float64) for block in _blocks(features)) / count
-    )
-    variance = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(features))
-    std = np.sqrt(variance / count)
-    # A feature that never changes carries nothing; dividing by 1 keeps it at 0.
-    return mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)
