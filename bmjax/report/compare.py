@@ -125,7 +125,7 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
         "sheet": common_mistakes(systems, album) if paired else None,
         "album": album,
         "sections": [
-            describe(system, one, number=number, suffix=f"-{number + 1}")
+            describe(system, one, album, number=number, suffix=f"-{number + 1}")
             for number, (system, one) in enumerate(zip(systems, figures, strict=True))
         ],
     }
