@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bmjax.data.labels import RARE
-from bmjax.report import dots, ranking, tables, words
+from bmjax.report import dots, meaning, ranking, tables, words
 from bmjax.report.images import Album
 from bmjax.report.mistakes import common_mistakes
 from bmjax.report.page import figures_of
@@ -105,13 +105,18 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
         "scores": [
             score_figure(title, [tables.estimate(one, key) for one in figures], systems)
             for key, title in tables.SCORES.items()
-        ],
+        ]
+        + lineage_score(figures, systems),
         "pairs": pairs,
         "all_pairs": len(pairs) >= len(systems) * (len(systems) - 1) // 2,
         "compared": ranking.SCORE_NAMES,
         "class_strips": class_strips(figures, systems),
         "class_scale": Markup(dots.scale(dots.SHARES)),
         "frequency": frequency_rows(figures, systems),
+        "mistake_rows": meaning.mistake_rows(figures),
+        "maturity_rows": meaning.maturity_rows(figures),
+        "calibration": meaning.calibration_rows(figures, [s.name for s in systems]),
+        "calibration_head": list(meaning.CALIBRATION.values()),
         "losses": [
             loss_panel(system.run.series, system.name)
             for system in systems
@@ -120,7 +125,7 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
         "sheet": common_mistakes(systems, album) if paired else None,
         "album": album,
         "sections": [
-            describe(system, one, number=number, suffix=f"-{number + 1}")
+            describe(system, one, album, number=number, suffix=f"-{number + 1}")
             for number, (system, one) in enumerate(zip(systems, figures, strict=True))
         ],
     }
@@ -146,6 +151,22 @@ def score_figure(
         )
     ]
     return ScoreFigure(title, rows, Markup(dots.scale(axis)))
+
+
+def lineage_score(
+    figures: Sequence[dict[str, Any]], systems: Sequence[System]
+) -> list[ScoreFigure]:
+    """The cells called another lineage, where classes have known lineages."""
+    if not meaning.known(figures):
+        return []
+    crossed = [one["lineage"]["cross_lineage"] for one in figures]
+    estimates = [
+        dots.Estimate(one["rate"], *(one["interval"] or (None, None)))
+        for one in crossed
+    ]
+    return [
+        score_figure("Cells called another lineage: less is better", estimates, systems)
+    ]
 
 
 def class_strips(

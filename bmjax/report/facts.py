@@ -50,6 +50,29 @@ def probe_table(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return ["Classifier", *(SCORES[key] for key in keys)], rows
 
 
+def mended(results: dict[str, Any]) -> list[str]:
+    """Sentences on what mending the probabilities would gain, where a run tried it."""
+    calibration = section(results, "calibration")
+    prior = section(calibration, "prior_correction")
+    scaled = section(calibration, "temperature")
+    found = []
+    if prior:
+        found.append(
+            "Corrected for the shares that the classes had in training, the ECE is "
+            f"{score(prior.get('ece'))} and the accuracy "
+            f"{score(prior.get('accuracy'))}."
+        )
+    if scaled:
+        also = " also" if prior else ""
+        found.append(
+            f"With the probabilities{also} scaled by a temperature of "
+            f"{score(scaled.get('value'))}, fitted on "
+            f"{count(scaled.get('validation_images'))} validation images, the ECE is "
+            f"{score(scaled.get('ece'))}."
+        )
+    return found
+
+
 def config_rows(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """The config as (dotted key, value) texts, in its own order.
 

@@ -36,6 +36,7 @@ class Run(NamedTuple):
     series: list[Series]
     unreadable: int  # lines of metrics.jsonl that were left out
     points: list[Point]  # empty where the run wrote no embedding.csv
+    atlas: dict[str, Any] | None  # of prototypes, where the method has them
 
 
 def read_run(workdir: Path) -> Run:
@@ -46,7 +47,7 @@ def read_run(workdir: Path) -> Run:
     _read_text(table)  # a run that is not finished is said to be that
     predictions = read_predictions(table)
     series, unreadable = read_series(_read_text(workdir / "metrics.jsonl"))
-    embedding = workdir / "embedding.csv"
+    embedding, atlas = workdir / "embedding.csv", workdir / "atlas.json"
     return Run(
         config=_read_object(workdir / "config.json"),
         results=_read_object(workdir / "results.json"),
@@ -54,6 +55,7 @@ def read_run(workdir: Path) -> Run:
         series=series,
         unreadable=unreadable,
         points=_read_points(embedding) if embedding.exists() else [],
+        atlas=_read_atlas(atlas) if atlas.exists() else None,
     )
 
 
@@ -154,6 +156,30 @@ def _read_points(path: Path) -> list[Point]:
     return [
         Point(label, x, y) for label, x, y in places if x is not None and y is not None
     ]
+
+
+def _read_atlas(path: Path) -> dict[str, Any]:
+    """The atlas of prototypes, as `evals.atlas` makes it."""
+    atlas = _read_object(path)
+    try:
+        entries = atlas["prototypes"]
+        numbers = [atlas["effective"], atlas["purity"], atlas["largest_class"]]
+        numbers += [entry["images"] for entry in entries]
+        numbers += [entry["purity"] for entry in entries if entry["images"]]
+        near = [cell for entry in entries for cell in entry["nearest"]]
+        numbers += [cell["cosine"] for cell in near]
+        names = [cell[key] for cell in near for key in ("path", "label")]
+        names += [entry["class"] for entry in entries if entry["images"]]
+        sizes = [len(atlas["dead"]), *(len(pair) for pair in atlas["duplicates"])]
+        whole = all(isinstance(name, str) for name in names) and None not in map(
+            finite, [*numbers, *sizes]
+        )
+        atlas["mutual_information"]
+    except (KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise _damaged(path, "the atlas of prototypes", "other entries")
+    return atlas
 
 
 def _parse(text: str | None) -> float | None:

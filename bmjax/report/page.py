@@ -5,11 +5,12 @@ from typing import Any
 
 from bmjax.data.labels import RARE
 from bmjax.evals.assess import assess
-from bmjax.report import tables, words
+from bmjax.report import meaning, tables, words
 from bmjax.report.files import read_run, section
+from bmjax.report.images import Album
 from bmjax.report.render import render, write_page
 from bmjax.report.sections import describe
-from bmjax.report.systems import System
+from bmjax.report.systems import System, image_roots
 
 DRAWS = 1000  # of every bootstrap; the ends of an interval vary by a tenth of its width
 
@@ -36,8 +37,12 @@ def figures_of(system: System) -> dict[str, Any]:
     """
     known = section(system.run.results, "train_counts") if system.run else {}
     whole = all(isinstance(known.get(name), int) for name in system.predictions.classes)
+    seed = system.run.config.get("seed") if system.run else 0
     return assess(
-        system.predictions, train_counts=known if whole else None, draws=DRAWS
+        system.predictions,
+        train_counts=known if whole else None,
+        draws=DRAWS,
+        seed=seed if isinstance(seed, int) and seed >= 0 else 0,  # as in results.json
     )
 
 
@@ -45,8 +50,12 @@ def contents(system: System) -> dict[str, Any]:
     """What the template of one run's page shows."""
     figures = figures_of(system)
     return {
-        "one": describe(system, figures),
+        "one": describe(system, figures, Album(image_roots(system))),
         "warnings": tables.warnings(figures),
+        "mistake_rows": meaning.mistake_rows([figures]),
+        "maturity_rows": meaning.maturity_rows([figures]),
+        "calibration": meaning.calibration_rows([figures], [system.name]),
+        "calibration_head": list(meaning.CALIBRATION.values()),
         "few": RARE,
         "dash": words.NONE,
     }

@@ -3,10 +3,12 @@
 from collections import Counter
 from typing import Any
 
-from bmjax.report import facts, tables, words
+from bmjax.report import facts, meaning, tables, words
+from bmjax.report.atlas import describe_atlas
 from bmjax.report.dots import SHARES, scale
 from bmjax.report.drawing import class_color
 from bmjax.report.files import Run, finite, section
+from bmjax.report.images import Album
 from bmjax.report.maps import feature_map
 from bmjax.report.panels import panels
 from bmjax.report.systems import System
@@ -15,13 +17,19 @@ _AGREE = 5e-4  # figures of results.json and of predictions.csv; ours
 
 
 def describe(
-    system: System, figures: dict[str, Any], *, number: int = 0, suffix: str = ""
+    system: System,
+    figures: dict[str, Any],
+    album: Album,
+    *,
+    number: int = 0,
+    suffix: str = "",
 ) -> dict[str, Any]:
     """The section of one system, for the template.
 
     Args:
         system: what is shown.
         figures: of `assess`.
+        album: where pictures of cells come from.
         number: of the system on the page, for its color and shape.
         suffix: of the ids of its tables.
     """
@@ -29,7 +37,7 @@ def describe(
 
     run = system.run
     train_counts = section(run.results, "train_counts") if run else {}
-    groups = [figures["classes"]]
+    groups = meaning.groups_of(figures["classes"])
     rows = tables.class_rows(figures, train_counts, number)
     return {
         "name": system.name,
@@ -42,13 +50,16 @@ def describe(
         "scale": Markup(scale(SHARES)),
         "long_names": max(map(len, figures["classes"]), default=0) > 4,
         "confusion": tables.confusion(figures, groups),
+        "by_lineage": len(groups) > 1,
+        "lineages": meaning.lineage_confusion(figures),
+        "reliability": meaning.reliability_of(figures, system.name),
         "common": tables.common_confusions(figures),
         "mistakes": tables.confident_mistakes(system.predictions),
-        **(_of_run(run, figures) if run else _of_table(system, figures)),
+        **(_of_run(run, figures, album) if run else _of_table(system, figures)),
     }
 
 
-def _of_run(run: Run, figures: dict[str, Any]) -> dict[str, Any]:
+def _of_run(run: Run, figures: dict[str, Any], album: Album) -> dict[str, Any]:
     """What only a run tells."""
     probe_head, probe_rows = facts.probe_table(run.results)
     return {
@@ -61,6 +72,10 @@ def _of_run(run: Run, figures: dict[str, Any]) -> dict[str, Any]:
         "panels": panels(run.series),
         "unreadable": run.unreadable,
         "map": _map(run),
+        "atlas": (
+            describe_atlas(run.atlas, figures["classes"], album) if run.atlas else None
+        ),
+        "mended": facts.mended(run.results),
         "facts": facts.facts(run.results, run.config),
         "versions": sorted(section(run.results, "versions").items()),
         "config": facts.config_rows(run.config),
@@ -80,6 +95,8 @@ def _of_table(system: System, figures: dict[str, Any]) -> dict[str, Any]:
         "panels": [],
         "unreadable": 0,
         "map": None,
+        "atlas": None,
+        "mended": [],
         "facts": [],
         "versions": [],
         "config": [],

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from bmjax.errors import ConfigError, DataError
 from bmjax.evals.predictions import Predictions, read_predictions
 from bmjax.report.files import Run, read_run, section
@@ -42,8 +44,7 @@ def read_systems(runs: Sequence[Path], tables: Sequence[Path]) -> list[System]:
         systems.append(System(next(names), folder, run.predictions, run))
     for table in tables:
         systems.append(System(next(names), table, read_predictions(table), None))
-    _check_classes(systems)
-    return systems
+    return _of_one_set_of_classes(systems)
 
 
 def names_apart(sources: Sequence[Path]) -> list[str]:
@@ -52,9 +53,9 @@ def names_apart(sources: Sequence[Path]) -> list[str]:
     names = [str(source) for source in sources]
     for taken in range(1, max(map(len, parts), default=0) + 1):
         ends = ["/".join(part[-taken:]) for part in parts]
-        names = [end.removesuffix(".csv") or end for end in ends]
-        if len(set(names)) == len(names):
-            break
+        if len(set(ends)) == len(ends):
+            short = [end.removesuffix(".csv") or end for end in ends]
+            return short if len(set(short)) == len(ends) else ends
     return names
 
 
@@ -79,21 +80,48 @@ def folders_of_cells(root: Path) -> list[Path]:
     return [root, *inner] if len(inner) == 1 else [root]
 
 
-def _check_classes(systems: Sequence[System]) -> None:
-    """Refuse systems that choose among different classes.
+def _of_one_set_of_classes(systems: Sequence[System]) -> list[System]:
+    """The systems, all with the same classes in the same order.
 
-    A table without probabilities names only the classes that occur, which may be some
-    of the others'.
+    Systems with probabilities must choose among the same classes. A table without
+    names only the classes that occur, which are to be among those of the others.
     """
     whole = [one for one in systems if one.predictions.probabilities is not None]
-    first = (whole or list(systems))[0] if systems else None
+    if not whole:
+        union = sorted({name for one in systems for name in one.predictions.classes})
+        return [_renumbered(system, tuple(union)) for system in systems]
+    first = whole[0]
+    classes = first.predictions.classes
     for system in systems:
-        mine, others = set(system.predictions.classes), set(first.predictions.classes)
-        lacking = others - mine if system in whole else set()
-        for name, extra in ((system.name, mine - others), (first.name, lacking)):
+        mine = set(system.predictions.classes)
+        lacking = set(classes) - mine if system in whole else set()
+        for name, extra in (
+            (system.name, mine - set(classes)),
+            (first.name, lacking),
+        ):
             if extra:
                 raise DataError(
-                    f"expected systems of the same classes, but of {system.name} and "
-                    f"{first.name} only {name} has {listing(sorted(extra))}: make a "
+                    f"expected systems of the same classes, but of {first.name} and "
+                    f"{system.name} only {name} has {listing(sorted(extra))}: make a "
                     "page of each set of classes"
                 )
+    return [_renumbered(system, classes) for system in systems]
+
+
+def _renumbered(system: System, classes: tuple[str, ...]) -> System:
+    """A system whose classes, those of `classes` or some of them, have this order."""
+    old = system.predictions
+    if old.classes == classes:
+        return system
+    number = np.array([classes.index(name) for name in old.classes])
+    probabilities = old.probabilities
+    if probabilities is not None:
+        probabilities = np.empty_like(old.probabilities)
+        probabilities[:, number] = old.probabilities
+    predictions = old._replace(
+        classes=classes,
+        labels=number[old.labels],
+        predicted=number[old.predicted],
+        probabilities=probabilities,
+    )
+    return system._replace(predictions=predictions)
