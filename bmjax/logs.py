@@ -109,7 +109,7 @@ class Progress:
         self._bar.close()
 
 
-def data_size(count: float) -> str:
+def data_size(count: int | float) -> str:
     """Say a number of bytes: "512 bytes", "1.5 MB", "23.1 GB"."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,9 +59,7 @@ def peak_memory(mesh: Mesh) -> tuple[int, str]:
     return highest * unit, "process"
 
 
-def make_matrix_product(
-    mesh: Mesh, dtype: jnp.dtype
-) -> tuple[Callable[[], Array], int]:
+def make_matrix_product(mesh: Mesh, dtype: Any) -> tuple[Callable[[], Array], int]:
     """Return a compiled matrix product on all devices at once, and its operations.
 
     Each device multiplies its own square matrix with itself.

@@ -168,7 +168,7 @@ def _operations(config, images: int):
     return step_operations(build(config, Path(), stand_in_catalog()))
 
 
-def _line(small: float, large: float) -> tuple[float, float]:
+def _line(small: int, large: int) -> tuple[float, float]:
     """Slope an image and what is left, from two sizes of batch."""
     slope = (large - small) / (_LARGE - _LARGE // 2)
     return slope, large - slope * _LARGE

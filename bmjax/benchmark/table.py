@@ -231,14 +231,14 @@ def _shown(figure: Figure, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _three(value: float) -> str:
+def _three(value: int | float) -> str:
     """Three digits at least, thousands apart."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
 
-def _scaled(value: float) -> str:
+def _scaled(value: int | float) -> str:
     """Three digits and a prefix: 12.5 T."""
     for prefix, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size:

@@ -66,7 +66,7 @@ def _of_equation(equation: JaxprEqn) -> list[Operation]:
     ]
 
 
-def _operation(equation: JaxprEqn, depth: float) -> Operation:
+def _operation(equation: JaxprEqn, depth: int | float) -> Operation:
     result = equation.outvars[0].aval
     arrays = [variable.aval for variable in (*equation.invars, *equation.outvars)]
     return Operation(
@@ -76,7 +76,7 @@ def _operation(equation: JaxprEqn, depth: float) -> Operation:
     )
 
 
-def _product_depth(equation: JaxprEqn) -> float:
+def _product_depth(equation: JaxprEqn) -> int:
     """Products summed for one number of a matrix product."""
     (contracted, _), _ = equation.params["dimension_numbers"]
     return math.prod(equation.invars[0].aval.shape[axis] for axis in contracted)
