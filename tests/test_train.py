@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from bmjax import checkpoint
+from bmjax.data.prepare import prepare
 from bmjax.data.synthetic import synthesize
 from bmjax.export import main as export
 from bmjax.main import main
@@ -231,6 +232,26 @@ def test_a_changed_data_folder_is_refused(tmp_path, cells, capsys):
     next(copy.rglob("*.jpg")).unlink()
     assert main(command("supervised", workdir, copy)) == 3
     assert "fingerprint" in capsys.readouterr().err
+
+
+def test_a_prepared_set_gives_the_folders_run_and_either_may_follow_the_other(
+    finished, tmp_path, cells, capsys
+):
+    stored = tmp_path / "set"
+    prepare(str(cells), out=stored)
+    workdir = tmp_path / "run"
+    assert main(command("supervised", workdir, stored)) == 0
+    found, from_folder = results(workdir), results(finished("supervised"))
+    assert found["params_sha256"] == from_folder["params_sha256"]
+    assert found["data_fingerprint"] == from_folder["data_fingerprint"]
+    assert found["per_class"] == from_folder["per_class"]
+    # A finished run is its own from the other; one that has to go on goes on.
+    capsys.readouterr()
+    assert main(command("supervised", workdir, cells)) == 0
+    assert "already complete" in capsys.readouterr().out
+    (workdir / "report.html").unlink()
+    assert main(command("supervised", workdir, cells)) == 0
+    assert results(workdir)["params_sha256"] == found["params_sha256"]
 
 
 def features(workdir):

@@ -1,5 +1,6 @@
 """What `python -m bmjax.data folds` shows and writes: a split, class by class."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from bmjax.data.catalog import read_catalog
@@ -33,14 +34,18 @@ def show_folds(
         DataError: no images, or a split that leaves a class untrained.
     """
     check_split(name, fold or 0)
+    if seed < 0:
+        raise ConfigError(f"--seed={seed} is out of range; give 0 or more")
+    if out is not None and out.exists():
+        raise ConfigError(f"--out={str(out)!r} is there already; give another name")
     catalog = read_catalog(root, exclude=exclude)
     shown = [fold] if fold is not None else _folds(name)
     splits = {number: _try(catalog, name, number, seed) for number in shown}
     made = {n: s for n, s in splits.items() if isinstance(s, Split)}
+    if not made:
+        raise splits[shown[0]]
     text = "\n".join(_table(catalog, name, seed, splits, made))
     if out is not None:
-        if out.exists():
-            raise ConfigError(f"--out={str(out)!r} is there already; give another name")
         first = splits[shown[0]]
         if isinstance(first, DataError):
             raise first
@@ -65,15 +70,19 @@ def _try(catalog: Catalog, name: str, fold: int, seed: int) -> Split | DataError
         return error
 
 
-def _table(catalog, name, seed, splits, made):
-    images, tested = (
-        counts(catalog),
-        {n: counts(catalog, s.test) for n, s in made.items()},
-    )
+def _table(
+    catalog: Catalog,
+    name: str,
+    seed: int,
+    splits: dict[int, Split | DataError],
+    made: dict[int, Split],
+) -> Iterator[str]:
+    images = counts(catalog)
+    tested = {n: counts(catalog, split.test) for n, split in made.items()}
     width = max(map(len, catalog.classes))
     yield f"{catalog.root}: {len(catalog):,} images, {len(catalog.classes)} classes"
     yield f"split {name}, seed {seed}; test images of each fold"
-    yield f"{'class':{width}} {'images':>8}" + "".join(f"  fold {n:>2}" for n in made)
+    yield f"{'class':{width}} {'images':>8}" + "".join(f"   fold {n}" for n in made)
     for cell in catalog.classes:
         numbers = "".join(f"{tested[n][cell]:>9,}" for n in made)
         yield f"{cell:{width}} {images[cell]:>8,}{numbers}"
@@ -88,7 +97,7 @@ def _table(catalog, name, seed, splits, made):
             yield f"fold {number} cannot be trained on: {error}"
 
 
-def _rows(catalog: Catalog, split: Split):
+def _rows(catalog: Catalog, split: Split) -> Iterator[tuple[str, str]]:
     part = dict.fromkeys(range(len(catalog)), "none")
     part |= dict.fromkeys(split.train.tolist(), "train")
     part |= dict.fromkeys(split.test.tolist(), "test")
