@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from bmjax.data.leaks_command import add_leaks
 from bmjax.errors import DONE, BmjaxError
 
 
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
     command.set_defaults(run=_synthesize)
+    add_leaks(commands)
     return parser
 
 
