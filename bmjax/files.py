@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one
+
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file beside its place, wait for the disk, and move it there.
@@ -40,3 +42,17 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> No
     writer.writerow(header)
     writer.writerows(rows)
     write_whole(path, text.getvalue())
+
+
+def plain_cell(name: str) -> str:
+    """A path or name that no spreadsheet takes for a formula.
+
+    One that begins like a formula gets "./" before it, which names the same file;
+    `without_dot` takes it off again. Any other is left as it is.
+    """
+    return f"./{name}" if name.startswith(_FORMULA) else name
+
+
+def without_dot(cell: str) -> str:
+    """The name that `plain_cell` was given."""
+    return cell[2:] if cell.startswith(tuple(f"./{c}" for c in _FORMULA)) else cell

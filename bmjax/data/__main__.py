@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bmjax.data.leaks_command import add_leaks
 from bmjax.errors import DONE, BmjaxError, ConfigError
 
 
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_prepare(commands)
     _add_stats(commands)
     _add_folds(commands)
+    add_leaks(commands)
     return parser
 
 

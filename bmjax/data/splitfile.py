@@ -7,6 +7,7 @@ import numpy as np
 
 from bmjax.data.folder import Catalog
 from bmjax.errors import DataError
+from bmjax.files import without_dot
 
 _PARTS = ("train", "test", "none")  # "none" leaves an image out
 _GROUP_FOLDS = 5  # as kfold
@@ -88,13 +89,13 @@ def _read(path: Path) -> tuple[str, dict[str, str]]:
     for number, line in enumerate(lines[1:], start=2):
         if not line:
             continue
-        if len(line) != 2 or line[0] in rows:
+        if len(line) != 2 or without_dot(line[0]) in rows:
             what = "names an image again" if len(line) == 2 else "has not two cells"
             raise DataError(
                 f"{str(path)!r}, row {number}, {what}: {','.join(line)!r}; each image "
                 "has one row of path and value"
             )
-        rows[line[0]] = line[1].strip()
+        rows[without_dot(line[0])] = line[1].strip()
     return header[1], rows
 
 
