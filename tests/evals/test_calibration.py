@@ -149,7 +149,7 @@ def test_prior_correction_recovers_bayes_on_a_mixture():
 
 def test_shares_in_use_are_estimated_without_labels():
     even, used = np.full(3, 1 / 3), np.array([0.7, 0.2, 0.1])
-    labels, densities = mixture(used, 20_000)
+    _, densities = mixture(used, 20_000)
     found = estimate_prior(bayes(densities, even), even)
     np.testing.assert_allclose(found, used, atol=0.03)
     assert found.sum() == pytest.approx(1)
