@@ -144,7 +144,8 @@ def compare(
     common = common_classes(matrices[0].sum(axis=1))
     values = [averages(matrix, common) for matrix in matrices]
     difference, low, high = paired_bootstrap(
-        lambda drawn: averages(drawn, _padded(common, drawn.shape[-1])),
+        # The last classes are missing where no image is of them nor called so.
+        lambda drawn: averages(drawn, common[: drawn.shape[-1]]),
         labels,
         first.predicted,
         second.predicted,
@@ -244,8 +245,3 @@ def _roc_auc(predictions: Predictions) -> dict[str, Any] | None:
 
 def _interval(low: float, high: float) -> list[float] | None:
     return None if np.isnan(low) else [float(low), float(high)]
-
-
-def _padded(which: np.ndarray, size: int) -> np.ndarray:
-    """The first `size` classes: no image is of the others, nor called one of them."""
-    return which[:size]
