@@ -15,18 +15,23 @@ import numpy as np
 import bmjax
 from bmjax.data.verify.duplicates import Group
 from bmjax.data.verify.kinds import KINDS, Weight
+from bmjax.data.verify.release import COUNTS
 from bmjax.data.verify.report import ClassCount, Report
 
 FORMAT = 1  # of the JSON; grows when a key changes its meaning
 _EXAMPLES = 3  # of each kind, in the text
 _CLASSES = 60  # at most, in the text
 _TWINS = 10  # paths of one group, in the JSON
-_GROUPS = 1000  # groups of one kind, in the JSON
 _RUNS = 100  # runs of missing numbers, in the JSON
+_ITEMS = 10_000  # of one kind, in the JSON
+_PART = (
+    "More than half of the release is missing. For data of your own whose folders have "
+    "its names give --own; for a part of it, --accept=count."
+)
 
 
 def shown(name: str) -> str:
-    r"""A file name in plain characters: `a\nb` for a newline, `\xff` for a lone byte."""
+    r"""A name in plain characters: `\n` for a newline, `\xff` for a byte alone."""
     return "".join(map(_shown, name))
 
 
@@ -66,10 +71,15 @@ def summarize(report: Report) -> str:
         for kind in members:
             lines.append(f"  {kind:<{wide}} {counts[kind]:>7,}  {KINDS[kind].meaning}")
             lines += [f"      {example}" for example in _examples(report, kind)]
-    files = f"{report.files:,} file{'s' * (report.files != 1)}"
-    n = report.problems
-    verdict = f"{n:,} problem{'s' * (n != 1)} in {files}" if n else f"clean: {files}"
-    return "\n".join([*lines, "", verdict])
+    if report.is_release and 2 * len(report.paths) < sum(COUNTS.values()):
+        lines += ["", _PART]
+    files = _many(report.files, "file")
+    problems = f"{_many(report.problems, 'problem')} in {files}"
+    return "\n".join([*lines, "", problems if report.problems else f"clean: {files}"])
+
+
+def _many(number: int, one: str, more: str = "") -> str:
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def _headline(report: Report) -> str:
@@ -78,8 +88,8 @@ def _headline(report: Report) -> str:
     size = report.total_bytes / 1e6
     amount = f"{size / 1e3:,.1f} GB" if size >= 1e3 else f"{size:,.1f} MB"
     return (
-        f"{shown(str(report.root))}: {what}; {len(report.paths):,} images in "
-        f"{classes} classes, {amount}"
+        f"{shown(str(report.root))}: {what}; {_many(len(report.paths), 'image')}, "
+        f"{_many(classes, 'class', 'classes')}, {amount}"
     )
 
 
@@ -96,9 +106,8 @@ def _class_table(report: Report) -> Iterator[str]:
         line = f"{shown(name):<{wide}} {count.images:>9,}"
         if count.expected is not None:
             difference = count.images - count.expected
-            line += (
-                f" {count.expected:>9,} {f'{difference:+,}' if difference else 0:>11}"
-            )
+            signed = f"{difference:+,}" if difference else "0"
+            line += f" {count.expected:>9,} {signed:>11}"
         yield line
 
 
@@ -114,7 +123,8 @@ def _total(report: Report) -> ClassCount:
 def _examples(report: Report, kind: str) -> Iterator[str]:
     items = _items(report, kind)
     for item in items[:_EXAMPLES]:
-        yield f"{item['path']}: {item['detail']}" if item["detail"] else item["path"]
+        between = " " if "paths" in item else ": " if item["detail"] else ""
+        yield f"{item['path']}{between}{item['detail']}"
     if len(items) > _EXAMPLES:
         what = "groups" if "paths" in items[0] else ""
         yield f"... and {len(items) - _EXAMPLES:,} more {what}".rstrip()
@@ -153,7 +163,8 @@ def to_json(report: Report) -> str:
     numbers, at most 100), `total`, and `kinds`, all of them: `count`, `problem`
     (whether it counts), `meaning`, `training` (what it does with such a file), and
     `items`, each with `path` below the root and `detail`; of duplicates an item is a
-    group with `files`, their number, and the first ten `paths` (at most 1,000 groups).
+    group with `files`, their number, and the first ten `paths`; a kind has at most
+    10,000 items, and `left_out` says how many more there are.
     Names are plain characters: a backslash begins an escape, and `<`, `>` and `&` are
     written \u003c, \u003e and \u0026.
     """
@@ -186,7 +197,7 @@ def to_json(report: Report) -> str:
                 "problem": report.is_problem(name),
                 "meaning": kind.meaning,
                 "training": kind.training,
-                "items": _items(report, name)[: _GROUPS if _grouped(name) else None],
+                **_first(_items(report, name)),
             }
             for name, kind in KINDS.items()
         },
@@ -197,8 +208,8 @@ def to_json(report: Report) -> str:
     return text + "\n"
 
 
-def _grouped(kind: str) -> bool:
-    return kind.startswith("same_")
+def _first(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"items": items[:_ITEMS], "left_out": max(0, len(items) - _ITEMS)}
 
 
 def _class_entry(count: ClassCount) -> dict[str, Any]:
