@@ -34,7 +34,7 @@ def tinted(pixels, rng):
     """From one block on, the color is off, as where a block's difference is lost."""
     damaged = pixels.astype(int)
     y, x = 16 * rng.integers(2, 12), 16 * rng.integers(0, 15)
-    shift = rng.choice([-40, -20, 20, 40], size=3)
+    shift = rng.choice([-40, 40], size=3)
     damaged[y : y + 16, x:] += shift
     damaged[y + 16 :] += shift
     return np.clip(damaged, 0, 255).astype(np.uint8)

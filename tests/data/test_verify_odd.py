@@ -81,4 +81,5 @@ def test_native_sizes_are_told(reports):
 
 def test_rare_real_cells_have_no_fault_but_their_number(shared):
     report = verify(shared / "cells" / "rare")
-    assert {finding.kind for finding in report.findings} == {"count"}
+    of_images = {finding.kind for finding in report.findings} - {"stray"}
+    assert of_images == {"count"}
