@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -174,3 +177,41 @@ def test_the_decoders_complaints_do_not_reach_the_terminal(cells, capfd):
     )
     assert run(cells) == 3
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="children are seen in /proc")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_stopped_it_says_so_and_leaves_nobody_behind(cells, tmp_path, sent, code):
+    for number in range(6000):
+        os.link(cells / "one" / "x.jpg", cells / "one" / f"{number}.jpg")
+    kept = tmp_path / "report.json"
+    command = [sys.executable, "-m", "bmjax.data", "verify", str(cells)]
+    process = subprocess.Popen(
+        [*command, "--workers=2", f"--json={kept}"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not children.read_text():
+        time.sleep(0.05)
+    process.send_signal(sent)
+    # Standard error ends when the last process that holds it has gone.
+    said = process.communicate(timeout=60)[1]
+    assert said == "bmjax: stopped; no report was written\n"
+    assert process.returncode == code
+    assert not kept.exists()
+
+
+def test_a_report_that_cannot_be_written_loses_no_summary(cells, tmp_path, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bmjax.data.verify.command.write_whole", full)
+        assert run(cells, "--json", tmp_path / "report.json") == 3
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1] == "clean: 2 files"
+    assert "No space left on device" in err
