@@ -7,7 +7,7 @@ import pytest
 
 from bmjax.data.folder import read_folder
 from bmjax.data.labels import CLASSES
-from bmjax.data.verify import KINDS, verify
+from bmjax.data.verify import KINDS, summarize, verify
 from bmjax.errors import ConfigError, DataError
 from tests import drawn_files as drawn
 
@@ -302,6 +302,12 @@ def test_counts_of_the_release_are_held_against_table_1(release):
     assert report.classes["ABE"].images == 3
     assert report.classes["ABE"].missing == ("3-4", "6-8")
     assert found(report) == {("count", cell.abbreviation) for cell in CLASSES}
+
+
+def test_of_a_part_of_the_release_the_summary_says_what_to_do(release):
+    hint = "give --own; for a part of the release, --accept=count"
+    assert hint in summarize(verify(release))
+    assert hint not in summarize(verify(release, accept=["count"]))
 
 
 def test_as_ones_own_data_the_same_folder_is_clean(release):

@@ -25,8 +25,8 @@ _TWINS = 10  # paths of one group, in the JSON
 _RUNS = 100  # runs of missing numbers, in the JSON
 _ITEMS = 10_000  # of one kind, in the JSON
 _PART = (
-    "More than half of the release is missing. For data of your own whose folders have "
-    "its names give --own; for a part of it, --accept=count."
+    "More than half of the release is missing. For data of your own in folders of its\n"
+    "names give --own; for a part of the release, --accept=count."
 )
 
 
@@ -71,7 +71,8 @@ def summarize(report: Report) -> str:
         for kind in members:
             lines.append(f"  {kind:<{wide}} {counts[kind]:>7,}  {KINDS[kind].meaning}")
             lines += [f"      {example}" for example in _examples(report, kind)]
-    if report.is_release and 2 * len(report.paths) < sum(COUNTS.values()):
+    part = report.is_release and 2 * len(report.paths) < sum(COUNTS.values())
+    if part and report.is_problem("count"):
         lines += ["", _PART]
     files = _many(report.files, "file")
     problems = f"{_many(report.problems, 'problem')} in {files}"
