@@ -49,7 +49,9 @@ KINDS = {
         Weight.PROBLEM, "decodes, but its data contradict themselves", _READ
     ),
     "bomb": Kind(
-        Weight.PROBLEM, "declares more pixels or bytes than are ever decoded", _REPLACED
+        Weight.PROBLEM,
+        "declares more pixels, or holds more bytes, than are ever decoded",
+        "refused for its pixels: replaced and counted",
     ),
     "reported_garbled": Kind(
         Weight.PROBLEM, "is garbled, as two public projects report", _READ
