@@ -51,19 +51,11 @@ def summarize(report: Report) -> str:
     counts = report.counts()
     order = list(KINDS)
     kinds = sorted(counts, key=lambda k: (KINDS[k].weight, -counts[k], order.index(k)))
-    parts = {
-        "Problems": [
-            kind
-            for kind in kinds
-            if report.is_problem(kind) and KINDS[kind].weight is not Weight.SUSPICION
-        ],
-        "Suspicions": [
-            kind
-            for kind in kinds
-            if report.is_problem(kind) and KINDS[kind].weight is Weight.SUSPICION
-        ],
-        "Notes": [kind for kind in kinds if not report.is_problem(kind)],
-    }
+    parts: dict[str, list[str]] = {"Problems": [], "Suspicions": [], "Notes": []}
+    for kind in kinds:
+        suspicion = KINDS[kind].weight is Weight.SUSPICION
+        part = "Suspicions" if suspicion else "Problems"
+        parts[part if report.is_problem(kind) else "Notes"].append(kind)
     wide = max((len(kind) for kind in kinds), default=0)
     for title, members in parts.items():
         if members:
@@ -71,8 +63,8 @@ def summarize(report: Report) -> str:
         for kind in members:
             lines.append(f"  {kind:<{wide}} {counts[kind]:>7,}  {KINDS[kind].meaning}")
             lines += [f"      {example}" for example in _examples(report, kind)]
-    part = report.is_release and 2 * len(report.paths) < sum(COUNTS.values())
-    if part and report.is_problem("count"):
+    half = report.is_release and 2 * len(report.paths) < sum(COUNTS.values())
+    if half and report.is_problem("count"):
         lines += ["", _PART]
     files = _many(report.files, "file")
     problems = f"{_many(report.problems, 'problem')} in {files}"
@@ -95,21 +87,23 @@ def _headline(report: Report) -> str:
 
 
 def _class_table(report: Report) -> Iterator[str]:
-    total = _total(report)
-    rows = [*list(report.classes.items())[:_CLASSES], ("total", total)]
-    wide = max(5, *(len(shown(name)) for name, _ in rows))
+    rows = list(report.classes.items())
+    wide = max([5, *(len(shown(name)) for name, _ in rows[:_CLASSES])])
     head = f"{'class':<{wide}} {'images':>9}"
     yield head + (f" {'Table 1':>9} {'difference':>11}" if report.is_release else "")
-    left = len(report.classes) - _CLASSES
-    for name, count in rows:
-        if name == "total" and left > 0:
-            yield f"... and {left} more classes (--json has them)"
-        line = f"{shown(name):<{wide}} {count.images:>9,}"
-        if count.expected is not None:
-            difference = count.images - count.expected
-            signed = f"{difference:+,}" if difference else "0"
-            line += f" {count.expected:>9,} {signed:>11}"
-        yield line
+    for name, count in rows[:_CLASSES]:
+        yield f"{shown(name):<{wide}} {_counts(count)}"
+    if len(rows) > _CLASSES:
+        yield f"... and {len(rows) - _CLASSES} more classes (--json has them)"
+    yield f"{'total':<{wide}} {_counts(_total(report))}"
+
+
+def _counts(count: ClassCount) -> str:
+    if count.expected is None:
+        return f"{count.images:>9,}"
+    difference = count.images - count.expected
+    signed = f"{difference:+,}" if difference else "0"
+    return f"{count.images:>9,} {count.expected:>9,} {signed:>11}"
 
 
 def _total(report: Report) -> ClassCount:
