@@ -59,7 +59,7 @@ def read_header(encoded: np.ndarray) -> Header | None:
             return _read_jpeg(data)
         if data[:8] == _PNG:
             return _read_png(data)
-    except IndexError:  # it ends within its head
+    except (IndexError, ValueError):  # it ends within its head
         pass
     return None
 
@@ -76,8 +76,8 @@ def find_end(encoded: np.ndarray, header: Header) -> int | None:
 def _read_jpeg(data: memoryview) -> Header | None:
     position, frame, kind = 2, None, 0
     while True:
-        if data[position] != 0xFF:
-            return None
+        if data[position] != 0xFF:  # as libjpeg, go on at the next marker
+            position = bytes(data).index(b"\xff", position)
         marker = data[position + 1]
         if marker == 0xFF:  # filling
             position += 1

@@ -1,12 +1,13 @@
 """`python -m bmjax.data verify`: print the summary, keep the report, tell by code."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
-from bmjax.data.verify.report import verify
+from bmjax.data.verify.report import Report, verify
 from bmjax.data.verify.summary import summarize, to_json
-from bmjax.errors import DATA, DONE, INTERRUPTED, ConfigError
+from bmjax.errors import DATA, DONE, INTERRUPTED, STOPPED, ConfigError, DataError
 from bmjax.files import write_whole
 
 
@@ -31,15 +32,36 @@ def run(
     if json:
         _check_place(Path(json), Path(root))
     kinds = [kind.strip() for kind in accept.split(",") if kind.strip()]
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         report = verify(root, own=own, accept=kinds, workers=workers)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Terminated) as stop:
         print("bmjax: stopped; no report was written", file=sys.stderr)
-        return INTERRUPTED
-    if json:
-        write_whole(Path(json), to_json(report))
+        return STOPPED if isinstance(stop, _Terminated) else INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
     _print(summarize(report))
+    if json:
+        _keep(report, Path(json))
     return DATA if report.problems else DONE
+
+
+class _Terminated(BaseException):
+    """SIGTERM came; as an exception, so that the workers are stopped too."""
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
+
+
+def _keep(report: Report, file: Path) -> None:
+    try:
+        write_whole(file, to_json(report))
+    except OSError as error:
+        raise DataError(
+            f"the report cannot be written to {str(file)!r}: {error.strerror}; name "
+            "another file with --json"
+        ) from None
 
 
 def _check_place(file: Path, root: Path) -> None:

@@ -17,7 +17,7 @@ class Group(NamedTuple):
     """
 
     kind: str
-    members: np.ndarray
+    members: tuple[int, ...]
 
 
 def find_duplicates(
@@ -35,17 +35,16 @@ def find_duplicates(
         pixels_digests: of each file's picture; None likewise.
         labels: the class folder of each file.
     """
-    names, label = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
-    del names
+    label = np.unique(np.asarray(labels, dtype=object), return_inverse=True)[1]
     of_bytes = _numbers(bytes_digests)
     groups = []
     for members in _same(of_bytes):
         kind = _kind("same_bytes", label[members])
-        groups.append(Group(kind, members))
+        groups.append(Group(kind, tuple(members.tolist())))
     for members in _same(_numbers(pixels_digests)):
         if len(np.unique(of_bytes[members])) > 1:
             kind = _kind("same_pixels", label[members])
-            groups.append(Group(kind, members))
+            groups.append(Group(kind, tuple(members.tolist())))
     return sorted(groups, key=lambda group: (-len(group.members), group.members[0]))
 
 

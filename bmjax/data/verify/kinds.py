@@ -49,7 +49,9 @@ KINDS = {
         Weight.PROBLEM, "decodes, but its data contradict themselves", _READ
     ),
     "bomb": Kind(
-        Weight.PROBLEM, "declares more pixels or bytes than are ever decoded", _REPLACED
+        Weight.PROBLEM,
+        "declares more pixels, or holds more bytes, than are ever decoded",
+        "refused for its pixels: replaced and counted",
     ),
     "reported_garbled": Kind(
         Weight.PROBLEM, "is garbled, as two public projects report", _READ
@@ -64,7 +66,7 @@ KINDS = {
     "grey": Kind(Weight.FOREIGN, "is grey", "its grey stands for all three colors"),
     "cmyk": Kind(Weight.FOREIGN, "is CMYK, for print", "converted to RGB"),
     "sixteen_bit": Kind(
-        Weight.FOREIGN, "has 16 bits a channel", "the upper 8 bits are kept"
+        Weight.FOREIGN, "has more than 8 bits a channel", "the upper 8 bits are kept"
     ),
     "palette": Kind(Weight.FOREIGN, "has a palette", "converted to RGB"),
     "alpha": Kind(Weight.FOREIGN, "has an alpha channel", "alpha is dropped"),

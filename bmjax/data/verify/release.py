@@ -1,14 +1,13 @@
 """What the release of Matek et al. 2021 must hold: names, folders, counts.
 
-Layout: classes of up to 1000 images are flat; larger ones lie in folders of a thousand,
-0001-1000, 1001-2000, ..., the last ending at the count. Numbers run from 1 to the count
-without a gap, wherever that can be checked.
+Numbers of a class run from 1 to its count without a gap, wherever that can be checked.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 
 from bmjax.data.labels import CLASSES
+from bmjax.data.synthetic import image_path
 from bmjax.data.verify.kinds import Finding
 from bmjax.data.verify.walk import Image
 
@@ -23,23 +22,12 @@ GARBLED = frozenset(
     )
 )  # fmt: skip
 _PATTERN = re.compile(r"([A-Z]{3})_(\d{5})\.jpg")
-_FOLDER = 1000  # images in one folder of a large class
 
 
 def is_release(classes: Sequence[str]) -> bool:
     """Whether class folders look like the release's: most have its abbreviations."""
     known = sum(name in COUNTS for name in classes)
     return 2 * known > len(classes)
-
-
-def image_path(label: str, number: int) -> str:
-    """Where the release has an image, below its root."""
-    count, name = COUNTS[label], f"{label}_{number:05d}.jpg"
-    if count <= _FOLDER:
-        return f"{label}/{name}"
-    first = (number - 1) // _FOLDER * _FOLDER + 1
-    last = min(first + _FOLDER - 1, count)
-    return f"{label}/{first:04d}-{last:04d}/{name}"
 
 
 def check_names(images: Iterable[Image], inside: str) -> list[Finding]:
@@ -61,13 +49,15 @@ def _wrong_name(place: str, label: str) -> str:
     name = place.rpartition("/")[2]
     match = _PATTERN.fullmatch(name)
     if not match:
+        if _PATTERN.fullmatch(name[:3].upper() + name[3:].lower()):
+            return f"expected {name[:3].upper() + name[3:].lower()}"
         return f"expected {label}_ and five digits and .jpg"
     if match[1] != label:
         return f"expected {label}_{match[2]}.jpg in this folder"
     number = int(match[2])
     if not 1 <= number <= COUNTS[label]:
         return f"expected a number from 1 to {COUNTS[label]}"
-    expected = image_path(label, number)
+    expected = image_path(label, number, COUNTS[label]).as_posix()
     if place == expected:
         return ""
     # A part of the release may end its last folder at its own count.

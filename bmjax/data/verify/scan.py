@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -36,18 +37,26 @@ def scan(root: Path, paths: Sequence[str], *, workers: int | None) -> list[Exami
         return list(_bar(found, len(paths)))
     context = multiprocessing.get_context("spawn")
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-    with ProcessPoolExecutor(workers, context) as pool:
+    found: list[Examined] = []
+    with ProcessPoolExecutor(workers, context, _leave_interrupts) as pool:
         try:
             results = pool.map(_examine_all, [root] * len(chunks), chunks)
-            return list(_bar((one for many in results for one in many), len(paths)))
+            found.extend(_bar((one for many in results for one in many), len(paths)))
+            return found
         except BrokenProcessPool:
             raise DataError(
-                f"a process that read images of {str(root)!r} was killed, by an image "
-                "or for want of memory; run with --workers=1 to see the last one"
+                f"a process that read images of {str(root)!r} was killed, for want "
+                f"of memory or by an image: look at {paths[len(found)]!r} and at those "
+                "after it"
             ) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)  # else it would read all that is queued
             raise
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for the process that waits; it stops the others in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _examine_all(root: Path, paths: Sequence[str]) -> list[Examined]:

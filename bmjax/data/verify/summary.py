@@ -15,18 +15,23 @@ import numpy as np
 import bmjax
 from bmjax.data.verify.duplicates import Group
 from bmjax.data.verify.kinds import KINDS, Weight
+from bmjax.data.verify.release import COUNTS
 from bmjax.data.verify.report import ClassCount, Report
 
 FORMAT = 1  # of the JSON; grows when a key changes its meaning
 _EXAMPLES = 3  # of each kind, in the text
 _CLASSES = 60  # at most, in the text
 _TWINS = 10  # paths of one group, in the JSON
-_GROUPS = 1000  # groups of one kind, in the JSON
 _RUNS = 100  # runs of missing numbers, in the JSON
+_ITEMS = 10_000  # of one kind, in the JSON
+_PART = (
+    "More than half of the release is missing. For data of your own in folders of its\n"
+    "names give --own; for a part of the release, --accept=count."
+)
 
 
 def shown(name: str) -> str:
-    r"""A file name in plain characters: `\n` for a newline, `\xff` for a lone byte."""
+    r"""A name in plain characters: `\n` for a newline, `\xff` for a byte alone."""
     return "".join(map(_shown, name))
 
 
@@ -46,19 +51,11 @@ def summarize(report: Report) -> str:
     counts = report.counts()
     order = list(KINDS)
     kinds = sorted(counts, key=lambda k: (KINDS[k].weight, -counts[k], order.index(k)))
-    parts = {
-        "Problems": [
-            kind
-            for kind in kinds
-            if report.is_problem(kind) and KINDS[kind].weight is not Weight.SUSPICION
-        ],
-        "Suspicions": [
-            kind
-            for kind in kinds
-            if report.is_problem(kind) and KINDS[kind].weight is Weight.SUSPICION
-        ],
-        "Notes": [kind for kind in kinds if not report.is_problem(kind)],
-    }
+    parts: dict[str, list[str]] = {"Problems": [], "Suspicions": [], "Notes": []}
+    for kind in kinds:
+        suspicion = KINDS[kind].weight is Weight.SUSPICION
+        part = "Suspicions" if suspicion else "Problems"
+        parts[part if report.is_problem(kind) else "Notes"].append(kind)
     wide = max((len(kind) for kind in kinds), default=0)
     for title, members in parts.items():
         if members:
@@ -66,10 +63,16 @@ def summarize(report: Report) -> str:
         for kind in members:
             lines.append(f"  {kind:<{wide}} {counts[kind]:>7,}  {KINDS[kind].meaning}")
             lines += [f"      {example}" for example in _examples(report, kind)]
-    files = f"{report.files:,} file{'s' * (report.files != 1)}"
-    n = report.problems
-    verdict = f"{n:,} problem{'s' * (n != 1)} in {files}" if n else f"clean: {files}"
-    return "\n".join([*lines, "", verdict])
+    half = report.is_release and 2 * len(report.paths) < sum(COUNTS.values())
+    if half and report.is_problem("count"):
+        lines += ["", _PART]
+    files = _many(report.files, "file")
+    problems = f"{_many(report.problems, 'problem')} in {files}"
+    return "\n".join([*lines, "", problems if report.problems else f"clean: {files}"])
+
+
+def _many(number: int, one: str, more: str = "") -> str:
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def _headline(report: Report) -> str:
@@ -78,28 +81,29 @@ def _headline(report: Report) -> str:
     size = report.total_bytes / 1e6
     amount = f"{size / 1e3:,.1f} GB" if size >= 1e3 else f"{size:,.1f} MB"
     return (
-        f"{shown(str(report.root))}: {what}; {len(report.paths):,} images in "
-        f"{classes} classes, {amount}"
+        f"{shown(str(report.root))}: {what}; {_many(len(report.paths), 'image')}, "
+        f"{_many(classes, 'class', 'classes')}, {amount}"
     )
 
 
 def _class_table(report: Report) -> Iterator[str]:
-    total = _total(report)
-    rows = [*list(report.classes.items())[:_CLASSES], ("total", total)]
-    wide = max(5, *(len(shown(name)) for name, _ in rows))
+    rows = list(report.classes.items())
+    wide = max([5, *(len(shown(name)) for name, _ in rows[:_CLASSES])])
     head = f"{'class':<{wide}} {'images':>9}"
     yield head + (f" {'Table 1':>9} {'difference':>11}" if report.is_release else "")
-    left = len(report.classes) - _CLASSES
-    for name, count in rows:
-        if name == "total" and left > 0:
-            yield f"... and {left} more classes (--json has them)"
-        line = f"{shown(name):<{wide}} {count.images:>9,}"
-        if count.expected is not None:
-            difference = count.images - count.expected
-            line += (
-                f" {count.expected:>9,} {f'{difference:+,}' if difference else 0:>11}"
-            )
-        yield line
+    for name, count in rows[:_CLASSES]:
+        yield f"{shown(name):<{wide}} {_counts(count)}"
+    if len(rows) > _CLASSES:
+        yield f"... and {len(rows) - _CLASSES} more classes (--json has them)"
+    yield f"{'total':<{wide}} {_counts(_total(report))}"
+
+
+def _counts(count: ClassCount) -> str:
+    if count.expected is None:
+        return f"{count.images:>9,}"
+    difference = count.images - count.expected
+    signed = f"{difference:+,}" if difference else "0"
+    return f"{count.images:>9,} {count.expected:>9,} {signed:>11}"
 
 
 def _total(report: Report) -> ClassCount:
@@ -114,7 +118,8 @@ def _total(report: Report) -> ClassCount:
 def _examples(report: Report, kind: str) -> Iterator[str]:
     items = _items(report, kind)
     for item in items[:_EXAMPLES]:
-        yield f"{item['path']}: {item['detail']}" if item["detail"] else item["path"]
+        between = " " if "paths" in item else ": " if item["detail"] else ""
+        yield f"{item['path']}{between}{item['detail']}"
     if len(items) > _EXAMPLES:
         what = "groups" if "paths" in items[0] else ""
         yield f"... and {len(items) - _EXAMPLES:,} more {what}".rstrip()
@@ -153,7 +158,8 @@ def to_json(report: Report) -> str:
     numbers, at most 100), `total`, and `kinds`, all of them: `count`, `problem`
     (whether it counts), `meaning`, `training` (what it does with such a file), and
     `items`, each with `path` below the root and `detail`; of duplicates an item is a
-    group with `files`, their number, and the first ten `paths` (at most 1,000 groups).
+    group with `files`, their number, and the first ten `paths`; a kind has at most
+    10,000 items, and `left_out` says how many more there are.
     Names are plain characters: a backslash begins an escape, and `<`, `>` and `&` are
     written \u003c, \u003e and \u0026.
     """
@@ -186,7 +192,7 @@ def to_json(report: Report) -> str:
                 "problem": report.is_problem(name),
                 "meaning": kind.meaning,
                 "training": kind.training,
-                "items": _items(report, name)[: _GROUPS if _grouped(name) else None],
+                **_first(_items(report, name)),
             }
             for name, kind in KINDS.items()
         },
@@ -197,8 +203,8 @@ def to_json(report: Report) -> str:
     return text + "\n"
 
 
-def _grouped(kind: str) -> bool:
-    return kind.startswith("same_")
+def _first(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"items": items[:_ITEMS], "left_out": max(0, len(items) - _ITEMS)}
 
 
 def _class_entry(count: ClassCount) -> dict[str, Any]:
