@@ -190,8 +190,8 @@ def describe(plan: Plan) -> Sequence[str]:
     notes = []
     if plan.scale == "demo":
         notes.append(
-            "Synthetic cells and a small network: these figures say that the code runs, "
-            "and nothing about cells."
+            "Synthetic cells and a small network: these figures say that the code "
+            "runs, and nothing about cells."
         )
     if plan.scale == "small":
         notes.append(
