@@ -24,7 +24,7 @@ TITLES = {
     "table4": "Table 4: SwAV (no labels) and SupCon (labels), 200 epochs",
 }
 _INTERVALS = (
-    "Intervals of a class's recall and precision are exact (Clopper-Pearson), 95 %. "
+    "Intervals of a class's figures are exact (Clopper-Pearson), 95 %. "
     "Intervals of averages are of a parametric bootstrap from the counts (2,000 draws, "
     "seed 0): they speak of the test images alone, not of other training runs, and do "
     "not move a class of which all or none was found (see its own interval)."

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bmjax.data.folds import FOLDS
 from bmjax.data.labels import RARE
 from bmjax.errors import DataError
 from bmjax.evals.ranking import Counts
@@ -140,7 +141,8 @@ def _name(plan: Plan, key: str) -> str:
 
 
 def _protocol(folds: list, seeds: list, pooled: Counts) -> str:
-    where = "one 80/20 split" if folds == [None] else f"{len(folds)} of five folds"
+    where = f"{len(folds)} of five folds" if len(folds) < FOLDS else "five folds"
+    where = "one 80/20 split" if folds == [None] else where
     more = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
     return f"{where}{more}, {pooled.support.sum():,} test images"
 

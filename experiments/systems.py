@@ -42,7 +42,7 @@ class System(NamedTuple):
 _SUPERVISED = (
     "--config.model.name=resnet_tiny",  # ten runs in minutes
     "--config.data.per_class=40",
-    "--config.train.duration=8 epochs",
+    "--config.train.duration=5 epochs",
 )
 _SWAV = System(
     "swav",
