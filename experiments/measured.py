@@ -10,14 +10,12 @@ from bmjax.data.labels import RARE
 from bmjax.errors import DataError
 from bmjax.evals.ranking import Counts
 from experiments.counts import AVERAGES, averages, rates
-from experiments.derived import NAMES, TITLES
+from experiments.derived import INTERVALS, NAMES, TITLES
 from experiments.document import FIGURES, system
 from experiments.finished import read_run
 from experiments.paired import paired
 from experiments.ranking import decided_by
 from experiments.systems import TABLES, Job, Plan, describe
-
-_SAME = ("data_fingerprint", "network")  # of all runs of a table
 
 
 def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
@@ -30,13 +28,13 @@ def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
     found = [(job, *read_run(job)) for job in jobs]
     first = found[0][1]
     for job, results, _ in found:
-        for key in _SAME:
-            if key == "data_fingerprint" and results[key] != first[key]:
-                raise DataError(
-                    f"{str(job.workdir)!r} was run on other images than "
-                    f"{str(found[0][0].workdir)!r} ({key} {str(results[key])[:12]}, "
-                    f"{str(first[key])[:12]}); give another --workdir"
-                )
+        if results["data_fingerprint"] != first["data_fingerprint"]:
+            raise DataError(
+                f"{str(job.workdir)!r} was run on other images than "
+                f"{str(found[0][0].workdir)!r} (fingerprint "
+                f"{results['data_fingerprint'][:12]}, "
+                f"{first['data_fingerprint'][:12]}); give another --workdir"
+            )
     classes = [entry["abbreviation"] for entry in first["per_class"]]
     systems, tables = {}, {}
     for key in dict.fromkeys(job.system for job in jobs):
@@ -52,7 +50,7 @@ def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
         "decided_by": decided_by(classes, systems),
         "paired": paired(systems, tables),
         "about": [*describe(plan), *_notes(plan)],
-        "notes": [],
+        "notes": [INTERVALS],
     }
 
 

@@ -78,7 +78,7 @@ class Plan(NamedTuple):
 
     Attributes:
         table: "table2", "table3", "table4" or "figure2".
-        data: folder of images; None: synthetic cells.
+        data: folder of images; at the scale demo, where they are drawn.
         workdir: absolute; each run has a folder in it.
         scale: one of `SCALES`.
         folds: of the five; (): one 80/20 split.
