@@ -1,1 +1,6 @@
-"""One-command experiments; each writes its figures into a folder beside its README."""
+"""One-command experiments.
+
+`table2`, `table3`, `table4` and `figure2` are the paper's, published and measured;
+each of the others writes its figures into a folder beside its README. RESULTS.md has
+them all (`results`).
+"""

@@ -23,8 +23,8 @@ TITLES = {
     "table3": "Table 3: supervised training, 100 epochs, five folds",
     "table4": "Table 4: SwAV (no labels) and SupCon (labels), 200 epochs",
 }
-_INTERVALS = (
-    "Intervals of a class's recall and precision are exact (Clopper-Pearson), 95 %. "
+INTERVALS = (
+    "Intervals of a class's figures are exact (Clopper-Pearson), 95 %. "
     "Intervals of averages are of a parametric bootstrap from the counts (2,000 draws, "
     "seed 0): they speak of the test images alone, not of other training runs, and do "
     "not move a class of which all or none was found (see its own interval)."
@@ -49,7 +49,7 @@ def published_table(name: str) -> dict[str, Any]:
         "kind": "published",
         "systems": systems,
         "decided_by": decided_by(published.NAMES, systems),
-        "notes": [_INTERVALS],
+        "notes": [INTERVALS],
     }
 
 

@@ -99,12 +99,18 @@ def system(
 
 
 def _class_intervals(counts: Counts | None, row: int) -> dict[str, list[float] | None]:
+    """Exact intervals of one class's precision, recall and F1."""
     if counts is None:
         return {}
     right, images, called = (int(part[row]) for part in counts)
+    if not images:
+        return dict.fromkeys(FIGURES)
+    # F1 = 2 J / (1 + J), J the share of right answers among the images that are of the
+    # class or called so: a proportion too, given how many these are.
     return {
-        "precision": exact_interval(right, called) if images else None,
+        "precision": exact_interval(right, called),
         "recall": exact_interval(right, images),
+        "f1": [2 * j / (1 + j) for j in exact_interval(right, images + called - right)],
     }
 
 

@@ -46,7 +46,7 @@ def write_figure(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
     Raises:
         DataError: a run is not finished, or its features do not fit its predictions.
     """
-    from experiments.paper import stem
+    from experiments.pages import stem
 
     drawn = []
     for job in jobs:
@@ -62,7 +62,7 @@ def write_figure(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
 
 def _draw(plan: Plan, job: Job, base: Path) -> dict:
     from bmjax.evals.embedding import embed_2d
-    from experiments.measured import read_run
+    from experiments.finished import read_run
     from experiments.scatter import scatter
 
     results, _ = read_run(job)

@@ -1,24 +1,21 @@
 """Finished runs as documents: counts of each test part, means and deviations."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bmjax.data.folds import FOLDS
 from bmjax.data.labels import RARE
 from bmjax.errors import DataError
-from bmjax.evals.confusion import confusion_matrix
-from bmjax.evals.predictions import read_predictions
-from bmjax.evals.ranking import Counts, counts_of
+from bmjax.evals.ranking import Counts
 from experiments.counts import AVERAGES, averages, rates
-from experiments.derived import NAMES, TITLES
+from experiments.derived import INTERVALS, NAMES, TITLES
 from experiments.document import FIGURES, system
+from experiments.finished import read_run
+from experiments.paired import paired
 from experiments.ranking import decided_by
 from experiments.systems import TABLES, Job, Plan, describe
-
-_SAME = ("data_fingerprint", "network")  # of all runs of a table
 
 
 def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
@@ -31,18 +28,19 @@ def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
     found = [(job, *read_run(job)) for job in jobs]
     first = found[0][1]
     for job, results, _ in found:
-        for key in _SAME:
-            if key == "data_fingerprint" and results[key] != first[key]:
-                raise DataError(
-                    f"{str(job.workdir)!r} was run on other images than "
-                    f"{str(found[0][0].workdir)!r} ({key} {str(results[key])[:12]}, "
-                    f"{str(first[key])[:12]}); give another --workdir"
-                )
+        if results["data_fingerprint"] != first["data_fingerprint"]:
+            raise DataError(
+                f"{str(job.workdir)!r} was run on other images than "
+                f"{str(found[0][0].workdir)!r} (fingerprint "
+                f"{results['data_fingerprint'][:12]}, "
+                f"{first['data_fingerprint'][:12]}); give another --workdir"
+            )
     classes = [entry["abbreviation"] for entry in first["per_class"]]
-    systems = {}
+    systems, tables = {}, {}
     for key in dict.fromkeys(job.system for job in jobs):
         runs = [entry for entry in found if entry[0].system == key]
         systems[key] = _system(plan, key, classes, runs)
+        tables[key] = [job.workdir / "predictions.csv" for job, _, _ in runs]
     return {
         "table": plan.table,
         "title": _title(plan),
@@ -50,76 +48,10 @@ def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
         "scale": plan.scale,
         "systems": systems,
         "decided_by": decided_by(classes, systems),
+        "paired": paired(systems, tables),
         "about": [*describe(plan), *_notes(plan)],
-        "notes": [],
+        "notes": [INTERVALS],
     }
-
-
-def read_run(job: Job) -> tuple[dict[str, Any], Counts]:
-    """results.json of a finished run, and the counts of its predictions.csv.
-
-    Raises:
-        DataError: as `measured_table`.
-    """
-    name = str(job.workdir)
-    if not (job.workdir / "report.html").exists():
-        raise DataError(
-            f"the run in {name!r} is not finished; start the same command without "
-            "--no-run"
-        )
-    try:
-        results = json.loads((job.workdir / "results.json").read_text())
-        classes = [entry["abbreviation"] for entry in results["per_class"]]
-        pretrained_on, tested = results["pretrained_on"], results["n_test"]
-        results["data_fingerprint"], results["network"], results["n_train"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"results.json in {name!r} cannot be used ({type(error).__name__}: "
-            f"{error}); move the folder away and run it again"
-        ) from None
-    counts = _counted(job.workdir / "predictions.csv", classes)
-    _check_agree(name, results, counts, tested)
-    if f"pretrained_on_{pretrained_on}" not in name and "pretrained_on" in name:
-        raise DataError(
-            f"the run in {name!r} was pretrained on {pretrained_on!r}, which is not "
-            "what its folder says; the two kinds are not mixed"
-        )
-    return results, counts
-
-
-def _counted(path: Path, classes: list[str]) -> Counts:
-    found = read_predictions(path)
-    if list(found.classes) != classes:
-        raise DataError(
-            f"{str(path)!r} has the classes {', '.join(found.classes)}, and "
-            f"results.json beside it {', '.join(classes)}"
-        )
-    return counts_of(confusion_matrix(found.labels, found.predicted, len(classes)))
-
-
-def _check_agree(name: str, results: dict, counts: Counts, tested: int) -> None:
-    """The two files of a run have to tell the same story, in numbers."""
-    precision, recall, f1 = rates(counts)
-    total = counts.support.sum()
-    if total != tested:
-        raise DataError(
-            f"predictions.csv in {name!r} has {total:,} lines, and results.json says "
-            f"{tested:,} test images"
-        )
-    for row, entry in enumerate(results["per_class"]):
-        for key, values in zip(FIGURES, (precision, recall, f1), strict=True):
-            said, counted = entry[key], values[row]
-            absent = np.isnan(counted)
-            if absent != (said is None) or (not absent and not _near(said, counted)):
-                raise DataError(
-                    f"results.json in {name!r} gives {key} {said!r} for "
-                    f"{entry['abbreviation']}, and predictions.csv "
-                    f"{'no test image' if absent else f'{counted:.6f}'}"
-                )
-
-
-def _near(said: Any, counted: float) -> bool:
-    return isinstance(said, int | float) and abs(said - counted) < 1e-6
 
 
 def _system(
@@ -183,6 +115,11 @@ def _system(
         "network": first["network"],
         "pretrained_on": first["pretrained_on"],
         "n_train": first["n_train"],
+        "parts": "folds" if len(folds) > 1 else "seeds",
+        "by_part": {
+            name: [_number(value) for value in values]
+            for name, values in unit_averages.items()
+        },
         "runs": [job.workdir.name for job, _, _ in runs],
     }
 
@@ -202,7 +139,8 @@ def _name(plan: Plan, key: str) -> str:
 
 
 def _protocol(folds: list, seeds: list, pooled: Counts) -> str:
-    where = "one 80/20 split" if folds == [None] else f"{len(folds)} of five folds"
+    where = f"{len(folds)} of five folds" if len(folds) < FOLDS else "five folds"
+    where = "one 80/20 split" if folds == [None] else where
     more = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
     return f"{where}{more}, {pooled.support.sum():,} test images"
 

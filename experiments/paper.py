@@ -4,10 +4,8 @@ import argparse
 import json
 import os
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bmjax.errors import DONE, BmjaxError, ConfigError
 from experiments.systems import (
@@ -15,7 +13,6 @@ from experiments.systems import (
     KINDS,
     PRETRAIN_ON,
     SCALES,
-    TABLES,
     Plan,
     jobs,
     numbers,
@@ -128,6 +125,7 @@ def _plan(table: str, options: argparse.Namespace, more: Sequence[str]) -> Plan:
 def _published(table: str, *, as_json: bool) -> int:
     from experiments.derived import published_table
     from experiments.layout import as_printed, found_cells, worked_out
+    from experiments.pages import said_below, wrapped
     from experiments.render import text
 
     document = published_table(table)
@@ -136,30 +134,8 @@ def _published(table: str, *, as_json: bool) -> int:
         return DONE
     for made in (*as_printed(table), worked_out(document), found_cells(document)):
         print(text(made), end="\n\n")
-    print(_wrapped(said_below(document)))
+    print(wrapped(said_below(document)))
     return DONE
-
-
-def _wrapped(lines: Sequence[str]) -> str:
-    """Lines for a terminal."""
-    return "\n".join(textwrap.fill(line, 100, subsequent_indent="  ") for line in lines)
-
-
-def said_below(*documents: dict[str, Any]) -> list[str]:
-    """What stands below a table: rankings, notes, sources."""
-    lines = ["What decides the rankings", ""]
-    for document in documents:
-        lines += [
-            f"* {document['kind'].capitalize()}: {entry['sentence']}"
-            for entry in document["decided_by"]
-        ]
-    lines += ["", "Notes", ""]
-    notes = [f"* {note}" for document in documents for note in document["notes"]]
-    for document in documents:
-        for system in document["systems"].values():
-            about = f"* {system['name']}, {system['protocol']} ({system['source']})."
-            notes.append(" ".join([about, *system["notes"]]))
-    return lines + list(dict.fromkeys(notes))
 
 
 def _measured(plan: Plan, options: argparse.Namespace) -> int:
@@ -175,62 +151,10 @@ def _measured(plan: Plan, options: argparse.Namespace) -> int:
         state(job)  # what is wrong with any of them is said before the first begins
     if not options.no_run and (code := run_missing(plan, todo, aside=options.json)):
         return code
+    from experiments.pages import write_table
+
     if plan.table == "figure2":
         from experiments.figure2 import write_figure
 
         return write_figure(plan, todo, as_json=options.json)
-    return _write_table(plan, todo, as_json=options.json)
-
-
-def _write_table(plan: Plan, todo: Sequence, *, as_json: bool) -> int:
-    from bmjax.files import write_json, write_whole
-    from experiments import render
-    from experiments.compare import LINE, averages_compared, compared, in_lines
-    from experiments.derived import published_table
-    from experiments.layout import found_cells
-    from experiments.measured import measured_table
-
-    paper, measured = published_table(plan.table), measured_table(plan, todo)
-    tables = [*compared(measured, paper), averages_compared(measured, paper)]
-    tables.append(found_cells(measured))
-    below = said_below(measured, paper)
-    whole = {**measured, "published": paper}
-    base = plan.workdir / stem(plan)
-    pages = [
-        f"# {measured['title']}",
-        *measured["about"],
-        *map(render.markdown, tables),
-        "\n".join(below),
-    ]
-    write_whole(base.with_suffix(".md"), "\n\n".join(pages) + "\n")
-    made = "\n\n".join(map(render.latex, tables))
-    head = ["needs the package booktabs", measured["title"], *measured["about"]]
-    commented = "\n".join(f"% {line}" for line in head)
-    write_whole(base.with_suffix(".tex"), f"{commented}\n{made}\n")
-    rows = in_lines(paper, measured)
-    write_whole(base.with_suffix(".csv"), render.csv_text(LINE, rows))
-    write_json(base.with_suffix(".json"), whole)
-    if as_json:
-        print(json.dumps(whole, indent=1))
-        return DONE
-    print(_wrapped([measured["title"], "", *measured["about"]]), end="\n\n")
-    for table in tables:
-        print(render.text(table), end="\n\n")
-    print(_wrapped(below))
-    print(f"\n{base}.md, .csv, .tex, .json")
-    return DONE
-
-
-def stem(plan: Plan) -> str:
-    """The name of a plan's files: kinds, folds and seeds are never mixed in one."""
-    name = [plan.table]
-    if plan.kind != "as_written":
-        name.append(plan.kind)
-    if any(not system.labels for system in TABLES[plan.table].values()):
-        name.append(f"pretrained_on_{plan.pretrain_on}")
-    default = (0, 1, 2, 3, 4) if plan.table in FIVE_FOLDS else ()
-    if plan.folds != default:
-        name.append("folds" + "".join(map(str, plan.folds)))
-    if plan.seeds != (0,):
-        name.append("seeds" + "_".join(map(str, plan.seeds)))
-    return "-".join(name)
+    return write_table(plan, todo, as_json=options.json)

@@ -42,7 +42,7 @@ class System(NamedTuple):
 _SUPERVISED = (
     "--config.model.name=resnet_tiny",  # ten runs in minutes
     "--config.data.per_class=40",
-    "--config.train.duration=8 epochs",
+    "--config.train.duration=5 epochs",
 )
 _SWAV = System(
     "swav",
@@ -78,7 +78,7 @@ class Plan(NamedTuple):
 
     Attributes:
         table: "table2", "table3", "table4" or "figure2".
-        data: folder of images; None: synthetic cells.
+        data: folder of images; at the scale demo, where they are drawn.
         workdir: absolute; each run has a folder in it.
         scale: one of `SCALES`.
         folds: of the five; (): one 80/20 split.
@@ -190,8 +190,8 @@ def describe(plan: Plan) -> Sequence[str]:
     notes = []
     if plan.scale == "demo":
         notes.append(
-            "Synthetic cells and a small network: these figures say that the code runs, "
-            "and nothing about cells."
+            "Synthetic cells and a small network: these figures say that the code "
+            "runs, and nothing about cells."
         )
     if plan.scale == "small":
         notes.append(

@@ -1,7 +1,9 @@
 """Table 3 of the paper: supervised training with and without mixup, five folds.
 
-python -m experiments.table3 --published
-python -m experiments.table3 --data=FOLDER --workdir=DIR [--folds=0,1]
+    python -m experiments.table3 --published
+    python -m experiments.table3 --data=FOLDER --workdir=DIR [--folds=0,1]
+
+Two systems, five folds each: ten runs.
 """
 
 import sys

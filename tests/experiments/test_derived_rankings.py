@@ -49,6 +49,14 @@ def test_two_of_two_and_none_of_two_have_their_exact_intervals(table4):
     np.testing.assert_allclose(recalls, [[0.158, 1], [0, 0.842]], atol=5e-4)
 
 
+def test_every_class_lies_in_its_exact_intervals(table4):
+    for key in SYSTEMS:
+        for entry in table4["systems"][key]["per_class"]:
+            for figure, ends in entry["intervals"].items():
+                if ends is not None:  # of precision, where nothing was called so
+                    assert ends[0] <= entry[figure] <= ends[1]
+
+
 @pytest.mark.parametrize("name", ["table2", "table3", "table4"])
 def test_every_interval_holds_its_figure_and_is_the_same_each_time(name):
     first, again = published_table(name), published_table(name)

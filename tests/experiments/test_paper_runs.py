@@ -59,9 +59,9 @@ def finish(job, *, classes=OWN, seed=0, lacking=(), **changes):
 
     config, workdir = read_flags(runs._absolute(job.arguments))
     workdir.mkdir(parents=True)
-    random = np.random.default_rng(seed)
     there = [n for n, name in enumerate(classes) if name not in lacking]
-    labels = random.choice(there, 60)
+    labels = np.random.default_rng(7).choice(there, 60)  # of all runs
+    random = np.random.default_rng(seed)
     right = random.random(60) < 0.7
     predicted = np.where(right, labels, random.integers(0, len(classes), 60))
     rows = [
@@ -207,6 +207,8 @@ def test_another_labs_classes_are_listed_beside_the_papers(command, data, tmp_pa
     assert whole["published"]["systems"]["swav"]["macro_f1"] == pytest.approx(
         0.7316, abs=5e-5
     )
+    assert {entry["figure"] for entry in whole["paired"]} >= {"accuracy", "macro_f1"}
+    assert "McNemar" in page
     latex = (tmp_path / "work" / "table4-pretrained_on_train.tex").read_text()
     assert latex.count(r"\begin{table}") == 5
 
@@ -216,6 +218,10 @@ def test_five_folds_give_mean_and_sample_deviation(command, data, tmp_path):
     code, said = command("table3", "--no-run", "--json")
     assert code == 0
     document = json.loads(said.out)
+    (difference,) = (e for e in document["paired"] if e["figure"] == "macro_f1")
+    one, other = ([run["macro_f1"] for run in found[n::2]] for n in (0, 1))
+    assert difference["difference"] == pytest.approx(np.mean(one) - np.mean(other))
+    assert "over 5 folds, corrected" in difference["sentence"]
     for number, key in enumerate(("resnext50", "resnext50_mixup")):
         system = document["systems"][key]
         values = [run["macro_f1"] for run in found[number::2]]
