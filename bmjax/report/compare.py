@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from bmjax.data.labels import RARE
 from bmjax.report import dots, meaning, ranking, tables, words
+from bmjax.report.folds import pool_folds
 from bmjax.report.images import Album
 from bmjax.report.mistakes import common_mistakes
 from bmjax.report.page import figures_of
@@ -57,6 +58,7 @@ def write_comparison(
     *,
     out: Path,
     images: Path | None = None,
+    pool: bool = False,
 ) -> Path:
     """Write `out/index.html` on all systems; return its path.
 
@@ -68,12 +70,15 @@ def write_comparison(
         out: folder of the page; made where there is none.
         images: data folder in which the cells are looked for, before those of the
             runs.
+        pool: whether runs that differ in their fold alone are one system.
 
     Raises:
         ConfigError: the same run or table twice.
         DataError: one of them cannot be used, or they do not belong on one page.
     """
     systems = read_systems(runs, tables_of_others)
+    if pool:
+        systems = pool_folds(systems)
     page = render("compare.html", contents(systems, images))
     return write_page(out / "index.html", page)
 
@@ -118,9 +123,10 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
         "calibration": meaning.calibration_rows(figures, [s.name for s in systems]),
         "calibration_head": list(meaning.CALIBRATION.values()),
         "losses": [
-            loss_panel(system.run.series, system.name)
+            loss_panel(one.run.series, one.name)
             for system in systems
-            if system.run
+            for one in system.folds or (system,)
+            if one.run
         ],
         "sheet": common_mistakes(systems, album) if paired else None,
         "album": album,

@@ -111,8 +111,9 @@ def maturity_rows(figures: Sequence[dict[str, Any]]) -> list[TableRow]:
         if len(STAGES[key]) > LONG:
             cells = [shown(one["within_one_step"], None) for one in along]
             rows.append(TableRow(f"{words}: at most one stage off", cells))
-        cells = [shown(one["spearman"], None) for one in along]
-        rows.append(TableRow(f"{words}: rank correlation of stages", cells))
+        if any(one["spearman"] is not None for one in along):
+            cells = [shown(one["spearman"], None) for one in along]
+            rows.append(TableRow(f"{words}: rank correlation of stages", cells))
     return rows
 
 
