@@ -54,6 +54,10 @@ _RANGES = {
     "probe.batch_size": (1, 2**20),
     "probe.learning_rate": (1e-30, 1e38),
     "probe.augmented_passes": (0, 1000),
+    "probe.validation_share": (0, 0.5),
+    "probe.logistic_strength": (0, 1e12),
+    "probe.logistic_iterations": (1, 10**6),
+    "probe.logistic_images": (0, 10**9),
     "tsne.images": (1, 10**7),
     "tsne.perplexity": (1, 10**4),
 }

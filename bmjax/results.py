@@ -1,32 +1,36 @@
 """The end of a run: features, probes, figures, and the files that hold them."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bmjax import checkpoint
 from bmjax.build import Run, make_prepare
 from bmjax.data.folds import counts
-from bmjax.data.pipeline import Replaced, evaluation_batches
+from bmjax.data.pipeline import Replaced
+from bmjax.data.sampling import drawn_shares
+from bmjax.data.weights import class_weights
+from bmjax.evals.assess import assess
+from bmjax.evals.atlas import prototype_atlas
 from bmjax.evals.classification import classification_figures
 from bmjax.evals.embedding import embed_2d
-from bmjax.evals.features import extract_features
-from bmjax.evals.knn import knn_probabilities
-from bmjax.evals.linear import apply_linear, fit_linear, softmax
+from bmjax.evals.linear import softmax
+from bmjax.evals.mending import mended_figures
+from bmjax.evals.predictions import Predictions
 from bmjax.files import write_csv, write_json
-from bmjax.keys import key_for
+from bmjax.frozen import augmented_features, part_features
 from bmjax.optim import count_parameters
+from bmjax.probes import Probes, fit_probes
 from bmjax.report import write_report
 from bmjax.runtime import versions
 from bmjax.step import TrainState, make_predict_step
 
 _PARTS = ("train", "test")
-_NEIGHBOURS = (1, 20)
+# Of `assess`, what results.json says elsewhere or keeps together.
+_SETTINGS = ("level", "draws", "seed")
+_ELSEWHERE = ("images", "classes", *_SETTINGS)
 
 
 def evaluate_run(
@@ -53,11 +57,17 @@ def evaluate_run(
     folder.mkdir(exist_ok=True)
     predict = jax.jit(make_predict_step(run.method, make_prepare(run.config)))
     for part in _PARTS:
-        features[part], logits[part] = _features(
+        features[part], logits[part] = part_features(
             run, state, predict, folder, part, digest, replaced
         )
-    probabilities = _probes(run, state, folder, features, labels, replaced)
-    predictor, judged = "linear", probabilities["linear"]
+    probes = fit_probes(
+        run,
+        folder,
+        features,
+        labels,
+        lambda passes: augmented_features(run, state, folder, passes, replaced),
+    )
+    predictor, judged = "linear", probes.probabilities["linear"]
     if logits["test"] is not None:
         predictor, judged = "classifier", softmax(logits["test"])
 
@@ -75,17 +85,20 @@ def evaluate_run(
             for row, (x, y) in zip(rows, places, strict=True)
         ],
     )
-    figures = {
-        name: classification_figures(labels["test"], shares.argmax(axis=1), classes)
-        for name, shares in {**probabilities, "judged": judged}.items()
-    }
+    _write_atlas(run, state, workdir, folder, labels["train"])
     write_json(
         workdir / "results.json",
         {
             **_described(run),
             "predictor": predictor,
-            **figures.pop("judged"),
-            "probe": {name: _without_classes(f) for name, f in figures.items()},
+            **_figures(run, labels, judged, predictor, probes),
+            "probe": {
+                name: {
+                    **_averages(labels["test"], shares, classes),
+                    **probes.described.get(name, {}),
+                }
+                for name, shares in probes.probabilities.items()
+            },
             "seconds": seconds,
             "images_per_second": (
                 run.steps * run.config.data.batch_size / seconds if seconds else None
@@ -116,106 +129,75 @@ def _described(run: Run) -> dict[str, Any]:
     }
 
 
-def _probes(
+def _figures(
     run: Run,
-    state: TrainState,
-    folder: Path,
-    features: dict[str, np.ndarray],
     labels: dict[str, np.ndarray],
-    replaced: Replaced,
-) -> dict[str, np.ndarray]:
-    """Class probabilities of the test images by each probe on frozen features."""
-    classes = len(run.catalog.classes)
-    settings = run.config.probe.to_dict()
-    fit_features, fit_labels = features["train"], labels["train"]
-    if passes := settings.pop("augmented_passes"):
-        fit_features, fit_labels = _augmented(run, state, folder, passes, replaced)
-    linear = fit_linear(
-        fit_features, fit_labels, classes=classes, seed=run.config.seed, **settings
+    judged: np.ndarray,
+    predictor: str,
+    probes: Probes,
+) -> dict[str, Any]:
+    """All figures of the system that is judged, with what calibrating it would gain."""
+    classes = run.catalog.classes
+    figures = assess(
+        Predictions(
+            paths=tuple(run.catalog.paths[position] for position in run.split.test),
+            classes=tuple(classes),
+            labels=labels["test"],
+            predicted=judged.argmax(axis=1),
+            probabilities=judged,
+        ),
+        train_counts=counts(run.catalog, run.split.train),
+        seed=run.config.seed,
     )
-    np.savez(folder / "linear.npz", **linear._asdict())
-    nearest = knn_probabilities(
-        features["train"],
-        labels["train"],
-        features["test"],
-        classes=classes,
-        neighbours=_NEIGHBOURS,
+    own = predictor == "classifier"
+    figures["calibration"] |= mended_figures(
+        labels["test"],
+        judged,
+        classes,
+        trained=_trained_shares(run, labels["train"]) if own else probes.trained,
+        used=drawn_shares(labels["train"], "natural", classes=len(classes)),
+        # Its classifier has learnt all training images: none is left to validate on.
+        temperature=None if own else probes.temperature,
+        validation_images=0 if own else probes.validation_images,
     )
     return {
-        "linear": apply_linear(linear, features["test"]),
-        **{f"knn_{k}": shares for k, shares in nearest.items()},
+        **{key: value for key, value in figures.items() if key not in _ELSEWHERE},
+        "assessment": {key: figures[key] for key in _SETTINGS},
     }
 
 
-def _features(
-    run: Run,
-    state: TrainState,
-    predict: Callable[..., dict[str, jax.Array]],
-    folder: Path,
-    part: str,
-    digest: str,
-    replaced: Replaced,
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Features and logits of one part, from the cache if these parameters made it."""
-    note = folder / f"{part}.json"
-    path, logits_path = folder / f"{part}.npy", folder / f"{part}_logits.npy"
-    made_by = {"params_sha256": digest, "data_fingerprint": run.catalog.fingerprint}
-    if note.exists() and json.loads(note.read_text()) == made_by:
-        logits = np.load(logits_path) if logits_path.exists() else None
-        return np.load(path, mmap_mode="r"), logits
-    positions = getattr(run.split, part)
-    features, logits = extract_features(
-        lambda pixels: predict(state.params, state.batch_stats, pixels),
-        _batches(run, positions, replaced),
-        images=len(positions),
-        mesh=run.mesh,
-        path=path,
-    )
-    if logits is not None:
-        np.save(logits_path, logits)
-    write_json(note, made_by)
-    return features, logits
+def _trained_shares(run: Run, labels: np.ndarray) -> np.ndarray:
+    """Shares of the classes in the loss: as drawn, times their weights."""
+    classes = run.catalog.classes
+    shares = drawn_shares(labels, run.config.data.sampling, classes=len(classes))
+    scheme = run.config.method.to_dict().get("class_weights", "none")
+    weights = class_weights(counts(run.catalog, run.split.train), scheme)
+    if weights is not None:
+        shares = shares * weights
+    return shares / shares.sum()
 
 
-def _augmented(
-    run: Run, state: TrainState, folder: Path, passes: int, replaced: Replaced
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features of augmented training images, `passes` times over, and their labels."""
-
-    @jax.jit
-    def predict(params, stats, pixels, number):
-        key = key_for(run.config.seed, "probe views", number)
-        return run.method.predict(params, stats, run.recipe(key, pixels)[0][:, 0])
-
-    positions = np.tile(run.split.train, passes)
-    numbers = iter(range(len(positions)))
-    features, _ = extract_features(
-        lambda pixels: predict(
-            state.params, state.batch_stats, pixels, jnp.int32(next(numbers))
-        ),
-        _batches(run, positions, replaced),
-        images=len(positions),
-        mesh=run.mesh,
-        path=folder / "train_augmented.npy",
-    )
-    return features, run.catalog.labels[positions]
-
-
-def _batches(run: Run, positions: np.ndarray, replaced: Replaced):
-    return evaluation_batches(
-        run.catalog,
-        positions,
-        size=run.config.data.size,
-        batch_size=run.config.data.batch_size,
-        threads=run.config.data.threads,
-        prefetch=run.config.data.prefetch,
-        stand_ins=run.stand_ins,  # as in training; no test image has one
-        replaced=replaced,
-    )
-
-
-def _without_classes(figures: dict[str, Any]) -> dict[str, Any]:
+def _averages(
+    labels: np.ndarray, shares: np.ndarray, classes: tuple[str, ...]
+) -> dict[str, Any]:
+    figures = classification_figures(labels, shares.argmax(axis=1), classes)
     return {name: value for name, value in figures.items() if name != "per_class"}
+
+
+def _write_atlas(
+    run: Run, state: TrainState, workdir: Path, folder: Path, labels: np.ndarray
+) -> None:
+    """Describe the prototypes of a method that has them, by the training images."""
+    if "prototypes" not in state.params:
+        return
+    atlas = prototype_atlas(
+        np.load(folder / "train_embeddings.npy", mmap_mode="r"),
+        jax.device_get(state.params["prototypes"]),
+        labels,
+        [run.catalog.paths[position] for position in run.split.train],
+        run.catalog.classes,
+    )
+    write_json(workdir / "atlas.json", {"part": "train", **atlas})
 
 
 def _write_predictions(

@@ -61,7 +61,7 @@ class Method(NamedTuple):
     views(key, batch)                                  -> Views
     embed(params, batch_stats, state, views)           -> embeddings, batch_stats
     loss(params, embeddings, state, views, step)       -> scalar, (state, metrics)
-    predict(params, batch_stats, images)               -> {"features", maybe "logits"}
+    predict(params, batch_stats, images)               -> {"features", "logits"?, ...}
     after_update(params, state, step)                  -> params, state
 
     `embed` is the heavy part and works image by image (batch norm apart); what it gives

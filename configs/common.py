@@ -102,6 +102,10 @@ def base() -> ml_collections.ConfigDict:
     probe.standardize = False  # eval_linear.py takes features as they are
     probe.sampling = "natural"  # or "balanced"
     probe.augmented_passes = 0  # passes over augmented training images instead of plain
+    probe.validation_share = 0.2  # of the training images, for the temperature; ours
+    probe.logistic_strength = 0.0  # 0: features x classes / 100, as DinoBloom
+    probe.logistic_iterations = 1000  # DinoBloom
+    probe.logistic_images = 0  # training images at most; 0: all, as DinoBloom
 
     config.tsne = ml_collections.ConfigDict()
     config.tsne.images = 3000  # ours: what a page shows legibly

@@ -111,6 +111,24 @@ def draws_by_class(
     return dict(zip(present.tolist(), draws.tolist(), strict=True))
 
 
+def drawn_shares(labels: np.ndarray, sampling: str, *, classes: int) -> np.ndarray:
+    """Share of each class among the draws of a sampling, float [N]; sums to 1.
+
+    Args:
+        labels: int [n], of the training images.
+        sampling: one of SAMPLINGS.
+        classes: N.
+    """
+    images = np.bincount(labels, minlength=classes)
+    if sampling == "natural":
+        return images / images.sum()
+    if sampling in ("balanced", "cycle"):
+        return (images > 0) / np.sum(images > 0)
+    draws = draws_by_class(labels, sampling, per_class=1)
+    drawn = np.array([draws.get(label, 0) for label in range(classes)], float)
+    return drawn / drawn.sum()
+
+
 def coupled(order: np.ndarray, labels: np.ndarray, random: np.random.Generator):
     """Put the draws of each class together in twos, and shuffle the twos.
 

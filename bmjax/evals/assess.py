@@ -4,7 +4,7 @@ None stands for what is not defined: a figure of an absent class, an average ove
 nothing, probabilities that a system does not give.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,13 @@ from bmjax.evals.classification import (
     roc_auc,
     thirds,
 )
-from bmjax.evals.confusion import AVERAGES, averages, class_figures, confusion_matrix
+from bmjax.evals.confusion import (
+    AVERAGES,
+    ClassFigures,
+    averages,
+    class_figures,
+    confusion_matrix,
+)
 from bmjax.evals.intervals import (
     bootstrap,
     clopper_pearson,
@@ -52,10 +58,9 @@ def assess(
 
     Returns:
         the figures of `classification_figures` under their names, each class with
-        `called` and exact intervals of recall and precision and a bootstrap interval
-        of F1; `intervals` of the averages (bootstrap over images); `by_frequency`;
-        `roc_auc`; `confusion`; `absent` and `rare` classes; `lineage`; `calibration`;
-        `notes`, sentences on what limits these figures.
+        `called` and exact intervals of recall, precision and F1; `intervals` of the
+        averages (bootstrap over images); `by_frequency`; `roc_auc`; `confusion`;
+        `absent` and `rare` classes; `lineage`; `calibration`; `notes`.
 
     Raises:
         DataError: `train_counts` lacks a class.
@@ -69,21 +74,16 @@ def assess(
     groups = None if train_counts is None else _groups(classes, train_counts)
 
     def resampled(drawn: np.ndarray) -> np.ndarray:
-        of_classes = class_figures(drawn)
-        f1 = np.where(of_classes.support > 0, of_classes.f1, np.nan)
-        figures = [averages(drawn, common), f1]
+        figures = [averages(drawn, common)]
         if groups is not None:
             figures.append(group_means(drawn, groups).reshape(len(drawn), -1))
         return np.concatenate(figures, axis=-1)
 
     low, high = bootstrap(confusion, resampled, draws=draws, level=level, seed=seed)
     pairs = [_interval(*ends) for ends in zip(low, high, strict=True)]
-    first, second = len(AVERAGES), len(AVERAGES) + len(classes)
     figures = figures_of_confusion(confusion, classes)
     for entry, extra in zip(
-        figures["per_class"],
-        _class_intervals(found, pairs[first:second], level),
-        strict=True,
+        figures["per_class"], _class_intervals(found, level), strict=True
     ):
         entry.update(extra)
     return {
@@ -93,11 +93,11 @@ def assess(
         "draws": draws,
         "seed": seed,
         **figures,
-        "intervals": dict(zip(AVERAGES, pairs[:first], strict=True)),
+        "intervals": dict(zip(AVERAGES, pairs[: len(AVERAGES)], strict=True)),
         "by_frequency": (
             None
             if groups is None
-            else _by_frequency(confusion, classes, groups, pairs[second:])
+            else _by_frequency(confusion, classes, groups, pairs[len(AVERAGES) :])
         ),
         "roc_auc": _roc_auc(predictions),
         "confusion": confusion.tolist(),
@@ -144,7 +144,8 @@ def compare(
     common = common_classes(matrices[0].sum(axis=1))
     values = [averages(matrix, common) for matrix in matrices]
     difference, low, high = paired_bootstrap(
-        lambda drawn: averages(drawn, _padded(common, drawn.shape[-1])),
+        # The last classes are missing where no image is of them nor called so.
+        lambda drawn: averages(drawn, common[: drawn.shape[-1]]),
         labels,
         first.predicted,
         second.predicted,
@@ -207,19 +208,28 @@ def _by_frequency(
     }
 
 
-def _class_intervals(found, f1: list[list[float] | None], level: float):
-    """Of each class: how often it is called, and the intervals of its figures."""
-    recall = np.stack(clopper_pearson(found.right, found.support, level=level), -1)
-    precision = np.stack(clopper_pearson(found.right, found.called, level=level), -1)
+def _class_intervals(found: ClassFigures, level: float) -> Iterator[dict[str, Any]]:
+    """Of each class: how often it is called, and the exact intervals of its figures.
+
+    F1 = 2 J / (1 + J) rises with J, the share of right answers among the images that
+    are of the class or called so; given how many these are, it is a proportion like
+    recall.
+    """
+    either = found.support + found.called - found.right
+    recall, precision, jaccard = (
+        np.stack(clopper_pearson(found.right, trials, level=level), axis=-1)
+        for trials in (found.support, found.called, either)
+    )
+    f1 = 2 * jaccard / (1 + jaccard)
     for number in range(len(found.support)):
-        present, called = found.support[number] > 0, found.called[number]
+        present, called = found.support[number] > 0, int(found.called[number])
         yield {
-            "called": int(called),
+            "called": called,
             "recall_interval": recall[number].tolist() if present else None,
             "precision_interval": (
                 precision[number].tolist() if present and called else None
             ),
-            "f1_interval": f1[number] if present else None,
+            "f1_interval": f1[number].tolist() if present else None,
         }
 
 
@@ -235,8 +245,3 @@ def _roc_auc(predictions: Predictions) -> dict[str, Any] | None:
 
 def _interval(low: float, high: float) -> list[float] | None:
     return None if np.isnan(low) else [float(low), float(high)]
-
-
-def _padded(which: np.ndarray, size: int) -> np.ndarray:
-    """The first `size` classes: no image is of the others, nor called one of them."""
-    return which[:size]

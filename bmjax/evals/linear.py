@@ -31,6 +31,7 @@ def fit_linear(
     labels: np.ndarray,
     *,
     classes: int,
+    rows: np.ndarray | None = None,
     epochs: int,
     batch_size: int,
     learning_rate: float,
@@ -51,6 +52,7 @@ def fit_linear(
         features: float32 [n, F], may be mapped from disk.
         labels: int [n].
         classes: N.
+        rows: int [m], those to train on; all if not given.
         epochs: passes.
         batch_size: rows a step, fewer where there are fewer.
         learning_rate: of the first epoch.
@@ -60,14 +62,15 @@ def fit_linear(
         sampling: "natural", or "balanced": n / N draws of each class an epoch.
         seed: of the order and of the kernel.
     """
-    count, width = features.shape
+    rows = np.arange(len(features)) if rows is None else rows
+    count, width = len(rows), features.shape[1]
     mean, std = np.zeros(width, np.float32), np.ones(width, np.float32)
     if standardize:
-        mean, std = moments(features)
+        mean, std = moments(features, rows)
     batch_size = min(batch_size, count)
     stream = make_stream(
-        np.arange(count),
-        labels,
+        rows,
+        labels[rows],
         sampling=sampling,
         per_class=max(1, count // classes),
         seed=seed,
@@ -88,8 +91,8 @@ def fit_linear(
     opt = optimizer.init(params)
     for number in range(epochs * steps_per_epoch):
         start = number * batch_size
-        rows = np.array([stream[start + i] for i in range(batch_size)])
-        params, opt = step(params, opt, (features[rows] - mean) / std, labels[rows])
+        drawn = np.array([stream[start + i] for i in range(batch_size)])
+        params, opt = step(params, opt, (features[drawn] - mean) / std, labels[drawn])
     kernel, bias = jax.device_get((params["kernel"], params["bias"]))
     return Linear(kernel=kernel, bias=bias, mean=mean, std=std)
 
@@ -105,14 +108,13 @@ def apply_linear(linear: Linear, features: np.ndarray) -> np.ndarray:
     return softmax(logits)
 
 
-def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moments(features: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each feature, float32 [F]; 1 where it never changes."""
-    count = len(features)
-    mean = (
-        sum(block.sum(axis=0, dtype=np.float64) for block in _blocks(features)) / count
-    )
-    variance = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(features))
-    std = np.sqrt(variance / count)
+    blocks = [rows[i : i + _BLOCK] for i in range(0, len(rows), _BLOCK)]
+    total = sum(features[block].sum(axis=0, dtype=np.float64) for block in blocks)
+    mean = total / len(rows)
+    variance = sum(((features[block] - mean) ** 2).sum(axis=0) for block in blocks)
+    std = np.sqrt(variance / len(rows))
     # A feature that never changes carries nothing; dividing by 1 keeps it at 0.
     return mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)
 

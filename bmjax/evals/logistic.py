@@ -57,7 +57,7 @@ def fit_logistic(
     strength = strength or width * len(np.unique(labels)) / 100
     mean, std = np.zeros(width, np.float32), np.ones(width, np.float32)
     if standardize:
-        mean, std = moments(features)
+        mean, std = moments(features, rows)
     penalty = 1 / (strength * len(rows))
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -66,7 +66,9 @@ def fit_logistic(
         loss, gradient = 0.0, np.zeros_like(weights)
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
-            inputs = (np.asarray(features[block], np.float32) - mean) / std
+            inputs = np.asarray(features[block], np.float32)
+            if standardize:
+                inputs = (inputs - mean) / std
             logits = inputs @ kernel + bias
             shares = softmax(logits)
             here = np.arange(len(block)), labels[start : start + _BLOCK]

@@ -144,12 +144,8 @@ def _part(
     inside: np.ndarray, names: Sequence[str], members: Sequence[str]
 ) -> np.ndarray:
     """The counts of a series, int [S, S], zero for a stage that is not a class."""
-    found = np.zeros((len(members), len(members)), np.int64)
-    places = [(i, names.index(m)) for i, m in enumerate(members) if m in names]
-    for row, at in places:
-        for column, called in places:
-            found[row, column] = inside[at, called]
-    return found
+    stage = np.array([[name == member for name in names] for member in members])
+    return stage.astype(np.int64) @ inside @ stage.T.astype(np.int64)
 
 
 def _along(counts: np.ndarray) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from bmjax.evals.confusion import class_figures, figures_of_counts, mean_over
 
+_TIE = 1e-12  # a difference of sums of F1 that is rounding
 _LISTED = 3  # classes that the sentence names
 _MOST = 2000  # right answers looked through; a lead that outlasts them is said so
 
@@ -69,7 +70,7 @@ def decided_by(
     f1 = np.stack([figures_of_counts(*system).f1 for system in (first, second)])
     means = mean_over(f1, present)
     difference = float(means[0] - means[1])
-    if not present.any() or difference == 0:
+    if not present.any() or abs(difference) < _TIE:
         sentence = f"{names[0]} and {names[1]} have the same macro F1."
         return Decision(-1, 0.0, 0, {}, (), sentence)
     leader = 0 if difference > 0 else 1
@@ -104,39 +105,55 @@ def decided_by(
 
 
 def _fewest_answers(leader: Counts, lead: float) -> np.ndarray | None:
-    """Answers to take from each class so that its F1 sum falls by `lead`, int [N].
-
-    best[k] is the greatest fall by k answers from the classes looked at so far.
-    """
-    right, support, called = (np.asarray(part, float) for part in leader)
-    most = 4
+    """Answers to take from each class so that its F1 sum falls by `lead`, int [N]."""
+    end = int(min(leader.right.sum(), _MOST))
+    most = min(8, end)
     while True:
-        most = int(min(2 * most, right.sum(), _MOST))
-        falls = []
-        for number in range(len(right)):
-            lost = np.arange(min(most, int(right[number])) + 1)
-            left = 2 * (right[number] - lost)
-            f1 = left / np.maximum(support[number] + called[number] - lost, 1)
-            falls.append(f1[0] - f1)
-        best, choices = np.zeros(1), []
-        for fall in falls:
-            size = min(most, len(best) + len(fall) - 2) + 1
-            grown, choice = np.full(size, -np.inf), np.zeros(size, int)
-            for lost, value in enumerate(fall):
-                reach = min(size - lost, len(best))
-                better = best[:reach] + value > grown[lost : lost + reach]
-                grown[lost : lost + reach][better] = (best[:reach] + value)[better]
-                choice[lost : lost + reach][better] = lost
-            best, choices = grown, [*choices, choice]
-        enough = np.flatnonzero(best >= lead - 1e-12)
+        best, choices = _greatest_falls(_falls(leader, most), most)
+        enough = np.flatnonzero(best >= lead - _TIE)
         if len(enough):
-            taken, rest = np.zeros(len(right), int), int(enough[0])
-            for number in range(len(right) - 1, -1, -1):
-                taken[number] = choices[number][rest]
-                rest -= taken[number]
-            return taken
-        if most >= min(right.sum(), _MOST):
+            break
+        if most == end:
             return None
+        most = min(2 * most, end)
+    taken, rest = np.zeros(len(choices), int), int(enough[0])
+    for number in reversed(range(len(choices))):
+        taken[number] = choices[number][rest]
+        rest -= taken[number]
+    return taken
+
+
+def _falls(leader: Counts, most: int) -> list[np.ndarray]:
+    """How far the F1 of each class falls by 0, 1, ... answers lost, `most` at most."""
+    falls = []
+    for right, support, called in zip(*leader, strict=True):
+        lost = np.arange(min(most, int(right)) + 1)
+        f1 = figures_of_counts(right - lost, support, called - lost).f1
+        falls.append(f1[0] - f1)
+    return falls
+
+
+def _greatest_falls(
+    falls: list[np.ndarray], most: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The greatest sum of falls by k answers, for each k up to `most`.
+
+    Returns:
+        the sums, [up to most + 1], and for each class how many of k answers are its
+        own when it and the classes before it share them.
+    """
+    best, choices = np.zeros(1), []
+    for fall in falls:
+        size = min(most, len(best) + len(fall) - 2) + 1
+        grown, choice = np.full(size, -np.inf), np.zeros(size, int)
+        for lost, value in enumerate(fall):
+            reach = slice(lost, min(size, lost + len(best)))
+            sums = best[: reach.stop - lost] + value
+            better = sums > grown[reach]
+            grown[reach] = np.where(better, sums, grown[reach])
+            choice[reach] = np.where(better, lost, choice[reach])
+        best, choices = grown, [*choices, choice]
+    return best, choices
 
 
 def _sentence(

@@ -1,4 +1,4 @@
-"""A part of the rows that stands for all of them."""
+"""Parts of the rows that stand for all of them."""
 
 import numpy as np
 
@@ -31,3 +31,16 @@ def choose_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
             ]
         )
     )
+
+
+def held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Which rows are a validation part: a share of each class, rounded down, bool [n].
+
+    A class keeps at least as much as is held out; one of few rows keeps them all.
+    """
+    random = np.random.Generator(np.random.Philox(key=[seed, 1]))
+    outside = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        outside[random.permutation(members)[: int(share * len(members))]] = True
+    return outside

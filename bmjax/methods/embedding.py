@@ -22,11 +22,13 @@ def make_views(recipe: Recipe) -> Callable[[Array, Batch], Views]:
 
 
 def make_predict(network: Network) -> Callable[[Tree, Tree, Array], dict[str, Array]]:
-    """Return `Method.predict`: features, and logits where there is a classifier."""
+    """Return `Method.predict`: features, and what the head and a classifier give."""
 
     def predict(params, batch_stats, images):
         outputs, _ = network.apply(params["network"], batch_stats, images, train=False)
-        return {k: outputs[k] for k in ("features", "logits") if k in outputs}
+        return {
+            k: outputs[k] for k in ("features", "embeddings", "logits") if k in outputs
+        }
 
     return predict
 

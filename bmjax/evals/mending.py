@@ -1,0 +1,93 @@
+"""Probabilities mended, and what that gains, ready for JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bmjax.evals.calibration import (
+    apply_temperature,
+    calibration_figures,
+    correct_prior,
+)
+from bmjax.evals.classification import common_classes, number_or_none
+from bmjax.evals.confusion import AVERAGES, averages, confusion_matrix
+
+_SHOWN = ("ece", "ece_equal_mass", "classwise_ece", "brier", "nll", "reliability")
+
+
+def mend(
+    probabilities: np.ndarray,
+    trained: np.ndarray,
+    used: np.ndarray,
+    *,
+    temperature: float | None = None,
+) -> np.ndarray:
+    """Correct the shares of the classes where they differ, then the temperature.
+
+    Args:
+        probabilities: float [n, N].
+        trained: float [N], shares of the classes as training drew them.
+        used: float [N], their shares in use.
+        temperature: None: it is left alone.
+    """
+    if not np.allclose(trained, used):
+        probabilities = correct_prior(probabilities, trained, used)
+    if temperature is not None:
+        probabilities = apply_temperature(probabilities, temperature)
+    return probabilities
+
+
+def mended_figures(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    *,
+    trained: np.ndarray,
+    used: np.ndarray,
+    temperature: float | None,
+    validation_images: int,
+    level: float = 0.95,
+) -> dict[str, Any]:
+    """What prior correction and temperature scaling make of a system's calibration.
+
+    Args:
+        labels: int [n], of the test part.
+        probabilities: float [n, N], as the system gives them.
+        classes: names, by number.
+        trained: float [N], shares of the classes as training drew them.
+        used: float [N], shares that are expected in use: the training images', not the
+            test part's.
+        temperature: fitted on a validation part; None: there is none.
+        validation_images: images of it.
+        level: of the intervals.
+
+    Returns:
+        `prior_correction`: `trained` and `used` shares and figures after it, None where
+        they are the same; `temperature`: `value`, `validation_images` and figures
+        after both, None where there is none.
+    """
+
+    def figures(mended: np.ndarray) -> dict[str, Any]:
+        confusion = confusion_matrix(labels, mended.argmax(axis=1), len(classes))
+        means = averages(confusion, common_classes(confusion.sum(axis=1)))
+        found = calibration_figures(labels, mended, classes, level=level)
+        return {
+            **{n: number_or_none(m) for n, m in zip(AVERAGES, means, strict=True)},
+            **{name: found[name] for name in _SHOWN},
+        }
+
+    prior = scaled = None
+    if not np.allclose(trained, used):
+        prior = {
+            "trained": dict(zip(classes, trained.tolist(), strict=True)),
+            "used": dict(zip(classes, used.tolist(), strict=True)),
+            **figures(mend(probabilities, trained, used)),
+        }
+    if temperature is not None:
+        scaled = {
+            "value": temperature,
+            "validation_images": validation_images,
+            **figures(mend(probabilities, trained, used, temperature=temperature)),
+        }
+    return {"prior_correction": prior, "temperature": scaled}

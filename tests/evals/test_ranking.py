@@ -1,0 +1,116 @@
+"""What decides a ranking, against the paper's own numbers and all subsets."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from bmjax.data.labels import CLASSES
+from bmjax.evals.confusion import confusion_matrix, figures_of_counts, mean_over
+from bmjax.evals.ranking import Counts, counts_of, decided_by
+
+NAMES = [cell.abbreviation for cell in CLASSES]
+# The authors' notebooks, one split of the release: images of each class, and for SwAV
+# and SupCon right answers and answers in all (right over precision).
+SUPPORT = [
+    2, 3926, 89, 2395, 5479, 1177, 10, 82, 9, 13, 5249, 611, 808, 1312, 1994, 5885, 708,
+    59, 548, 1526, 2399,
+]  # fmt: skip
+SWAV = Counts(
+    np.array([2, 3498, 44, 1958, 5198, 1120, 1, 52, 6, 3, 4831, 276, 579, 791, 1365,
+              5392, 377, 40, 399, 1374, 2089]),
+    np.array(SUPPORT),
+    np.array([2, 3960, 61, 2382, 5522, 1155, 4, 60, 6, 7, 5473, 576, 802, 1074, 1924,
+              6028, 578, 47, 507, 1505, 2608]),
+)  # fmt: skip
+SUPCON = Counts(
+    np.array([0, 3547, 49, 2032, 5205, 1120, 2, 45, 5, 2, 4830, 297, 581, 876, 1464,
+              5432, 395, 38, 398, 1406, 2026]),
+    np.array(SUPPORT),
+    np.array([0, 3956, 64, 2458, 5522, 1163, 4, 57, 6, 4, 5402, 505, 776, 1214, 1948,
+              6023, 600, 43, 499, 1522, 2515]),
+)  # fmt: skip
+RANDOM = np.random.Generator(np.random.PCG64(1))
+
+
+def test_the_papers_ranking_rests_on_two_images():
+    found = decided_by(SWAV, SUPCON, NAMES, ("SwAV", "SupCon"))
+    assert found.leader == 0
+    assert found.difference == pytest.approx(0.0414, abs=1e-4)
+    assert found.answers == 2
+    assert found.answers_by_class == {"ABE": 2}
+    assert found.sentence == (
+        "SwAV is ahead of SupCon by macro F1 (0.732 to 0.690) by 2 right answers (2 of "
+        "ABE); without ABE (2 test images) SupCon is ahead (0.725 to 0.718)."
+    )
+
+
+def test_without_abe_supcon_is_ahead():
+    found = decided_by(SWAV, SUPCON, NAMES)
+    assert found.flipped_without[0]["class"] == "ABE"
+    assert found.flipped_without[0]["images"] == 2
+    published = [0.7182, 0.7247]
+    assert found.flipped_without[0]["macro_f1"] == pytest.approx(published, abs=1e-4)
+
+
+def test_the_order_of_the_systems_does_not_matter():
+    one = decided_by(SWAV, SUPCON, NAMES, ("SwAV", "SupCon"))
+    other = decided_by(SUPCON, SWAV, NAMES, ("SupCon", "SwAV"))
+    assert other.leader == 1
+    assert other.difference == -one.difference
+    assert one.sentence == other.sentence
+
+
+def fewest_by_trying(leader, lead):
+    """The fewest answers by trying all ways to lose some."""
+    choices = [range(right + 1) for right in leader.right]
+    present = leader.support > 0
+    before = mean_over(figures_of_counts(*leader).f1, present)
+    fewest = None
+    for lost in itertools.product(*choices):
+        left = Counts(leader.right - lost, leader.support, leader.called - lost)
+        fall = before - mean_over(figures_of_counts(*left).f1, present)
+        if fall >= lead - 1e-12 and (fewest is None or sum(lost) < fewest):
+            fewest = sum(lost)
+    return fewest
+
+
+@pytest.mark.parametrize("case", range(12))
+def test_the_fewest_answers_are_found(case):
+    random = np.random.Generator(np.random.PCG64(case))
+    labels = random.choice(4, 24, p=[0.5, 0.3, 0.15, 0.05])
+    systems = [
+        counts_of(
+            confusion_matrix(
+                labels,
+                np.where(random.random(24) < skill, labels, random.integers(0, 4, 24)),
+                4,
+            )
+        )
+        for skill in (0.8, 0.5)
+    ]
+    found = decided_by(*systems, list("abcd"))
+    if found.leader < 0:
+        assert found.answers == 0
+        return
+    known = fewest_by_trying(systems[found.leader], abs(found.difference))
+    assert found.answers == known
+    assert sum(found.answers_by_class.values()) == known
+
+
+def test_systems_alike_have_no_leader():
+    found = decided_by(SWAV, SWAV, NAMES)
+    assert (found.leader, found.answers, found.flipped_without) == (-1, 0, ())
+
+
+def test_a_lead_of_thousands_is_said_to_be_one():
+    support = np.array([9000, 9000])
+    good, bad = Counts(support, support, support), Counts(support * 0, support, support)
+    found = decided_by(good, bad, ["a", "b"], ("good", "bad"))
+    assert found.answers is None
+    assert "by more than 2,000 right answers" in found.sentence
+
+
+def test_other_images_are_not_compared():
+    with pytest.raises(ValueError, match="other images"):
+        decided_by(SWAV, SWAV._replace(support=SWAV.support + 1), NAMES)
