@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from bmjax.data.labels import RARE
 from bmjax.report import dots, meaning, ranking, tables, words
 from bmjax.report.folds import pool_folds
-from bmjax.report.images import Album
+from bmjax.report.images import MOST_BYTES, Album
 from bmjax.report.mistakes import common_mistakes
 from bmjax.report.page import figures_of
 from bmjax.report.panels import loss_panel
@@ -101,7 +101,7 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
     return {
         "names": [system.name for system in systems],
         "marks": [Markup(dots.swatch(number)) for number in range(len(systems))],
-        "title": f"{len(systems)} systems" if len(systems) > 1 else systems[0].name,
+        "title": f"{len(systems)} systems" if len(systems) > 1 else "One system",
         "data": _data(systems, figures, paired),
         "paired": paired,
         "few": RARE,
@@ -121,7 +121,7 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
         "mistake_rows": meaning.mistake_rows(figures),
         "maturity_rows": meaning.maturity_rows(figures),
         "calibration": meaning.calibration_rows(figures, [s.name for s in systems]),
-        "calibration_head": list(meaning.CALIBRATION.values()),
+        "calibration_head": meaning.CALIBRATION_HEAD,
         "losses": [
             loss_panel(one.run.series, one.name)
             for system in systems
@@ -130,6 +130,7 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
         ],
         "sheet": common_mistakes(systems, album) if paired else None,
         "album": album,
+        "most_bytes": MOST_BYTES,
         "sections": [
             describe(system, one, album, number=number, suffix=f"-{number + 1}")
             for number, (system, one) in enumerate(zip(systems, figures, strict=True))

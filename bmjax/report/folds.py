@@ -98,10 +98,11 @@ def _pooled(group: Sequence[System]) -> System:
     predictions = concatenate(
         {fold: system.predictions for fold, system in by_fold.items()}, expected=FOLDS
     )
+    notes = [f"{one.name}: {note}" for one in ordered for note in one.predictions.notes]
     return System(
         _common_name([system.name for system in ordered]),
         ordered[0].source,
-        predictions,
+        predictions._replace(notes=tuple(notes)),
         None,
         tuple(ordered),
     )

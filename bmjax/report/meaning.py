@@ -36,6 +36,9 @@ CALIBRATION = {
 }
 
 
+CALIBRATION_HEAD = ["ROC AUC, mean of classes", *CALIBRATION.values()]
+
+
 class TableRow(NamedTuple):
     """A name and a cell for each system."""
 
@@ -149,14 +152,13 @@ def lineage_confusion(figures: dict[str, Any]) -> list[ConfusionRow]:
 def calibration_rows(
     figures: Sequence[dict[str, Any]], names: Sequence[str]
 ) -> list[tuple[str, list[str]]]:
-    """Figures of calibration, a row for each system; dashes without probabilities."""
-    return [
-        (
-            name,
-            [score((one["calibration"] or {}).get(key)) for key in CALIBRATION],
-        )
-        for name, one in zip(names, figures, strict=True)
-    ]
+    """Figures of the probabilities, a row for each system; dashes without them."""
+    rows = []
+    for name, one in zip(names, figures, strict=True):
+        values = [(one["calibration"] or {}).get(key) for key in CALIBRATION]
+        area = (one["roc_auc"] or {}).get("macro")
+        rows.append((name, [score(value) for value in (area, *values)]))
+    return rows
 
 
 def reliability_of(figures: dict[str, Any], name: str) -> Reliability | None:

@@ -61,7 +61,7 @@ def contents(system: System) -> dict[str, Any]:
         "mistake_rows": meaning.mistake_rows([figures]),
         "maturity_rows": meaning.maturity_rows([figures]),
         "calibration": meaning.calibration_rows([figures], [system.name]),
-        "calibration_head": list(meaning.CALIBRATION.values()),
+        "calibration_head": meaning.CALIBRATION_HEAD,
         "few": RARE,
         "dash": words.NONE,
     }
