@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 HOSTILE = '<img src=x onerror="alert(1)">&\'\n'
 CLASSES = ["ABE", "BLA", "EBO", HOSTILE]
 SUPPORT = [0, 30, 40, 5]
+SEED = 42
 VOID = {"meta", "img", "br", "hr", "input", "link"}
 
 
@@ -108,7 +109,7 @@ def make_run(folder, shift=0):
         "versions": {HOSTILE: HOSTILE},
     }
     (folder / "results.json").write_text(json.dumps(results))
-    config = {"seed": 42, "data": {"root": "/home/someone/cells"}, HOSTILE: HOSTILE}
+    config = {"seed": SEED, "data": {"root": "/home/someone/cells"}, HOSTILE: HOSTILE}
     (folder / "config.json").write_text(json.dumps(config))
     metrics = [
         {"step": step, "train/loss": 7.0 - step, "train/loss_over_ln_k": (7 - step) / 5}

@@ -14,21 +14,25 @@ def main(arguments: list[str] | None = None) -> int:
     if not (options.runs or options.tables):
         parser.error("expected a run folder, or --from-predictions with a table")
     if options.out is None:
-        if options.tables or options.images:
+        if options.tables or options.images or options.pool:
             parser.error(
-                "--from-predictions and --images go with --out, the folder of the page"
+                "--from-predictions, --images and --pool-folds go with --out, the "
+                "folder of the page"
             )
         return _report_each(options.runs)
     from bmjax.report.compare import write_comparison
 
     try:
-        print(
-            write_comparison(
-                options.runs, options.tables, out=options.out, images=options.images
-            )
+        page = write_comparison(
+            options.runs,
+            options.tables,
+            out=options.out,
+            images=options.images,
+            pool=options.pool,
         )
     except BmjaxError as error:
         return _say(error)
+    print(page)
     return DONE
 
 
@@ -58,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FOLDER",
         help="data folder with the cells, where it is not the runs' own",
+    )
+    parser.add_argument(
+        "--pool-folds",
+        action="store_true",
+        dest="pool",
+        help="judge runs that differ in their fold alone as one system, on the images "
+        "of all folds; all folds must be there",
     )
     return parser
 

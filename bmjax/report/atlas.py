@@ -50,6 +50,7 @@ class Atlas(NamedTuple):
     classes: list[ClassShare]
     prototypes: list[Prototype]
     pictures: bool
+    whole: bool  # whether every prototype in use is among them
 
 
 def describe_atlas(
@@ -75,6 +76,7 @@ def describe_atlas(
         classes=[_class_share(label, entries) for label in classes],
         prototypes=shown,
         pictures=any(cell.picture for one in shown for cell in one.cells),
+        whole=len(shown) == sum(1 for entry in entries if entry["images"]),
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from bmjax.data.labels import RARE
 from bmjax.report import dots, meaning, ranking, tables, words
-from bmjax.report.images import Album
+from bmjax.report.folds import pool_folds
+from bmjax.report.images import MOST_BYTES, Album
 from bmjax.report.mistakes import common_mistakes
 from bmjax.report.page import figures_of
 from bmjax.report.panels import loss_panel
@@ -57,6 +58,7 @@ def write_comparison(
     *,
     out: Path,
     images: Path | None = None,
+    pool: bool = False,
 ) -> Path:
     """Write `out/index.html` on all systems; return its path.
 
@@ -68,12 +70,15 @@ def write_comparison(
         out: folder of the page; made where there is none.
         images: data folder in which the cells are looked for, before those of the
             runs.
+        pool: whether runs that differ in their fold alone are one system.
 
     Raises:
         ConfigError: the same run or table twice.
         DataError: one of them cannot be used, or they do not belong on one page.
     """
     systems = read_systems(runs, tables_of_others)
+    if pool:
+        systems = pool_folds(systems)
     page = render("compare.html", contents(systems, images))
     return write_page(out / "index.html", page)
 
@@ -96,7 +101,7 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
     return {
         "names": [system.name for system in systems],
         "marks": [Markup(dots.swatch(number)) for number in range(len(systems))],
-        "title": f"{len(systems)} systems" if len(systems) > 1 else systems[0].name,
+        "title": f"{len(systems)} systems" if len(systems) > 1 else "One system",
         "data": _data(systems, figures, paired),
         "paired": paired,
         "few": RARE,
@@ -116,14 +121,16 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
         "mistake_rows": meaning.mistake_rows(figures),
         "maturity_rows": meaning.maturity_rows(figures),
         "calibration": meaning.calibration_rows(figures, [s.name for s in systems]),
-        "calibration_head": list(meaning.CALIBRATION.values()),
+        "calibration_head": meaning.CALIBRATION_HEAD,
         "losses": [
-            loss_panel(system.run.series, system.name)
+            loss_panel(one.run.series, one.name)
             for system in systems
-            if system.run
+            for one in system.folds or (system,)
+            if one.run
         ],
         "sheet": common_mistakes(systems, album) if paired else None,
         "album": album,
+        "most_bytes": MOST_BYTES,
         "sections": [
             describe(system, one, album, number=number, suffix=f"-{number + 1}")
             for number, (system, one) in enumerate(zip(systems, figures, strict=True))

@@ -57,7 +57,8 @@ def axis_of(estimates: Sequence[Estimate], most: int = 4) -> Axis:
     low, high = min(numbers), max(numbers)
     margin = max((high - low) * 0.06, 0.005)
     low, high = low - margin, high + margin
-    return Axis(low, high, nice_ticks(low, high, most))
+    ticks = nice_ticks(low, high, most)
+    return Axis(low, high, ticks if len(ticks) > 1 else nice_ticks(low, high, 2 * most))
 
 
 def strip(

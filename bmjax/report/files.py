@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import math
 from pathlib import Path
@@ -170,9 +171,9 @@ def _read_atlas(path: Path) -> dict[str, Any]:
         numbers += [cell["cosine"] for cell in near]
         names = [cell[key] for cell in near for key in ("path", "label")]
         names += [entry["class"] for entry in entries if entry["images"]]
-        sizes = [len(atlas["dead"]), *(len(pair) for pair in atlas["duplicates"])]
+        numbers += [*atlas["dead"], *itertools.chain(*atlas["duplicates"])]
         whole = all(isinstance(name, str) for name in names) and None not in map(
-            finite, [*numbers, *sizes]
+            finite, numbers
         )
         atlas["mutual_information"]
     except (KeyError, TypeError):

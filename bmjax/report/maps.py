@@ -8,7 +8,7 @@ from bmjax.report.drawing import class_color, dot_path, stretched, text_label
 from bmjax.report.files import Point
 
 LETTER, LINE = 8.5, 14.0  # pixels that a label's letter takes, across and down
-MAP_WIDTH = 380.0  # pixels of the map for which labels are kept apart
+MAP_WIDTH = 320.0  # pixels of the map for which labels are kept apart
 TALLEST = 720  # pixels of the map
 NARROWEST = 0.4  # of the map's longer side
 LONGEST = 14  # letters of a label on the map

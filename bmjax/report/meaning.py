@@ -36,6 +36,9 @@ CALIBRATION = {
 }
 
 
+CALIBRATION_HEAD = ["ROC AUC, mean of classes", *CALIBRATION.values()]
+
+
 class TableRow(NamedTuple):
     """A name and a cell for each system."""
 
@@ -111,8 +114,9 @@ def maturity_rows(figures: Sequence[dict[str, Any]]) -> list[TableRow]:
         if len(STAGES[key]) > LONG:
             cells = [shown(one["within_one_step"], None) for one in along]
             rows.append(TableRow(f"{words}: at most one stage off", cells))
-        cells = [shown(one["spearman"], None) for one in along]
-        rows.append(TableRow(f"{words}: rank correlation of stages", cells))
+        if any(one["spearman"] is not None for one in along):
+            cells = [shown(one["spearman"], None) for one in along]
+            rows.append(TableRow(f"{words}: rank correlation of stages", cells))
     return rows
 
 
@@ -148,14 +152,13 @@ def lineage_confusion(figures: dict[str, Any]) -> list[ConfusionRow]:
 def calibration_rows(
     figures: Sequence[dict[str, Any]], names: Sequence[str]
 ) -> list[tuple[str, list[str]]]:
-    """Figures of calibration, a row for each system; dashes without probabilities."""
-    return [
-        (
-            name,
-            [score((one["calibration"] or {}).get(key)) for key in CALIBRATION],
-        )
-        for name, one in zip(names, figures, strict=True)
-    ]
+    """Figures of the probabilities, a row for each system; dashes without them."""
+    rows = []
+    for name, one in zip(names, figures, strict=True):
+        values = [(one["calibration"] or {}).get(key) for key in CALIBRATION]
+        area = (one["roc_auc"] or {}).get("macro")
+        rows.append((name, [score(value) for value in (area, *values)]))
+    return rows
 
 
 def reliability_of(figures: dict[str, Any], name: str) -> Reliability | None:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
+from bmjax.evals.atlas import hardest
 from bmjax.evals.predictions import Predictions
 from bmjax.report.images import Album
 from bmjax.report.systems import System
@@ -40,43 +39,36 @@ def common_mistakes(systems: Sequence[System], album: Album) -> Sheet:
     The most confident mistakes are those with the highest mean probability of the
     predicted classes; of equal ones the file's name decides.
     """
-    first = systems[0].predictions
-    called = np.array([_called(system.predictions, first) for system in systems])
-    truth = np.array(first.classes, dtype=object)[first.labels]
-    wrong = np.flatnonzero((called != truth).all(axis=0))
-    sure = np.mean([_sure(system.predictions, first) for system in systems], axis=0)
-    ranked = sorted(wrong, key=lambda row: (-sure[row], first.paths[row]))
     names = [system.name for system in systems]
+    answers = [_answers_of(system.predictions) for system in systems]
+    found = hardest([system.predictions for system in systems])
+    ranked = sorted(
+        (-sum(one[entry["path"]][1] for one in answers), entry["path"], number)
+        for number, entry in enumerate(found)
+    )
     cells = [
         Mistake(
-            shown_path(first.paths[row]),
-            first.paths[row].rsplit("/", 1)[-1],
-            truth[row],
-            _answers(list(called[:, row]), names),
-            album.picture(first.paths[row], SIDE),
+            shown_path(path),
+            path.rsplit("/", 1)[-1],
+            found[number]["label"],
+            _in_words([one[path][0] for one in answers], names),
+            album.picture(path, SIDE),
         )
-        for row in ranked[:MOST_CELLS]
+        for _, path, number in ranked[:MOST_CELLS]
     ]
-    agreed = int((called[:, wrong] == called[0, wrong]).all(axis=0).sum())
-    return Sheet(cells, len(wrong), len(first.paths), agreed)
+    agreed = sum(len(entry["called"]) == 1 for entry in found)
+    return Sheet(cells, len(found), len(systems[0].predictions.paths), agreed)
 
 
-def _order(predictions: Predictions, first: Predictions) -> np.ndarray:
-    """The rows of one system's predictions in the order of the first's images."""
-    place = {path: row for row, path in enumerate(predictions.paths)}
-    return np.array([place[path] for path in first.paths])
+def _answers_of(predictions: Predictions) -> dict[str, tuple[str, float]]:
+    """The predicted class of each image and its probability, 0 where none is given."""
+    names = [predictions.classes[number] for number in predictions.predicted]
+    sure = chosen_probabilities(predictions).tolist()
+    pairs = zip(names, sure, strict=True)
+    return dict(zip(predictions.paths, pairs, strict=True))
 
 
-def _called(predictions: Predictions, first: Predictions) -> np.ndarray:
-    names = np.array(predictions.classes, dtype=object)[predictions.predicted]
-    return names[_order(predictions, first)]
-
-
-def _sure(predictions: Predictions, first: Predictions) -> np.ndarray:
-    return chosen_probabilities(predictions)[_order(predictions, first)]
-
-
-def _answers(called: Sequence[str], names: Sequence[str]) -> str:
+def _in_words(called: Sequence[str], names: Sequence[str]) -> str:
     """`MYB`, or `MYB (swav), NGB (supcon and mixup)`."""
     if len(set(called)) == 1:
         return called[0]

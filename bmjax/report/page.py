@@ -35,9 +35,15 @@ def figures_of(system: System) -> dict[str, Any]:
     Head, middle and tail need the training images of each class, which only the
     results of a run give.
     """
-    known = section(system.run.results, "train_counts") if system.run else {}
-    whole = all(isinstance(known.get(name), int) for name in system.predictions.classes)
-    seed = system.run.config.get("seed") if system.run else 0
+    runs = [one.run for one in system.folds or (system,) if one.run]
+    counts = [section(run.results, "train_counts") for run in runs]
+    known = {
+        name: sum(one[name] for one in counts)
+        for name in system.predictions.classes
+        if all(isinstance(one.get(name), int) for one in counts)
+    }
+    whole = bool(counts) and len(known) == len(system.predictions.classes)
+    seed = runs[0].config.get("seed") if runs else 0
     return assess(
         system.predictions,
         train_counts=known if whole else None,
@@ -55,7 +61,7 @@ def contents(system: System) -> dict[str, Any]:
         "mistake_rows": meaning.mistake_rows([figures]),
         "maturity_rows": meaning.maturity_rows([figures]),
         "calibration": meaning.calibration_rows([figures], [system.name]),
-        "calibration_head": list(meaning.CALIBRATION.values()),
+        "calibration_head": meaning.CALIBRATION_HEAD,
         "few": RARE,
         "dash": words.NONE,
     }

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from bmjax.evals.assess import compare
+from bmjax.report.folds import over_folds
 from bmjax.report.systems import System
 from bmjax.report.tables import SCORES, Shown
 from bmjax.report.words import NONE, count, difference, p_value, score
@@ -67,6 +68,7 @@ def paired(systems: Sequence[System], first: int, second: int, draws: int) -> Pa
         [
             found["decided_by"]["sentence"],
             _settled(found["figures"]["macro_f1"]),
+            over_folds(one, other),
             _by_accuracy(found),
         ],
     )

@@ -8,6 +8,7 @@ from bmjax.report.atlas import describe_atlas
 from bmjax.report.dots import SHARES, scale
 from bmjax.report.drawing import class_color
 from bmjax.report.files import Run, finite, section
+from bmjax.report.folds import fold_rows
 from bmjax.report.images import Album
 from bmjax.report.maps import feature_map
 from bmjax.report.panels import panels
@@ -76,6 +77,7 @@ def _of_run(run: Run, figures: dict[str, Any], album: Album) -> dict[str, Any]:
             describe_atlas(run.atlas, figures["classes"], album) if run.atlas else None
         ),
         "mended": facts.mended(run.results),
+        "fold_rows": [],
         "facts": facts.facts(run.results, run.config),
         "versions": sorted(section(run.results, "versions").items()),
         "config": facts.config_rows(run.config),
@@ -88,7 +90,12 @@ def _of_table(system: System, figures: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": system.name,
         "data": f"{images} test images, {classes} classes",
-        "measured": f"The predictions of {system.source.name} on",
+        "measured": (
+            f"The {len(system.folds)} folds put together:"
+            if system.folds
+            else f"The predictions of {system.source.name} on"
+        ),
+        "fold_rows": fold_rows(system) if system.folds else [],
         "cautions": [],
         "probe_head": [],
         "probe_rows": [],

@@ -19,7 +19,8 @@ class System(NamedTuple):
     name: str  # no other on the page has it
     source: Path
     predictions: Predictions
-    run: Run | None
+    run: Run | None  # None for a table, and for folds put together
+    folds: tuple["System", ...] = ()  # those that `folds.pool_folds` put together
 
 
 def read_systems(runs: Sequence[Path], tables: Sequence[Path]) -> list[System]:
@@ -60,9 +61,9 @@ def names_apart(sources: Sequence[Path]) -> list[str]:
 
 
 def image_roots(system: System) -> list[Path]:
-    """Folders below which the images of a system may lie: those of its run."""
+    """Folders below which the images of a system may lie: those of its runs."""
     if system.run is None:
-        return []
+        return image_roots(system.folds[0]) if system.folds else []
     data = section(system.run.config, "data")
     given = data.get("root")
     if isinstance(given, str) and given:

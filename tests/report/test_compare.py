@@ -18,6 +18,7 @@ from bmjax.report.page import DRAWS
 from bmjax.report.systems import names_apart
 from tests.report_pages import (
     CLASSES,
+    SEED,
     Page,
     make_predictions,
     make_run,
@@ -97,7 +98,7 @@ def test_heads_have_a_scope(page):
 
 def test_intervals_are_those_of_assess(sources, page):
     predictions = read_predictions(sources[0][1] / "predictions.csv")
-    entries = assess(predictions, draws=DRAWS)["per_class"]
+    entries = assess(predictions, draws=DRAWS, seed=SEED)["per_class"]
     cells = [text for _, text in page.in_table("side", "td")]
     for entry in entries:
         if entry["support"]:

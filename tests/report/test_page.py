@@ -10,12 +10,13 @@ import pytest
 from bmjax.errors import DataError
 from bmjax.evals.assess import assess
 from bmjax.evals.predictions import read_predictions
-from bmjax.report import facts, tables, words, write_report
+from bmjax.report import dots, facts, tables, words, write_report
 from bmjax.report.files import Series, read_series
 from bmjax.report.page import DRAWS
 from tests.report_pages import (
     CLASSES,
     HOSTILE,
+    SEED,
     SUPPORT,
     Page,
     make_run,
@@ -77,7 +78,7 @@ def test_a_class_never_predicted_has_a_dash_with_its_reason(run):
 
 def test_intervals_of_the_page_are_those_of_assess(run, page):
     predictions = read_predictions(run / "predictions.csv")
-    entries = assess(predictions, draws=DRAWS)["per_class"]
+    entries = assess(predictions, draws=DRAWS, seed=SEED)["per_class"]
     cells = [text for _, text in page.in_table("classes", "td")]
     for entry in entries:
         for key in ("precision", "recall", "f1"):
@@ -213,3 +214,29 @@ def test_command_reports_each_run_without_jax(run, tmp_path):
     assert done.stderr.startswith("bmjax: expected a run folder")
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout.strip() == str(run / "report.html")
+
+
+def _contrast(one: str, other: str) -> float:
+    """The contrast of two colors, WCAG 2.1."""
+
+    def luminance(color: str) -> float:
+        digits = color[1:] if len(color) == 7 else "".join(2 * c for c in color[1:])
+        shares = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        linear = [
+            share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+            for share in shares
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_letters_and_marks_stand_out_in_light_and_dark(run):
+    text = write_report(run).read_text("utf-8")
+    for colors in re.findall(r":root \{(.*?)\}", text, re.DOTALL):
+        found = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]+)", colors))
+        for name in ("ink", "soft", "accent", "few"):
+            assert _contrast(found["paper"], found[name]) >= 4.5, name
+        for number in range(dots.COLORS):
+            assert _contrast(found["paper"], found[f"c{number}"]) >= 3, number
