@@ -50,4 +50,4 @@ def test_a_second_start_compiles_nothing_wherever_it_is_started(tmp_path):
     assert first["cache_hits"] == 0
     second = start(tmp_path / "two", seed=0)
     assert second["cache_misses"] == 0
-    assert second["cache_hits"] == first["cache_misses"] >= 2
+    assert second["cache_hits"] == first["cache_misses"] >= 1
