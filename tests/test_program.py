@@ -134,9 +134,7 @@ def test_one_program_serves_a_whole_run_and_the_host_looks_only_to_log(
 @pytest.mark.parametrize(
     "name",
     [
-        name
-        if name in ("supervised", "swav")
-        else pytest.param(name, marks=pytest.mark.slow)
+        name if name == "swav" else pytest.param(name, marks=pytest.mark.slow)
         for name in METHODS
     ],
 )
