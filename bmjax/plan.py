@@ -59,9 +59,7 @@ def describe_program(
 ) -> None:
     """Say what the compiled step needs: memory, and hours by a rough measure."""
     cost = compiled.cost_analysis() or {}
-    line = ("taken from the cache in " if cached else "compiled in ") + duration(
-        seconds
-    )
+    line = f"{'taken from the cache' if cached else 'compiled'} in {duration(seconds)}"
     if size := wanted_bytes(compiled):
         line += f"; {data_size(size)} on each device"
     if flops := cost.get("flops"):
