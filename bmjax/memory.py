@@ -77,13 +77,14 @@ def explained(run: Run, compiled: jax.stages.Compiled) -> Iterator[None]:
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        batch, chunks = run.config.data.batch_size, run.config.train.accumulate
-        first_line = str(error).splitlines()[0]
+        batch = run.config.data.batch_size
+        more = next(iter(_more_chunks(run, run.config.train.accumulate)), 0)
+        cure = f"--config.train.accumulate={more}, or " if more else ""
         raise ConfigError(
             f"memory ran out in a step of config.data.batch_size = {batch:,}, which "
-            f"wants {data_size(wanted_bytes(compiled))} on each device ({first_line})"
-            f"; give it more chunks, --config.train.accumulate={2 * chunks}, or a "
-            "smaller batch, in another --workdir"
+            f"wants {data_size(wanted_bytes(compiled))} on each device "
+            f"({str(error).splitlines()[0]}); use {cure}a smaller batch, in another "
+            "--workdir"
         ) from None
 
 
@@ -111,7 +112,6 @@ def _fitting_chunks(run: Run, wanted: int, had: int, want: Callable[[int], int])
     what the backward pass keeps of one chunk. The first guess has no a, the next goes
     through the last two programs that were compiled.
     """
-    share = run.config.data.batch_size // run.mesh.size
     known = [(run.config.train.accumulate, wanted)]
 
     def guess(chunks: int) -> float:
@@ -123,12 +123,17 @@ def _fitting_chunks(run: Run, wanted: int, had: int, want: Callable[[int], int])
         return size + part * (1 / chunks - 1 / last)
 
     for _ in range(_TRIES):
-        more = range(known[-1][0] + 1, share + 1)
-        fitting = (n for n in more if share % n == 0 and guess(n) <= had)
-        chunks = next(fitting, 0)
+        more = _more_chunks(run, known[-1][0])
+        chunks = next((n for n in more if guess(n) <= had), 0)
         if not chunks:
             return 0
         known.append((chunks, want(chunks)))
         if known[-1][1] <= had:
             return chunks
     return 0
+
+
+def _more_chunks(run: Run, chunks: int) -> list[int]:
+    """Larger numbers of chunks that the batch divides by on every device."""
+    share = run.config.data.batch_size // run.mesh.size
+    return [n for n in range(chunks + 1, share + 1) if share % n == 0]

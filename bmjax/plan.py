@@ -52,11 +52,16 @@ def describe_run(run: Run, say: Callable[[str], None]) -> None:
 
 
 def describe_program(
-    run: Run, compiled: jax.stages.Compiled, seconds: float, say: Callable[[str], None]
+    run: Run,
+    compiled: jax.stages.Compiled,
+    seconds: float,
+    say: Callable[[str], None],
+    *,
+    cached: bool = False,
 ) -> None:
     """Say what the compiled step needs: memory, and hours by a rough measure."""
     cost = compiled.cost_analysis() or {}
-    line = f"compiled in {duration(seconds)}"
+    line = f"{'taken from the cache' if cached else 'compiled'} in {duration(seconds)}"
     if size := wanted_bytes(compiled):
         line += f"; {data_size(size)} on each device"
     if flops := cost.get("flops"):

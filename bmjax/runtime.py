@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 _PACKAGES = (
@@ -17,6 +18,8 @@ _PACKAGES = (
     "scikit-learn",
     "opencv-python-headless",
 )
+
+_HIT = "/jax/compilation_cache/cache_hits"
 
 
 def start_jax(*, devices: int) -> None:
@@ -36,6 +39,24 @@ def start_jax(*, devices: int) -> None:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(home) / "bmjax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+@contextlib.contextmanager
+def noted_cache_hits() -> Iterator[list[str]]:
+    """A list that gets an entry for every program taken from the cache in here."""
+    import jax
+
+    found: list[str] = []
+
+    def note(event: str, **details: object) -> None:
+        if event == _HIT:
+            found.append(event)
+
+    jax.monitoring.register_event_listener(note)
+    try:
+        yield found
+    finally:
+        jax.monitoring.unregister_event_listener(note)
 
 
 def versions() -> dict[str, str]:

@@ -22,6 +22,7 @@ from bmjax.mesh import put_batch
 from bmjax.plan import describe_program, describe_run
 from bmjax.program import compile_step, init_state
 from bmjax.results import evaluate_run
+from bmjax.runtime import noted_cache_hits
 from bmjax.signals import StopSignals
 from bmjax.step import TrainState, TrainStep
 from bmjax.types import Batch, Tree
@@ -99,10 +100,11 @@ def starting_state(run: Run, folder: Path) -> tuple[TrainState, int, float]:
 def compile_that_fits(run: Run, state: TrainState) -> jax.stages.Compiled:
     """Compile the step, and say what it needs; it is refused before it would fail."""
     started = time.monotonic()
-    compiled = compile_step(run, state)
+    with noted_cache_hits() as hits:
+        compiled = compile_step(run, state)
     seconds = time.monotonic() - started
     check_fits(run, state, compiled, say)
-    describe_program(run, compiled, seconds, say)
+    describe_program(run, compiled, seconds, say, cached=bool(hits))
     return compiled
 
 

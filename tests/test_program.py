@@ -59,6 +59,8 @@ def test_the_whole_state_is_given_away(name, compiled):
 def test_batch_norm_takes_two_collectives_each_way_and_gradients_one(name, compiled):
     step, state = compiled(name)
     layers = len(leaves(state.batch_stats, "mean"))
+    if name == "dino":  # a student of two sizes beside a teacher of one
+        layers = layers // 2 * 3
     lines = step.as_text().splitlines()
     reduced = [line for line in lines if " all-reduce(" in line]
     of_norm = [line for line in reduced if re.search(r"/(bn\d|downsample_bn)/", line)]
@@ -132,9 +134,7 @@ def test_one_program_serves_a_whole_run_and_the_host_looks_only_to_log(
 @pytest.mark.parametrize(
     "name",
     [
-        name
-        if name in ("supervised", "swav")
-        else pytest.param(name, marks=pytest.mark.slow)
+        name if name == "swav" else pytest.param(name, marks=pytest.mark.slow)
         for name in METHODS
     ],
 )
@@ -147,10 +147,9 @@ def test_the_step_of_each_method_lowers_for_gpus_and_tpus(name):
     assert "stablehlo.convolution" in exported.mlir_module()
 
 
-@pytest.mark.parametrize("lowering", ["xla", "matmul"])
-def test_the_bfloat16_backbone_multiplies_no_float32(lowering):
+def test_the_bfloat16_backbone_multiplies_no_float32():
     """In its forward and backward pass, as lowered for a GPU."""
-    network = make_network("resnext_tiny", convolutions=lowering, dtype="bfloat16")
+    network = make_network("resnext_tiny", convolutions="xla", dtype="bfloat16")
     images = jax.ShapeDtypeStruct((4, 32, 32, 3), "float32")
     params, stats = jax.eval_shape(network.init, jax.random.key(0), images)
 

@@ -18,7 +18,7 @@ from bmjax.data.labels import CLASSES
 from bmjax.machine import peak_memory
 from bmjax.memory import check_fits, explained
 from bmjax.program import compile_step
-from bmjax.runtime import versions
+from bmjax.runtime import noted_cache_hits, versions
 from bmjax.train import starting_state
 from bmjax.workdir import excluded
 
@@ -55,12 +55,14 @@ def measure(
     state, _, _ = starting_state(run, scratch / "checkpoints")
     say(f"compiling the step of {config.method.name}, {config.model.name}")
     started = time.perf_counter()
-    compiled = compile_step(run, state)
+    with noted_cache_hits() as hits:
+        compiled = compile_step(run, state)
     compile_seconds = time.perf_counter() - started
     check_fits(run, state, compiled, say)
     operations = useful_flops(run)
     figures = _about(run) | {
         "compile_seconds": compile_seconds,
+        "compiled_from_cache": bool(hits),
         "useful_flops": operations,
         **_of_program(run, compiled),
     }

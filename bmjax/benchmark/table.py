@@ -72,7 +72,13 @@ FIGURES = {
         Figure(
             "loop_over_step", "loop over step", "ratio", "--loop: of neighbouring turns"
         ),
-        Figure("compile_seconds", "compiling", "s", "or taking from the cache"),
+        Figure("compile_seconds", "compiling", "s", "the step's program"),
+        Figure(
+            "compiled_from_cache",
+            "  from the cache",
+            "",
+            "whether it was compiled before, and only read",
+        ),
     ),
     "Operations of a step": (
         Figure(
