@@ -153,8 +153,7 @@ def test_workers_leave_signals_to_the_run_and_a_killed_one_is_a_sentence(catalog
     assert shown(itertools.islice(batches, 20)) == shown(train(catalog, steps=21))[1:]
     workers[0].kill()
     with pytest.raises(DataError, match=r"worker process .* config\.data\.workers"):
-        for _ in range(1000):
-            next(batches)
+        list(itertools.islice(batches, 1000))
     for worker in workers:
         worker.join(10)
         assert not worker.is_alive()
