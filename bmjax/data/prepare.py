@@ -141,7 +141,10 @@ def _make(source: Catalog, found: Scan, part: Path) -> Path:
     )
     tfds.disable_progress_bar()
     with shown, contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare()
+        try:
+            builder.download_and_prepare()
+        except RuntimeError as error:  # array_record's, where the disk refuses
+            raise OSError(0, str(error).partition(";")[0]) from None
     made = Path(builder.data_dir)
     split = builder.info.splits[SPLIT]
     shards = [
