@@ -5,6 +5,7 @@ All are timed in turns within one run, on the same files and cores.
 
 import itertools
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from bmjax.benchmark.peer import Peer
 from bmjax.benchmark.summary import summarize
 from bmjax.build import Run, build
 from bmjax.check import check
+from bmjax.data.catalog import PreparedCatalog
 from bmjax.data.decode import decode
 from bmjax.data.labels import CLASSES
-from bmjax.data.pipeline import training_batches
+from bmjax.data.pipeline import HostBatch, training_batches
 from bmjax.data.sampling import make_stream
+from bmjax.errors import ConfigError
 from bmjax.keys import key_for
 from bmjax.mesh import batch_sharded, put_batch
 from bmjax.types import Batch
@@ -52,13 +55,12 @@ def measure_loader(
     )
     bare, loaded, other = [], [], []
     images = steps * config.data.batch_size
-    resident = []
     for _ in range(turns + 1):
         bare.append(images / _bare_seconds(run, steps))
         loaded.append(images / _loader_seconds(run, steps))
-        resident.append(_resident_bytes())
         if peer:
             other.append(images / peer.turn(steps))
+    begun, ended = _epoch_bytes(run)
     figures: dict[str, Any] = {
         "batch_size": config.data.batch_size,
         "size": config.data.size,
@@ -67,8 +69,8 @@ def measure_loader(
         **summarize("decode_images_per_second", bare[1:]),
         **summarize("loader_images_per_second", loaded[1:]),
         **summarize("loader_over_decode", _ratios(loaded, bare)),
-        "resident_megabytes": resident[-1] / 1e6,
-        "resident_growth_megabytes": (resident[-1] - resident[0]) / 1e6,
+        "resident_megabytes": ended / 1e6,
+        "epoch_growth_megabytes": (ended - begun) / 1e6,
         "index_microseconds": _index_seconds() * 1e6,
     }
     if peer:
@@ -103,8 +105,31 @@ def _bare_seconds(run: Run, steps: int) -> float:
 
 def _loader_seconds(run: Run, steps: int) -> float:
     """Batches of the pipeline once it is warm: what was held ready is not counted."""
+    batches = _batches(run)
+    # While the first batch is being made the next are too; the last ones of a turn
+    # leave as many in the making, so that the count comes out even.
+    next(batches)
+    started = time.perf_counter()
+    for _ in itertools.islice(batches, steps):
+        pass
+    return time.perf_counter() - started
+
+
+def _epoch_bytes(run: Run) -> tuple[int, int]:
+    """Memory of this process after a tenth of an epoch, and at its end."""
+    batches = _batches(run)
+    tenth = max(1, run.steps_per_epoch // 10)
+    begun = 0
+    for step in range(run.steps_per_epoch):
+        next(batches)
+        if step + 1 == tenth:
+            begun = _resident_bytes()
+    return begun, _resident_bytes()
+
+
+def _batches(run: Run) -> Iterator[HostBatch]:
     data = run.config.data
-    batches = training_batches(
+    return training_batches(
         run.catalog,
         run.stream,
         size=data.size,
@@ -115,13 +140,6 @@ def _loader_seconds(run: Run, steps: int) -> float:
         workers=data.workers,
         stand_ins=run.stand_ins,
     )
-    # While the first batch is being made the next are too; the last ones of a turn
-    # leave as many in the making, so that the count comes out even.
-    next(batches)
-    started = time.perf_counter()
-    for _ in itertools.islice(batches, steps):
-        pass
-    return time.perf_counter() - started
 
 
 def _views_seconds(run: Run, steps: int) -> float:
@@ -167,6 +185,11 @@ def _resident_bytes() -> int:
 
 def _peer_task(run: Run) -> dict[str, Any]:
     """What the peer has to load: the same files, in its own way."""
+    if isinstance(run.catalog, PreparedCatalog):
+        raise ConfigError(
+            f"--python compares on files, and {str(run.catalog.root)!r} is a prepared "
+            "set; give the folder of its images"
+        )
     data = run.config.data
     train = run.split.train
     return {

@@ -47,12 +47,12 @@ class PreparedCatalog(Catalog):
         record, start, size = self.places[position].tolist()
         try:
             content = self._records[record]
+            return np.frombuffer(content, np.uint8, count=size, offset=start)
         except (OSError, RuntimeError, ValueError, IndexError) as error:
             raise DataError(
                 f"image {self.paths[position]!r} cannot be read from the prepared set "
                 f"{str(self.root)!r} ({_first_line(error)}); {_CURE}"
             ) from None
-        return np.frombuffer(content, np.uint8, count=size, offset=start)
 
     @cached_property
     def _records(self):
@@ -95,7 +95,8 @@ def read_catalog(root: str | os.PathLike, *, exclude: Sequence[str] = ()) -> Cat
 
 def is_prepared(root: Path) -> bool:
     """Whether a folder is a prepared set, whole or not."""
-    return (root / INDEX).is_file() or (root / "dataset_info.json").is_file()
+    # Not Path.is_file, which raises where a folder may not be read.
+    return any(os.path.isfile(root / name) for name in (INDEX, "dataset_info.json"))
 
 
 def read_prepared(root: Path, *, exclude: Sequence[str] = ()) -> PreparedCatalog:

@@ -53,7 +53,7 @@ def scan(catalog: Catalog, *, threads: int = 0) -> Scan:
     """
     histogram, size, refused = np.zeros((3, 256)), 0, {}
     looks = _looks(catalog, threads or os.cpu_count() or 1)
-    shown = tqdm(looks, "looking at images", total=len(catalog), disable=None)
+    shown = tqdm(looks, "looking", len(catalog), unit=" images", disable=None)
     for position, found in enumerate(shown):
         if isinstance(found, str):
             refused[position] = found

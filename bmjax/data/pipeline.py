@@ -1,6 +1,7 @@
 """From positions to batches of pixels, by grain; memory is bounded by the prefetch."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -89,7 +90,7 @@ def training_batches(
     dataset = batches[first_step:].to_iter_dataset(options)
     if workers:
         dataset = _in_workers(dataset, workers)
-    return _checked(iter(dataset), catalog, replaced, copy=workers > 0)
+    return _checked(iter(dataset), catalog, replaced, workers=workers)
 
 
 def next_of_class(positions: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -172,19 +173,40 @@ class _Read:
 
 
 def _checked(
-    batches: Iterator[dict[str, np.ndarray]],
+    batches: grain.DatasetIterator,
     catalog: Catalog,
     replaced: Replaced | None,
     *,
-    copy: bool = False,
+    workers: int = 0,
 ) -> Iterator[HostBatch]:
-    for batch in batches:
-        bad = batch.pop("bad")
-        if replaced and (bad >= 0).any():
-            replaced.note(catalog, bad[bad >= 0])
-        if copy:  # a worker's shared memory goes with the next batch
-            batch = {name: np.array(array) for name, array in batch.items()}
-        yield batch
+    """Count what was replaced, and leave no thread or process behind.
+
+    Raises:
+        DataError: too many were replaced, or a worker process has ended.
+    """
+    try:
+        for batch in _from_workers(batches) if workers else batches:
+            bad = batch.pop("bad")
+            if replaced and (bad >= 0).any():
+                replaced.note(catalog, bad[bad >= 0])
+            yield batch
+    finally:
+        batches.close()
+
+
+def _from_workers(batches: grain.DatasetIterator) -> Iterator[dict[str, np.ndarray]]:
+    try:
+        for batch in batches:
+            # A worker's shared memory goes with the next batch.
+            yield {name: np.array(array) for name, array in batch.items()}
+    except RuntimeError as error:
+        if "Worker process" not in str(error):
+            raise
+        raise DataError(
+            "a worker process of the input was ended from outside, perhaps for want "
+            "of memory; lower config.data.workers or config.data.prefetch, and give "
+            "the same command again: it goes on from the last checkpoint"
+        ) from None
 
 
 def _in_workers(dataset: grain.IterDataset, workers: int) -> grain.IterDataset:
@@ -195,11 +217,17 @@ def _in_workers(dataset: grain.IterDataset, workers: int) -> grain.IterDataset:
     options = grain.MultiprocessingOptions(
         num_workers=workers, per_worker_buffer_size=1
     )
-    return dataset.mp_prefetch(options, worker_init_fn=_leave_accelerators)
+    return dataset.mp_prefetch(options, worker_init_fn=_only_decode)
 
 
-def _leave_accelerators(index: int, count: int) -> None:
-    """A worker decodes; it has no business with a GPU's memory."""
+def _only_decode(index: int, count: int) -> None:
+    """A worker has no business with a GPU's memory, nor with signals.
+
+    Ctrl-C and a scheduler's SIGTERM reach all processes, but it is the run that saves
+    its state and then ends its workers.
+    """
     del index, count
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ["JAX_PLATFORMS"] = "cpu"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

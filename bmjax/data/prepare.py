@@ -126,7 +126,7 @@ def _make(source: Catalog, found: Scan, part: Path) -> Path:
 
     taken = np.setdiff1d(np.arange(len(source)), list(found.refused))
     catalog = _subset(source, taken)
-    shown = tqdm(total=len(catalog), desc="storing images", disable=None)
+    shown = tqdm(desc="storing", total=len(catalog), unit=" images", disable=None)
 
     def read(position: int) -> bytes:
         shown.update()
@@ -141,7 +141,10 @@ def _make(source: Catalog, found: Scan, part: Path) -> Path:
     )
     tfds.disable_progress_bar()
     with shown, contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare()
+        try:
+            builder.download_and_prepare()
+        except RuntimeError as error:  # array_record's, where the disk refuses
+            raise OSError(0, str(error).partition(";")[0]) from None
     made = Path(builder.data_dir)
     split = builder.info.splits[SPLIT]
     shards = [
@@ -196,7 +199,7 @@ def _compared(
     from array_record.python.array_record_data_source import ArrayRecordDataSource
 
     records = ArrayRecordDataSource([str(made / shard["file"]) for shard in shards])
-    shown = tqdm(taken.tolist(), "comparing images", disable=None)
+    shown = tqdm(taken.tolist(), "comparing", unit=" images", disable=None)
     for record, position in enumerate(shown):
         content = source.encoded(position).tobytes()
         start = records[record].find(content)

@@ -1,6 +1,9 @@
 """Batches: the same whatever the workers, whole whatever the remainder."""
 
 import itertools
+import multiprocessing
+import os
+import signal
 import tracemalloc
 
 import cv2
@@ -132,6 +135,28 @@ def test_worker_processes_give_the_batches_of_threads_and_resume_alike(catalog):
     whole = shown(train(catalog))
     assert shown(train(catalog, workers=2)) == whole
     assert shown(train(catalog, workers=3, first_step=2, steps=4)) == whole[2:]
+
+
+@pytest.mark.slow
+def test_workers_leave_signals_to_the_run_and_a_killed_one_is_a_sentence(catalog):
+    stream = make_stream(
+        np.arange(23), catalog.labels, sampling="natural", per_class=0, seed=3
+    )
+    options = {"size": 12, "batch_size": 4, "first_step": 0, "threads": 1}
+    batches = training_batches(catalog, stream, prefetch=2, workers=2, **options)
+    next(batches)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    for number in (signal.SIGTERM, signal.SIGINT):
+        for worker in workers:
+            os.kill(worker.pid, number)
+    assert shown(itertools.islice(batches, 20)) == shown(train(catalog, steps=21))[1:]
+    workers[0].kill()
+    with pytest.raises(DataError, match=r"worker process .* config\.data\.workers"):
+        list(itertools.islice(batches, 1000))
+    for worker in workers:
+        worker.join(10)
+        assert not worker.is_alive()
 
 
 def test_the_next_of_a_class_is_a_ring_of_training_images():

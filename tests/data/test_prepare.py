@@ -235,6 +235,28 @@ def test_stopped_by_a_signal_it_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+FULL = """
+import resource, sys
+from bmjax.data.__main__ import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+sys.exit(main(["prepare", sys.argv[1], "--out", sys.argv[2]]))
+"""
+
+
+def test_a_disk_that_takes_no_more_is_a_sentence_and_nothing_is_left(tree, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tree), str(tmp_path / "set")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("bmjax: --out=")
+    assert "cannot be written: write() failed: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_second_process_may_not_prepare_the_same_set(tree, tmp_path, capsys):
     with module._claim(tmp_path / "set"):
         assert main(["prepare", str(tree), "--out", str(tmp_path / "set")]) == 2
