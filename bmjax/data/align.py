@@ -99,10 +99,12 @@ def _on_grid(
     """Correlation at the best place, and the two pieces that lie on one another."""
     first, second = np.ascontiguousarray(first), np.ascontiguousarray(second)
     best = (-1.0, first, second)
-    for crop, whole in ((first, second), (second, first)):
-        for size in _SIZES:
-            if size == len(whole) and whole is first:
-                continue  # the same as the other way round
+    # Whole on whole is the same both ways.
+    for crop, whole, sizes in (
+        (first, second, _SIZES),
+        (second, first, _SIZES[1:]),
+    ):
+        for size in sizes:
             part = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
             found = cv2.matchTemplate(whole, part, cv2.TM_CCOEFF_NORMED)
             y, x = np.unravel_index(found.argmax(), found.shape)
