@@ -1,7 +1,9 @@
 """What tells copies of an image: digests of its bytes and pixels, and a thumbnail."""
 
 import hashlib
+import io
 import os
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -66,8 +68,6 @@ def empty_hashes(count: int) -> Hashes:
 
 def write_hashes(path: Path, hashes: Hashes, fingerprint: str) -> None:
     """Keep hashes in a .npz file, for the images of this fingerprint alone."""
-    import io
-
     content = io.BytesIO()
     np.savez(content, fingerprint=np.array(fingerprint), **hashes._asdict())
     write_whole(path, content.getvalue())
@@ -86,7 +86,7 @@ def read_hashes(path: Path, fingerprint: str) -> Hashes | None:
             if str(kept["fingerprint"]) != fingerprint:
                 return None
             return Hashes(**{name: kept[name] for name in Hashes._fields})
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{str(path)!r} is no file of hashes ({error}); remove it or give another "
             "name"

@@ -1,12 +1,13 @@
 """Copies of images, and which of them stand on both sides of a split."""
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from bmjax.data.align import SIMILAR, similarity
+from bmjax.data.align import SIMILAR, similarities
 from bmjax.data.folder import Catalog
 from bmjax.data.folds import Split
 from bmjax.data.hashes import Hashes
@@ -14,6 +15,7 @@ from bmjax.data.near import CANDIDATE, Pairs, describe, search, turn
 
 BYTES, PIXELS, NEAR = "bytes", "pixels", "near"
 PARTS = ("train", "test", "none")
+_TOGETHER = 256  # pairs that a thread is given at a time
 
 
 class Copy(NamedTuple):
@@ -76,8 +78,8 @@ def audit(
     anchor = np.arange(len(catalog))
     anchor[readable] = _first_of_equal(hashes.pixels, readable)
     copies = [
-        Copy(int(anchor[image]), int(image), _exact(hashes, anchor[image], image), 1.0)
-        for image in np.sort(readable[anchor[readable] != readable])
+        Copy(int(anchor[image]), image, _exact(hashes, int(anchor[image]), image), 1.0)
+        for image in np.sort(readable[anchor[readable] != readable]).tolist()
     ]
     single = np.sort(readable[anchor[readable] == readable])
     near = _near(
@@ -148,17 +150,20 @@ def confirm(
 ) -> list[tuple[int, int, float]]:
     """Those of the pairs whose thumbnails agree, with how much."""
 
-    def value(row: int) -> float:
-        turned = turn(thumbnails[pairs.first[row]], int(pairs.symmetry[row]))
-        return similarity(turned, thumbnails[pairs.second[row]])
+    def values(rows: slice) -> np.ndarray:
+        first = thumbnails[pairs.first[rows]]
+        for symmetry in range(1, 8):
+            turned = pairs.symmetry[rows] == symmetry
+            first[turned] = turn(first[turned], symmetry)
+        return similarities(first, thumbnails[pairs.second[rows]])
 
-    with ThreadPoolExecutor(threads or None) as pool:
-        values = list(pool.map(value, range(len(pairs.first))))
-    return [
-        (int(first), int(second), value)
-        for first, second, value in zip(pairs.first, pairs.second, values, strict=True)
-        if value >= similar
-    ]
+    starts = range(0, len(pairs.first), _TOGETHER)
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        slices = [slice(start, start + _TOGETHER) for start in starts]
+        alike = np.concatenate([np.empty(0), *pool.map(values, slices)])
+    kept = np.flatnonzero(alike >= similar)
+    found = (pairs.first[kept], pairs.second[kept], alike[kept])
+    return list(zip(*(part.tolist() for part in found), strict=True))
 
 
 def _groups(count: int, copies: list[Copy]) -> np.ndarray:

@@ -30,8 +30,20 @@ def add_leaks(commands: Any) -> None:
     add("root", metavar="ROOT", help="the folder of class folders")
     add("--split", default="holdout", metavar="NAME", help="as config.data.split")
     add("--fold", type=int, default=0, metavar="N", help="as config.data.fold")
-    add("--seed", type=int, default=0, metavar="S", help="as config.data.split_seed")
-    add("--exclude", default="", metavar="CLASS,...", help="classes to leave out")
+    add(
+        "--seed",
+        type=int,
+        default=42,
+        metavar="S",
+        help="as config.data.split_seed (default: 42)",
+    )
+    add(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="CLASS[,CLASS]",
+        help="classes to leave out",
+    )
     add(
         "--features",
         type=Path,
@@ -87,7 +99,7 @@ def run_leaks(options: argparse.Namespace) -> None:
     from bmjax.data.leaks_files import HEADER, figures, group_rows, summary, table
     from bmjax.files import write_csv, write_json
 
-    exclude = [name for name in options.exclude.split(",") if name]
+    exclude = [name for names in options.exclude for name in names.split(",")]
     catalog = read_folder(options.root, exclude=exclude)
     split = make_split(
         catalog, name=options.split, fold=options.fold, seed=options.seed
