@@ -10,6 +10,8 @@ needed: the batch is noise.
   --loop       also the loop: grain, decoding, put_batch, the step; it needs data
   --loader     the input alone instead: the pipeline beside a bare decode loop on the
                same files and threads, the augmentation on the device, index and memory
+  --compare=torch  the step and inference beside the same in PyTorch, run by the
+               interpreter that --python names
   --python=P   with --loader: also torch's DataLoader (Pillow, two workers), run by the
                interpreter P, which has torch and Pillow; "--python=python" for this one
   --out=FILE   add the figures to FILE, one JSON object a line
@@ -59,6 +61,11 @@ def _measure(
     options: dict[str, str], config: ConfigDict, scratch: Path
 ) -> dict[str, Any]:
     steps, turns = int(options["steps"]), int(options["turns"])
+    if options["compare"]:
+        from bmjax.benchmark.compare import compare
+
+        python = options["python"] or sys.executable
+        return compare(config, scratch, steps=steps, turns=turns, python=python)
     if options["loader"]:
         from bmjax.benchmark.loader import measure_loader
 
@@ -72,7 +79,7 @@ def _measure(
 
 def _options(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Split our own options from those of the configuration."""
-    options = dict.fromkeys(("loop", "loader", "python", "out"), "")
+    options = dict.fromkeys(("loop", "loader", "compare", "python", "out"), "")
     options |= {"steps": "10", "turns": "5"}
     rest = []
     for argument in argv:
