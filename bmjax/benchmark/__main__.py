@@ -1,7 +1,7 @@
 """How fast a configuration is on this machine, and what its step is made of.
 
     python -m bmjax.benchmark --config=FILE [overrides] [--steps=N] [--turns=N]
-                              [--loop | --loader] [--out=FILE]
+                              [--loop | --loader | --compare=torch] [--out=FILE]
 
 times the compiled train step on one repeated batch of noise, in turns with a large
 matrix product on the same devices. It needs no data: without config.data.root the
@@ -69,12 +69,18 @@ def _parser() -> argparse.ArgumentParser:
         help="the input alone instead: the pipeline beside a bare decode loop on the "
         "same files and threads, the augmentation on the device, index and memory",
     )
+    kind.add_argument(
+        "--compare",
+        choices=("torch",),
+        help="step and inference of supervised or SwAV in turns with the same in "
+        "PyTorch (channels last), run by the interpreter that --python names",
+    )
     add(
         "--python",
         default="",
         metavar="P",
         help="with --loader: also torch's DataLoader, run by the interpreter P, which "
-        "has torch and Pillow",
+        "has torch and Pillow; with --compare: the one that has torch, if not this one",
     )
     add(
         "--out",
@@ -106,6 +112,11 @@ def _measure(options: argparse.Namespace, config: Any, scratch: Path) -> dict[st
         from bmjax.benchmark.loader import measure_loader
 
         figures = measure_loader(config, scratch, python=options.python, **numbers)
+    elif options.compare:
+        from bmjax.benchmark.compare import compare
+
+        python = options.python or sys.executable
+        figures = compare(config, scratch, python=python, **numbers)
     else:
         from bmjax.benchmark.measure import measure
 

@@ -10,19 +10,14 @@ from ml_collections import ConfigDict
 
 from bmjax.benchmark.collectives import collectives
 from bmjax.benchmark.operations import useful_flops
-from bmjax.benchmark.stand_in import stand_in_catalog
+from bmjax.benchmark.stand_in import build_to_measure
 from bmjax.benchmark.turns import time_turns
-from bmjax.build import Run, build
-from bmjax.check import check
-from bmjax.data.labels import CLASSES
+from bmjax.build import Run
 from bmjax.machine import peak_memory
 from bmjax.memory import check_fits, explained
 from bmjax.program import compile_step
 from bmjax.runtime import noted_cache_hits, versions
 from bmjax.train import starting_state
-from bmjax.workdir import excluded
-
-_STAND_IN = 210  # synthetic cells, the least there can be, for a loop without data
 
 
 def measure(
@@ -51,7 +46,7 @@ def measure(
     Raises:
         ConfigError: what cannot be, or a batch that memory has no place for.
     """
-    run = _build(config, scratch, with_images=with_loop)
+    run = build_to_measure(config, scratch, with_images=with_loop)
     state, _, _ = starting_state(run, scratch / "checkpoints")
     say(f"compiling the step of {config.method.name}, {config.model.name}")
     started = time.perf_counter()
@@ -79,16 +74,6 @@ def measure(
         )
     memory, holder = peak_memory(run.mesh)
     return figures | {"peak_memory_bytes": memory, "peak_memory_of": holder}
-
-
-def _build(config: ConfigDict, scratch: Path, *, with_images: bool) -> Run:
-    without_images = not (config.data.root or with_images)
-    if not config.data.root:
-        least = sum(cell.images for cell in CLASSES) if without_images else _STAND_IN
-        config.data.synthetic_images = config.data.synthetic_images or least
-    check(config)
-    catalog = stand_in_catalog(excluded(config.data.exclude))
-    return build(config, scratch, catalog if without_images else None)
 
 
 def _about(run: Run) -> dict[str, Any]:

@@ -13,7 +13,13 @@ class Peer:
     It stands still in between, so that it does not take our turns' time.
     """
 
-    def __init__(self, python: str, module: str, task: dict[str, Any]):
+    def __init__(
+        self,
+        python: str,
+        module: str,
+        task: dict[str, Any],
+        needs: str = "torch and Pillow",
+    ):
         """Start `module` under an interpreter that has what it needs.
 
         Raises:
@@ -29,14 +35,15 @@ class Peer:
         except OSError as error:
             raise ConfigError(
                 f"--python={python!r} cannot be started: {error.strerror}; give an "
-                "interpreter that has torch"
+                f"interpreter that has {needs}"
             ) from None
-        self._python = python
-        self.versions = self._ask(json.dumps(task))["versions"]
+        self._python, self._needs = python, needs
+        self.about = self._ask(json.dumps(task))  # what it says of itself
+        self.versions = self.about["versions"]
 
-    def turn(self, steps: int) -> float:
-        """Make some steps and return how many seconds they took."""
-        return self._ask(str(steps))["seconds"]
+    def turn(self, steps: int, job: str = "") -> float:
+        """Make some steps, of a kind where there are several; return the seconds."""
+        return self._ask(f"{steps} {job}".strip())["seconds"]
 
     def close(self) -> None:
         """End the process."""
@@ -52,7 +59,7 @@ class Peer:
         answer = self._process.stdout.readline()
         if not answer:
             raise ConfigError(
-                f"--python={self._python!r} has no torch that runs, or Pillow is "
-                "missing there; give an interpreter that has both"
+                f"--python={self._python!r} does not run {self._needs}; give an "
+                "interpreter that does"
             )
         return json.loads(answer)

@@ -1,13 +1,36 @@
-"""A catalog without files, where a measurement needs no images."""
+"""A run to measure, and a catalog without files where that needs no images."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from ml_collections import ConfigDict
 
+from bmjax.build import Run, build
+from bmjax.check import check
 from bmjax.data.folder import Catalog
 from bmjax.data.labels import CLASSES
 from bmjax.errors import DataError
+from bmjax.workdir import excluded
+
+_FEWEST = 210  # synthetic cells, the least there can be, for a loop without data
+
+
+def build_to_measure(config: ConfigDict, scratch: Path, *, with_images: bool) -> Run:
+    """Build a run. Where its configuration names no data, the release stands in.
+
+    Args:
+        config: of the run.
+        scratch: a folder that may be filled.
+        with_images: images are needed; without data a few synthetic cells are made.
+    """
+    without_images = not (config.data.root or with_images)
+    if not config.data.root:
+        least = sum(cell.images for cell in CLASSES) if without_images else _FEWEST
+        config.data.synthetic_images = config.data.synthetic_images or least
+    check(config)
+    catalog = stand_in_catalog(excluded(config.data.exclude))
+    return build(config, scratch, catalog if without_images else None)
 
 
 def stand_in_catalog(exclude: Sequence[str] = ()) -> Catalog:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bmjax import build
-from bmjax.benchmark import measure, turns
+from bmjax.benchmark import stand_in, turns
 from bmjax.benchmark.__main__ import main
 from bmjax.benchmark.operations import useful_flops
 from bmjax.benchmark.stand_in import stand_in_catalog
@@ -41,7 +41,7 @@ def measured(tmp_path_factory):
     printed = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "make_network", small)
-        patch.setattr(measure, "stand_in_catalog", lambda exclude: toy_catalog())
+        patch.setattr(stand_in, "stand_in_catalog", lambda exclude: toy_catalog())
         patch.setattr(turns, "_PRODUCT_SECONDS", 0.05)
         patch.setattr("builtins.print", lambda *a, **k: printed.append((a, k)))
         assert main([*SMOKE, "--config.mesh.devices=4", f"--out={out}"]) == 0
