@@ -9,6 +9,7 @@ from bmjax.evals.subset import choose_rows
 
 _BLOCK = 4096  # rows looked at at a time: bounds the memory
 _GRADIENT = 1e-4  # greatest entry at which it ends; scikit-learn's default
+_CHANGE = 1e-8  # of the objective, relative; what means of float32 losses tell apart
 
 
 class LogisticFit(NamedTuple):
@@ -94,7 +95,7 @@ def fit_logistic(
             "maxiter": iterations,
             "maxfun": 2 * iterations,
             "gtol": _GRADIENT,
-            "ftol": 64 * np.finfo(np.float32).eps,  # float32 sums tell no less apart
+            "ftol": _CHANGE,
         },
     )
     weights = found.x.reshape(width + 1, classes).astype(np.float32)

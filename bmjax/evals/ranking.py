@@ -128,7 +128,7 @@ def _falls(leader: Counts, most: int) -> list[np.ndarray]:
     falls = []
     for right, support, called in zip(*leader, strict=True):
         lost = np.arange(min(most, int(right)) + 1)
-        f1 = figures_of_counts(right - lost, support, called - lost).f1
+        f1 = 2 * (right - lost) / np.maximum(support + called - lost, 1)
         falls.append(f1[0] - f1)
     return falls
 
