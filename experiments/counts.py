@@ -95,6 +95,7 @@ def intervals_of_averages(
     with the share that was counted; classes are drawn by themselves. 2,000 draws,
     percentiles. A class of which all or none was found is found or missed in every
     draw: such an interval is too narrow, and the class's own says by how much.
+    Accuracy is a proportion, and its interval exact.
     """
     there = counts.support > 0
     right, images, called = (part[there] for part in counts)
@@ -109,7 +110,8 @@ def intervals_of_averages(
         names, images, rare, precision=drawn[0], recall=drawn[1], f1=drawn[2]
     )
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    return {name: np.quantile(draw, ends).tolist() for name, draw in draws.items()}
+    spread = {name: np.quantile(draw, ends).tolist() for name, draw in draws.items()}
+    return spread | {"accuracy": exact_interval(right.sum(), images.sum())}
 
 
 def exact_interval(right: int, of: int) -> list[float] | None:

@@ -24,10 +24,11 @@ TITLES = {
     "table4": "Table 4: SwAV (no labels) and SupCon (labels), 200 epochs",
 }
 INTERVALS = (
-    "Intervals of a class's figures are exact (Clopper-Pearson), 95 %. "
-    "Intervals of averages are of a parametric bootstrap from the counts (2,000 draws, "
-    "seed 0): they speak of the test images alone, not of other training runs, and do "
-    "not move a class of which all or none was found (see its own interval)."
+    "95 % intervals. Those of a class's figures and of accuracy are exact "
+    "(Clopper-Pearson); those of the other averages are of a parametric bootstrap from "
+    "the counts (2,000 draws, seed 0). They speak of the test images alone, not of "
+    "other training runs, and the bootstrap does not move a class of which all or none "
+    "was found: see its own interval."
 )
 _TWO_DECIMALS = (
     "Its precision and recall are published to two decimals, as means of five folds: "

@@ -151,6 +151,6 @@ def test_the_bootstrap_is_as_wide_as_the_binomial():
     right, images = np.array([60, 150]), np.array([100, 200])
     called = np.array([110, 190])
     counts = Counts(right, images, called)
-    low, high = intervals_of_averages(("A", "B"), counts, ())["accuracy"]
-    variance = (100 * 0.6 * 0.4 + 200 * 0.75 * 0.25) / 300**2
+    low, high = intervals_of_averages(("A", "B"), counts, ())["macro_recall"]
+    variance = (0.6 * 0.4 / 100 + 0.75 * 0.25 / 200) / 2**2
     assert high - low == pytest.approx(2 * 1.96 * variance**0.5, rel=0.1)
