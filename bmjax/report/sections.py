@@ -47,6 +47,7 @@ def describe(
         "tiles": tables.tiles(figures),
         "notes": list(figures["notes"]),
         "class_rows": [row._replace(strip=Markup(row.strip)) for row in rows],
+        "named": any(row.name for row in rows),
         "train_known": bool(train_counts),
         "scale": Markup(scale(SHARES)),
         "long_names": max(map(len, figures["classes"]), default=0) > 4,

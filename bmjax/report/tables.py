@@ -151,7 +151,9 @@ def confusion(
     number = {name: place for place, name in enumerate(figures["classes"])}
     names = {entry["abbreviation"]: entry["name"] for entry in figures["per_class"]}
     order = [
-        (label, not place) for group in groups for place, label in enumerate(group)
+        (label, not place and len(groups) > 1)
+        for group in groups
+        for place, label in enumerate(group)
     ]
     rows = []
     for label, first_row in order:

@@ -142,7 +142,7 @@ def test_other_images_are_not_compared_in_pairs(sources, tmp_path):
     page = Page(text)
     assert "judged on different test images" in text
     assert page.rows("pairs") == []
-    assert "gets wrong" not in text
+    assert page.rows("wrong") == []
     assert page.rows("classes-3")
 
 
@@ -272,6 +272,20 @@ def test_cells_that_all_get_wrong_are_shown(cells, tmp_path):
     page = Page(written.read_text("utf-8"))
     pictures = [a for tag, a in page.tags if tag == "img"]
     assert [picture["alt"] for picture in pictures] == ["Cell BLA/a.jpg"]
+
+
+def test_a_name_of_a_folder_is_text_and_not_markup(tmp_path):
+    run = make_run(tmp_path / '<i>=cmd"\n')
+    page = Page(write_comparison([run], out=tmp_path / "out").read_text("utf-8"))
+    assert '<i>=cmd"\n' in [text for _, text in page.headings]
+    assert "i" not in {tag for tag, a in page.tags if not a}
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(sources, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(DataError, match="make room or allow writing"):
+        write_comparison(*sources, out=tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "a file"
 
 
 def test_command_compares_without_jax(sources, tmp_path):
