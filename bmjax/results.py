@@ -160,6 +160,12 @@ def _figures(
         temperature=None if own else probes.temperature,
         validation_images=0 if own else probes.validation_images,
     )
+    if figures["calibration"]["temperature"]:
+        figures["notes"].append(
+            "The temperature was fitted on training images that the linear probe had "
+            "not seen but the backbone had, SupCon's with their labels: on new images "
+            "probabilities may still be too sure."
+        )
     return {
         **{key: value for key, value in figures.items() if key not in _ELSEWHERE},
         "assessment": {key: figures[key] for key in _SETTINGS},

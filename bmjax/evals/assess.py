@@ -59,8 +59,9 @@ def assess(
     Returns:
         the figures of `classification_figures` under their names, each class with
         `called` and exact intervals of recall, precision and F1; `intervals` of the
-        averages (bootstrap over images); `by_frequency`; `roc_auc`; `confusion`;
-        `absent` and `rare` classes; `lineage`; `calibration`; `notes`.
+        averages (bootstrap over images, but exact for accuracy); `by_frequency`;
+        `roc_auc`; `confusion`; `absent` and `rare` classes; `lineage`; `calibration`;
+        `notes`.
 
     Raises:
         DataError: `train_counts` lacks a class.
@@ -81,6 +82,9 @@ def assess(
 
     low, high = bootstrap(confusion, resampled, draws=draws, level=level, seed=seed)
     pairs = [_interval(*ends) for ends in zip(low, high, strict=True)]
+    intervals = dict(zip(AVERAGES, pairs, strict=False))
+    exact = clopper_pearson(found.right.sum(), len(predictions.labels), level=level)
+    intervals["accuracy"] = _interval(*exact)  # a proportion: no resampling needed
     figures = figures_of_confusion(confusion, classes)
     for entry, extra in zip(
         figures["per_class"], _class_intervals(found, level), strict=True
@@ -93,7 +97,7 @@ def assess(
         "draws": draws,
         "seed": seed,
         **figures,
-        "intervals": dict(zip(AVERAGES, pairs[: len(AVERAGES)], strict=True)),
+        "intervals": intervals,
         "by_frequency": (
             None
             if groups is None

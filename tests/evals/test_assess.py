@@ -88,6 +88,7 @@ def test_f1_of_two_of_two_is_not_sure():
     entry = found["per_class"][0]
     assert entry["recall_interval"] == pytest.approx([0.1581, 1], abs=1e-4)
     assert entry["f1_interval"] == pytest.approx([2 * 0.1581 / 1.1581, 1], abs=1e-4)
+    assert found["intervals"]["accuracy"] == pytest.approx([0.025 ** (1 / 52), 1])
     assert found["rare"] == ["ABE"]
 
 
