@@ -77,7 +77,7 @@ def _of_run(run: Run, figures: dict[str, Any], album: Album) -> dict[str, Any]:
         "atlas": (
             describe_atlas(run.atlas, figures["classes"], album) if run.atlas else None
         ),
-        "mended": facts.mended(run.results),
+        "mended": facts.mended(run.results, figures["notes"]),
         "fold_rows": [],
         "facts": facts.facts(run.results, run.config),
         "versions": sorted(section(run.results, "versions").items()),
