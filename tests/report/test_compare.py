@@ -24,26 +24,34 @@ from tests.report_pages import (
 )
 
 
+def make_sources(folder):
+    """Two runs, and a table of a system without probabilities."""
+    runs = [make_run(folder / "swav"), make_run(folder / "other", shift=1)]
+    rows = [("path", "label", "predicted"), *make_predictions(shift=2)]
+    write_rows(folder / "theirs.csv", rows)
+    return runs, [folder / "theirs.csv"]
+
+
 @pytest.fixture
 def sources(tmp_path):
-    """Two runs, and a table of a system without probabilities."""
-    runs = [make_run(tmp_path / "swav"), make_run(tmp_path / "other", shift=1)]
-    rows = [("path", "label", "predicted"), *make_predictions(shift=2)]
-    write_rows(tmp_path / "theirs.csv", rows)
-    return runs, [tmp_path / "theirs.csv"]
+    """Sources for a test to alter."""
+    return make_sources(tmp_path)
 
 
-@pytest.fixture
-def written(sources, tmp_path):
-    return write_comparison(*sources, out=tmp_path / "out")
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Sources that no test alters, and the page that was made of them."""
+    folder = tmp_path_factory.mktemp("compared")
+    sources = make_sources(folder)
+    return sources, write_comparison(*sources, out=folder / "out")
 
 
-@pytest.fixture
-def text(written):
-    return written.read_text("utf-8")
+@pytest.fixture(scope="module")
+def text(kept):
+    return kept[1].read_text("utf-8")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(text):
     return Page(text)
 
@@ -93,8 +101,8 @@ def test_heads_have_a_scope(page):
     assert all(a.get("scope") for _, tag, a, _ in page.cells if tag == "th")
 
 
-def test_intervals_are_those_of_assess(sources, page):
-    predictions = read_predictions(sources[0][1] / "predictions.csv")
+def test_intervals_are_those_of_assess(kept, page):
+    predictions = read_predictions(kept[0][0][1] / "predictions.csv")
     entries = assess(predictions, draws=DRAWS, seed=SEED)["per_class"]
     cells = [text for _, text in page.in_table("side", "td")]
     for entry in entries:
@@ -105,8 +113,8 @@ def test_intervals_are_those_of_assess(sources, page):
             assert expected in cells
 
 
-def test_differences_are_those_of_compare(sources, text, page):
-    systems = [read_predictions(run / "predictions.csv") for run in sources[0]]
+def test_differences_are_those_of_compare(kept, text, page):
+    systems = [read_predictions(run / "predictions.csv") for run in kept[0][0]]
     found = compare(*systems, names=("swav", "other"), draws=DRAWS)
     if found["decided_by"]["leader"] == 1:
         found = compare(*systems[::-1], names=("other", "swav"), draws=DRAWS)
@@ -122,13 +130,14 @@ def test_hostile_names_are_shown_as_text(text):
     assert "&lt;img src=x onerror=" in text
 
 
-def test_the_same_files_give_the_same_bytes(sources, written, tmp_path):
+def test_the_same_files_give_the_same_bytes(kept, tmp_path):
+    sources, written = kept
     again = write_comparison(*sources, out=tmp_path / "again")
     assert again.read_bytes() == written.read_bytes()
 
 
-def test_no_absolute_path_is_shown(text, tmp_path):
-    assert str(tmp_path) not in text
+def test_no_absolute_path_is_shown(kept, text):
+    assert str(kept[1].parents[1]) not in text
     assert "/home" not in text
 
 
@@ -138,6 +147,7 @@ def test_other_images_are_not_compared_in_pairs(sources, tmp_path):
     text = write_comparison(runs, tables, out=tmp_path / "out").read_text("utf-8")
     page = Page(text)
     assert "judged on different test images" in text
+    assert "theirs 1; 0 paths in common" in text
     assert page.rows("pairs") == []
     assert page.rows("wrong") == []
     assert page.rows("classes-3")
@@ -216,6 +226,12 @@ def test_a_name_of_a_folder_is_text_and_not_markup(tmp_path):
     page = Page(write_comparison([run], out=tmp_path / "out").read_text("utf-8"))
     assert '<i>=cmd"\n' in [text for _, text in page.headings]
     assert "i" not in {tag for tag, a in page.tags if not a}
+
+
+def test_a_folder_of_images_that_is_none_is_one_sentence(sources, tmp_path):
+    with pytest.raises(DataError, match="expected a folder of images"):
+        write_comparison(*sources, out=tmp_path / "out", images=tmp_path / "none")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence(sources, tmp_path):
