@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bmjax.data.labels import RARE
+from bmjax.errors import DataError
 from bmjax.report import dots, meaning, ranking, tables, words
 from bmjax.report.folds import pool_folds
 from bmjax.report.images import MOST_BYTES, Album
@@ -76,6 +77,10 @@ def write_comparison(
         ConfigError: the same run or table twice.
         DataError: one of them cannot be used, or they do not belong on one page.
     """
+    if images is not None and not images.is_dir():
+        raise DataError(
+            f"expected a folder of images, but {images} is none: check the path"
+        )
     systems = read_systems(runs, tables_of_others)
     if pool:
         systems = pool_folds(systems)
@@ -238,7 +243,11 @@ def _data(
     each = words.listing(
         [f"{s.name} {one['images']:,}" for s, one in zip(systems, figures, strict=True)]
     )
-    return f"different test images ({each}), {classes} classes"
+    common = set.intersection(*(set(system.predictions.paths) for system in systems))
+    return (
+        f"different test images ({each}; {len(common):,} paths in common), "
+        f"{classes} classes"
+    )
 
 
 def _warnings(figures: Sequence[dict[str, Any]], paired: bool) -> list[str]:

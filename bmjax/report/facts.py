@@ -1,5 +1,6 @@
 """How a run was made, from its results and its configuration."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from bmjax.report.files import finite, section
@@ -50,8 +51,11 @@ def probe_table(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return ["Classifier", *(SCORES[key] for key in keys)], rows
 
 
-def mended(results: dict[str, Any]) -> list[str]:
-    """Sentences on what mending the probabilities would gain, where a run tried it."""
+def mended(results: dict[str, Any], known: Sequence[str]) -> list[str]:
+    """Sentences on what mending the probabilities would gain, where a run tried it.
+
+    After them come the notes of the results that are not among the `known` ones.
+    """
     calibration = section(results, "calibration")
     prior = section(calibration, "prior_correction")
     scaled = section(calibration, "temperature")
@@ -70,7 +74,9 @@ def mended(results: dict[str, Any]) -> list[str]:
             f"{count(scaled.get('validation_images'))} validation images, the ECE is "
             f"{score(scaled.get('ece'))}."
         )
-    return found
+    notes = results.get("notes")
+    others = notes if isinstance(notes, list) else []
+    return found + [str(note) for note in others if note not in known]
 
 
 def config_rows(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -135,7 +135,7 @@ def lineage_confusion(figures: dict[str, Any]) -> list[ConfusionRow]:
         cells = [
             Cell(
                 counts[own][called],
-                counts[own][called] / max(total, 1),
+                (counts[own][called] / max(total, 1)) ** (1 if own == called else 0.5),
                 ("right" if own == called else "wrong")
                 if counts[own][called]
                 else "zero",

@@ -31,6 +31,7 @@ class Sheet(NamedTuple):
     wrong: int  # of all images, not of the sheet alone
     images: int
     agreed: int  # of `wrong`, those that all systems call the same
+    pictures: bool  # whether any cell has one
 
 
 def common_mistakes(systems: Sequence[System], album: Album) -> Sheet:
@@ -57,7 +58,8 @@ def common_mistakes(systems: Sequence[System], album: Album) -> Sheet:
         for _, path, number in ranked[:MOST_CELLS]
     ]
     agreed = sum(len(entry["called"]) == 1 for entry in found)
-    return Sheet(cells, len(found), len(systems[0].predictions.paths), agreed)
+    images, pictures = len(systems[0].predictions.paths), any(c.picture for c in cells)
+    return Sheet(cells, len(found), images, agreed, pictures)
 
 
 def _answers_of(predictions: Predictions) -> dict[str, tuple[str, float]]:

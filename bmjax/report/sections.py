@@ -47,6 +47,7 @@ def describe(
         "tiles": tables.tiles(figures),
         "notes": list(figures["notes"]),
         "class_rows": [row._replace(strip=Markup(row.strip)) for row in rows],
+        "named": any(row.name for row in rows),
         "train_known": bool(train_counts),
         "scale": Markup(scale(SHARES)),
         "long_names": max(map(len, figures["classes"]), default=0) > 4,
@@ -76,7 +77,7 @@ def _of_run(run: Run, figures: dict[str, Any], album: Album) -> dict[str, Any]:
         "atlas": (
             describe_atlas(run.atlas, figures["classes"], album) if run.atlas else None
         ),
-        "mended": facts.mended(run.results),
+        "mended": facts.mended(run.results, figures["notes"]),
         "fold_rows": [],
         "facts": facts.facts(run.results, run.config),
         "versions": sorted(section(run.results, "versions").items()),

@@ -51,10 +51,10 @@ class ClassRow(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One cell of the confusion matrix; `share` is of its row, from 0 to 1."""
+    """One cell of the confusion matrix; `depth` is that of its color, from 0 to 1."""
 
     count: int
-    share: float
+    depth: float
     kind: str  # "right", "wrong" or "zero", and "first" of a lineage
     title: str
 
@@ -151,7 +151,9 @@ def confusion(
     number = {name: place for place, name in enumerate(figures["classes"])}
     names = {entry["abbreviation"]: entry["name"] for entry in figures["per_class"]}
     order = [
-        (label, not place) for group in groups for place, label in enumerate(group)
+        (label, not place and len(groups) > 1)
+        for group in groups
+        for place, label in enumerate(group)
     ]
     rows = []
     for label, first_row in order:
@@ -162,7 +164,8 @@ def confusion(
             kind = ("right" if label == called else "wrong") if images else "zero"
             title = f"{label} predicted as {called}: {images:,} of {total:,}"
             share = images / max(total, 1)
-            cells.append(Cell(images, share, kind + (" first" if first else ""), title))
+            depth = share if label == called else share**0.5  # few mistakes show too
+            cells.append(Cell(images, depth, kind + (" first" if first else ""), title))
         rows.append(ConfusionRow(label, names[label], count(total), first_row, cells))
     return rows
 

@@ -132,6 +132,16 @@ def test_synthetic_images_and_mixed_files_are_said(run):
     assert "may be of different runs" in text
 
 
+def test_what_mending_gains_is_said_with_its_notes(run):
+    results = json.loads((run / "results.json").read_text())
+    scaled = {"value": 1.5, "validation_images": 30, "ece": 0.25}
+    results |= {"calibration": {"temperature": scaled}, "notes": ["Fitted on few."]}
+    (run / "results.json").write_text(json.dumps(results))
+    text = write_report(run).read_text("utf-8")
+    assert "temperature of 1.500, fitted on 30 validation images, the ECE is" in text
+    assert "Fitted on few." in text
+
+
 def test_map_is_left_out_without_embedding(run):
     assert "t-SNE" in write_report(run).read_text("utf-8")
     (run / "embedding.csv").unlink()
