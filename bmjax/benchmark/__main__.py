@@ -1,7 +1,7 @@
 """How fast a configuration is on this machine, and what its step is made of.
 
     python -m bmjax.benchmark --config=FILE [overrides] [--steps=N] [--turns=N]
-                              [--loop | --loader] [--out=FILE]
+                              [--loop | --loader | --compare=torch] [--out=FILE]
 
 times the compiled train step on one repeated batch of noise, in turns with a large
 matrix product on the same devices. It needs no data: without config.data.root the
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from bmjax.benchmark.table import key_lines
+    from bmjax.benchmark.figures import key_lines
 
     parser = argparse.ArgumentParser(
         prog="python -m bmjax.benchmark",
@@ -69,12 +69,17 @@ def _parser() -> argparse.ArgumentParser:
         help="the input alone instead: the pipeline beside a bare decode loop on the "
         "same files and threads, the augmentation on the device, index and memory",
     )
+    kind.add_argument(
+        "--compare",
+        choices=("torch",),
+        help="train step and inference beside the same in PyTorch instead, in turns",
+    )
     add(
         "--python",
         default="",
         metavar="P",
-        help="with --loader: also torch's DataLoader, run by the interpreter P, which "
-        "has torch and Pillow",
+        help="an interpreter that has torch: with --loader, torch's DataLoader too "
+        "(it wants Pillow there); with --compare, the other side (default: this one)",
     )
     add(
         "--out",
@@ -102,7 +107,12 @@ def _measure(options: argparse.Namespace, config: Any, scratch: Path) -> dict[st
         "turns": options.turns,
     }
     numbers = {"steps": options.steps, "turns": options.turns}
-    if options.loader:
+    if options.compare:
+        from bmjax.benchmark.compare import compare
+
+        python = options.python or sys.executable
+        figures = compare(config, scratch, python=python, **numbers)
+    elif options.loader:
         from bmjax.benchmark.loader import measure_loader
 
         figures = measure_loader(config, scratch, python=options.python, **numbers)
