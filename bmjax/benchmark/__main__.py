@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from bmjax.benchmark.table import key_lines
+    from bmjax.benchmark.figures import key_lines
 
     parser = argparse.ArgumentParser(
         prog="python -m bmjax.benchmark",
@@ -72,15 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     kind.add_argument(
         "--compare",
         choices=("torch",),
-        help="step and inference of supervised or SwAV in turns with the same in "
-        "PyTorch (channels last), run by the interpreter that --python names",
+        help="train step and inference beside the same in PyTorch instead, in turns",
     )
     add(
         "--python",
         default="",
         metavar="P",
-        help="with --loader: also torch's DataLoader, run by the interpreter P, which "
-        "has torch and Pillow; with --compare: the one that has torch, if not this one",
+        help="an interpreter that has torch: with --loader, torch's DataLoader too "
+        "(it wants Pillow there); with --compare, the other side (default: this one)",
     )
     add(
         "--out",
@@ -108,15 +107,15 @@ def _measure(options: argparse.Namespace, config: Any, scratch: Path) -> dict[st
         "turns": options.turns,
     }
     numbers = {"steps": options.steps, "turns": options.turns}
-    if options.loader:
-        from bmjax.benchmark.loader import measure_loader
-
-        figures = measure_loader(config, scratch, python=options.python, **numbers)
-    elif options.compare:
+    if options.compare:
         from bmjax.benchmark.compare import compare
 
         python = options.python or sys.executable
         figures = compare(config, scratch, python=python, **numbers)
+    elif options.loader:
+        from bmjax.benchmark.loader import measure_loader
+
+        figures = measure_loader(config, scratch, python=options.python, **numbers)
     else:
         from bmjax.benchmark.measure import measure
 

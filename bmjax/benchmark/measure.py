@@ -41,7 +41,7 @@ def measure(
         say: for a line about what goes on.
 
     Returns:
-        names and figures, as `table.FIGURES` explains them.
+        names and figures, as `figures.FIGURES` explains them.
 
     Raises:
         ConfigError: what cannot be, or a batch that memory has no place for.

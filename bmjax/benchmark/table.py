@@ -1,184 +1,12 @@
-"""The figures of a benchmark: what each key means, and a table for people."""
+"""A table of a benchmark's figures, for people."""
 
-import textwrap
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from bmjax.benchmark.figures import FIGURES, Figure
 from bmjax.logs import data_size, duration
 
-
-class Figure(NamedTuple):
-    """One key of the JSON line."""
-
-    key: str
-    label: str
-    unit: str  # "", "images/s", "s", "bytes", "flop", "flop/s", "MB", "us", "ratio"
-    meaning: str
-
-
-# Rates and ratios are medians over the turns; KEY_spread beside them is (largest -
-# smallest) / median.
-FIGURES = {
-    "What": (
-        Figure("method", "method", "", "config.method.name"),
-        Figure("network", "network", "", "config.model.name"),
-        Figure("convolutions", "convolutions", "", "config.model.convolutions"),
-        Figure("dtype", "type of the activations", "", "config.model.dtype"),
-        Figure("remat", "remat", "", "config.model.remat"),
-        Figure("accumulate", "chunks of a batch", "", "config.train.accumulate"),
-        Figure("batch_size", "images a step", "", "over all devices"),
-        Figure("size", "pixels of an image", "", "side of what the host hands over"),
-        Figure("views", "views, count x pixels", "", "[count, side] of each size"),
-        Figure("classes", "classes", "", "of the data, or of the release"),
-        Figure("threads", "threads that decode", "", "config.data.threads"),
-        Figure("workers", "processes that decode", "", "config.data.workers"),
-        Figure("devices", "devices", "", "in the mesh"),
-        Figure("platform", "platform", "", "cpu, gpu or tpu"),
-        Figure("device_kind", "kind of device", "", "its maker's name for it"),
-        Figure("versions", "versions", "", "of Python, jax and jaxlib"),
-    ),
-    "Speed": (
-        Figure(
-            "images_per_second",
-            "the compiled step",
-            "images/s",
-            "the step alone on one batch that stays on the devices",
-        ),
-        Figure("step_seconds", "a step takes", "s", "batch_size / images_per_second"),
-        Figure(
-            "useful_flops_per_second",
-            "useful operations",
-            "flop/s",
-            "useful_flops / step_seconds",
-        ),
-        Figure(
-            "matmul_flops_per_second",
-            "a large matrix product",
-            "flop/s",
-            "on the same devices in turns with the step, in config.model.dtype",
-        ),
-        Figure(
-            "peak_fraction",
-            "share of the product's speed",
-            "ratio",
-            "useful operations a second over those of the matrix product, turn by turn",
-        ),
-        Figure(
-            "loop_images_per_second",
-            "the loop on data",
-            "images/s",
-            "--loop: decoding, transfer and step",
-        ),
-        Figure(
-            "loop_over_step", "loop over step", "ratio", "--loop: of neighbouring turns"
-        ),
-        Figure("compile_seconds", "compiling", "s", "the step's program"),
-        Figure(
-            "compiled_from_cache",
-            "  from the cache",
-            "",
-            "whether it was compiled before, and only read",
-        ),
-    ),
-    "Operations of a step": (
-        Figure(
-            "useful_flops",
-            "useful",
-            "flop",
-            "multiplications and additions of convolutions and matrix products in "
-            "network and loss, on all views and devices: a layer's forward pass and "
-            "twice that backward, once for the first, none for what is frozen; by the "
-            "network's shapes, whatever the lowering",
-        ),
-        Figure(
-            "xla_flops",
-            "XLA's count",
-            "flop",
-            "of all that the compiled program does, over all devices; loops once",
-        ),
-    ),
-    "Memory on each device": (
-        Figure(
-            "temporary_bytes", "temporaries", "bytes", "that the step holds at once"
-        ),
-        Figure("argument_bytes", "arguments", "bytes", "state and batch"),
-        Figure(
-            "donated_bytes",
-            "of them given away",
-            "bytes",
-            "arguments whose place the results take",
-        ),
-        Figure(
-            "peak_memory_bytes",
-            "the most held",
-            "bytes",
-            "in this run, by the fullest device or, where those do not tell, resident "
-            "in this process",
-        ),
-        Figure("peak_memory_of", "  held by", "", "device or process"),
-    ),
-    "Collectives of a step": (
-        Figure(
-            "collectives",
-            "collectives",
-            "",
-            "from the compiled program, by kind: count, and bytes of the results on "
-            "one device",
-        ),
-    ),
-    "Loader (--loader)": (
-        Figure(
-            "decode_images_per_second",
-            "bare decoding",
-            "images/s",
-            "reading and decoding the same images in as many threads, nothing else",
-        ),
-        Figure("loader_images_per_second", "the loader", "images/s", "batches, warm"),
-        Figure("loader_over_decode", "loader over decoding", "ratio", "turn by turn"),
-        Figure(
-            "torch_images_per_second",
-            "torch's DataLoader",
-            "images/s",
-            "--python: Pillow, two workers",
-        ),
-        Figure("loader_over_torch", "loader over torch's", "ratio", "turn by turn"),
-        Figure(
-            "augment_on_device_images_per_second",
-            "augmentation",
-            "images/s",
-            "of all views, on the devices",
-        ),
-        Figure("index_microseconds", "one index", "us", "of balanced sampling"),
-        Figure("resident_megabytes", "resident memory", "MB", "of this process"),
-        Figure(
-            "resident_growth_megabytes", "  grown by", "MB", "from first turn to last"
-        ),
-        Figure("peer", "peer", "", "versions of torch and Pillow"),
-    ),
-    "Trust": (
-        Figure("time", "begun", "", "UTC"),
-        Figure("steps", "steps a turn", "", "--steps"),
-        Figure("turns", "turns", "", "--turns"),
-        Figure("noisy", "noisy", "", "whether a rate's spread is above 0.2"),
-    ),
-}
 _SPREAD = "_spread"
 _LABEL, _VALUE = 30, 24  # columns
-
-
-def key_lines() -> Iterator[str]:
-    """What each key of the JSON line means, for --help."""
-    width = max(len(figure.key) for group in FIGURES.values() for figure in group) + 4
-    for title, group in FIGURES.items():
-        yield f"\n{title}"
-        for figure in group:
-            unit = f" ({figure.unit})" if figure.unit else ""
-            yield textwrap.fill(
-                figure.meaning + unit,
-                width=80,
-                initial_indent=f"  {figure.key}".ljust(width),
-                subsequent_indent=" " * width,
-            )
 
 
 def table(figures: dict[str, Any]) -> str:
@@ -226,7 +54,7 @@ def _shown(figure: Figure, value: Any) -> str:
             return f"{value:.3f}"
         case "s":
             return duration(value) if value >= 60 else f"{value:.3g} s"
-        case "images/s" | "us" | "MB":
+        case "images/s" | "us" | "MB" | "GFLOP/s":
             return f"{_three(value)} {figure.unit}"
     if figure.key == "views":
         return " + ".join(f"{count} x {side}" for count, side in value)

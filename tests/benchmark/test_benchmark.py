@@ -10,10 +10,11 @@ import pytest
 from bmjax import build
 from bmjax.benchmark import stand_in, turns
 from bmjax.benchmark.__main__ import main
+from bmjax.benchmark.figures import FIGURES
 from bmjax.benchmark.operations import useful_flops
 from bmjax.benchmark.stand_in import stand_in_catalog
 from bmjax.benchmark.summary import NOISY, summarize, widest_rate
-from bmjax.benchmark.table import FIGURES, table
+from bmjax.benchmark.table import table
 from bmjax.data.folds import make_split
 from bmjax.data.labels import CLASSES
 from bmjax.errors import DataError
