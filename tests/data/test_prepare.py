@@ -2,13 +2,9 @@
 
 import json
 import os
-import pickle
-import shutil
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,26 +17,7 @@ from bmjax.data.folder import read_folder
 from bmjax.data.labels import CLASSES
 from bmjax.data.prepare import prepare
 from bmjax.errors import DataError, Stopped
-
-NAMES = [
-    "BLA/0001-1000/BLA_00002.jpg",
-    "BLA/0001-1000/BLA_00001.jpg",
-    "BLA/1001-2000/BLA_01001.jpg",
-    "ABE/ABE_00001.png",
-    "ABE/ABE_00002.JPG",
-    "WBC/sub/a.jpeg",
-]
-
-
-def write_tree(root, names=NAMES, size=12):
-    random = np.random.Generator(np.random.PCG64(0))
-    for name in names:
-        path = Path(os.path.join(root, name))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = random.integers(0, 256, (size, size, 3), np.uint8)
-        _, encoded = cv2.imencode(path.suffix or ".jpg", pixels)
-        path.write_bytes(encoded.tobytes())
-    return root
+from tests.small_trees import NAMES, prepare_in_shards, write_tree
 
 
 @pytest.fixture(scope="module")
@@ -50,58 +27,11 @@ def tree(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prepared(tree, tmp_path_factory):
-    out = tmp_path_factory.mktemp("out") / "set"
-    before = module.SHARD_BYTES
-    module.SHARD_BYTES = 1500  # so that there are several
-    try:
-        prepare(str(tree), out=out)
-    finally:
-        module.SHARD_BYTES = before
-    assert len(list(out.glob("*.array_record-*"))) > 1
-    return out
-
-
-@pytest.fixture
-def damaged(prepared, tmp_path):
-    """A copy of the set, for tests that break it."""
-    return Path(shutil.copytree(prepared, tmp_path / "set"))
+    return prepare_in_shards(tree, tmp_path_factory.mktemp("out") / "set")
 
 
 def state(folder):
     return {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in folder.rglob("*")}
-
-
-def test_the_set_is_the_folder_in_order_labels_bytes_and_fingerprint(tree, prepared):
-    folder, stored = read_catalog(tree), read_catalog(prepared)
-    assert stored.paths == folder.paths
-    assert stored.classes == folder.classes
-    assert stored.fingerprint == folder.fingerprint
-    np.testing.assert_array_equal(stored.labels, folder.labels)
-    assert stored.labels.dtype == folder.labels.dtype
-    for position in range(len(folder)):
-        np.testing.assert_array_equal(
-            stored.encoded(position), folder.encoded(position)
-        )
-
-
-def test_leaving_a_class_out_is_the_same_in_both(tree, prepared):
-    folder, stored = (read_catalog(r, exclude=["BLA"]) for r in (tree, prepared))
-    assert stored.paths == folder.paths
-    assert stored.classes == folder.classes == ("ABE", "WBC")
-    assert stored.fingerprint == folder.fingerprint
-    np.testing.assert_array_equal(stored.labels, folder.labels)
-    np.testing.assert_array_equal(stored.encoded(2), folder.encoded(2))
-    with pytest.raises(DataError, match="names XYZ"):
-        read_catalog(prepared, exclude=["XYZ"])
-
-
-def test_threads_share_the_set_and_a_worker_can_receive_it(prepared):
-    stored = read_catalog(prepared)
-    alone = [stored.encoded(p).tobytes() for p in range(len(stored))]
-    again = pickle.loads(pickle.dumps(stored))
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(again.encoded, [p for p in range(6) for _ in range(20)]))
-    assert [f.tobytes() for f in found[::20]] == alone
 
 
 def test_plain_tensorflow_datasets_reads_the_set_without_tensorflow(tree, prepared):
@@ -276,58 +206,6 @@ def test_files_that_change_meanwhile_are_noticed(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="changed while they were read"):
         prepare(str(root), out=tmp_path / "set")
     assert not (tmp_path / "set").exists()
-
-
-def shard_of(folder, number=1):
-    return sorted(folder.glob("*.array_record-*"))[number]
-
-
-def test_a_missing_shard_is_named(damaged):
-    shard_of(damaged).unlink()
-    with pytest.raises(DataError, match=rf"{shard_of(damaged, 0).name[:-14]}.*No such"):
-        read_catalog(damaged)
-
-
-def test_a_truncated_shard_is_named(damaged):
-    shard = shard_of(damaged)
-    os.truncate(shard, shard.stat().st_size - 1)
-    with pytest.raises(DataError, match=rf"{shard.name}.* bytes, expected"):
-        read_catalog(damaged)
-
-
-def test_a_flipped_bit_is_an_error_and_no_image(damaged):
-    shard = shard_of(damaged, 0)
-    content = bytearray(shard.read_bytes())
-    start = content.find(read_catalog(damaged).encoded(0).tobytes()[20:60])
-    assert start > 0
-    content[start] ^= 1
-    shard.write_bytes(content)
-    with pytest.raises(DataError, match=r"ABE_00001\.png.* prepare it again"):
-        read_catalog(damaged).encoded(0)
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda index: index["images"].pop(), "is damaged"),
-        (lambda index: index["images"][0].__setitem__(1, 5), "is damaged"),
-        (lambda index: index["shards"][0].update(file="../x"), "is damaged"),
-        (lambda index: index.pop("fingerprint"), "is damaged"),
-        (lambda index: index.update(format=9), "has format 9"),
-    ],
-)
-def test_a_damaged_index_is_refused(change, sentence, damaged):
-    index = json.loads((damaged / INDEX).read_text())
-    change(index)
-    (damaged / INDEX).write_text(json.dumps(index))
-    with pytest.raises(DataError, match=sentence):
-        read_catalog(damaged)
-
-
-def test_a_set_without_its_index_is_no_folder_of_images(damaged):
-    (damaged / INDEX).unlink()
-    with pytest.raises(DataError, match="looks like a prepared set"):
-        read_catalog(damaged)
 
 
 HOSTILE = [
