@@ -23,7 +23,7 @@ from bmjax.predict.summary import NOT_A_DEVICE, differential
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
-    return synthesize(tmp_path_factory.mktemp("cells") / "all", images=120, seed=0)
+    return synthesize(tmp_path_factory.mktemp("cells") / "all", images=230, seed=0)
 
 
 @pytest.fixture(scope="module")
