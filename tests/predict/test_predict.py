@@ -23,7 +23,7 @@ from bmjax.predict.summary import NOT_A_DEVICE, differential
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
-    return synthesize(tmp_path_factory.mktemp("cells") / "all", images=120, seed=0)
+    return synthesize(tmp_path_factory.mktemp("cells") / "all", images=230, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,9 @@ def assert_same(found, expected):
                 assert row[name] == other[name]
 
 
-@pytest.mark.parametrize("config", ["supervised", "swav"])
+@pytest.mark.parametrize(
+    "config", ["supervised", pytest.param("swav", marks=pytest.mark.slow)]
+)
 def test_the_runs_own_test_images_get_its_predictions(
     config, runs, cells, tmp_path, capsys
 ):
@@ -193,6 +195,7 @@ def test_a_stop_leaves_no_half_table(runs, cells, tmp_path, monkeypatch, capsys)
     assert not list(tmp_path.glob("out.csv*"))
 
 
+@pytest.mark.slow
 def test_a_pretrained_run_without_its_probe_is_refused(runs, cells, tmp_path, capsys):
     run = shutil.copytree(runs("swav"), tmp_path / "run")
     (run / "features" / "linear.npz").unlink()
@@ -200,6 +203,7 @@ def test_a_pretrained_run_without_its_probe_is_refused(runs, cells, tmp_path, ca
     assert "has no linear classifier yet" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_damaged_probe_is_named(runs, cells, tmp_path, capsys):
     run = shutil.copytree(runs("swav"), tmp_path / "run")
     (run / "features" / "linear.npz").write_bytes(b"PK cut short")
@@ -207,6 +211,7 @@ def test_a_damaged_probe_is_named(runs, cells, tmp_path, capsys):
     assert "linear.npz' is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_exported_file_without_a_classifier_is_refused(
     runs, cells, tmp_path, capsys
 ):
@@ -298,6 +303,7 @@ def test_help_starts_no_jax():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_the_run_says_what_it_was_made_of(runs, cells, tmp_path, capsys):
     run = runs("swav")
     assert predict(cells / "NGS", run, tmp_path / "out.csv") == 0
