@@ -53,7 +53,8 @@ def _keep_memory() -> None:
 
     On CPU a step's temporaries are one piece of memory, some hundred megabytes, which
     would go back to the system after every step and be fetched again, page by page: a
-    tenth to a sixth of a ResNet-50's step. Only glibc has these settings; elsewhere nothing happens. They hold for threads that start later.
+    tenth to a sixth of a ResNet-50's step. Only glibc has these settings;
+    elsewhere nothing happens. They hold for threads that start later.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
