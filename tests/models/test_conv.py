@@ -11,6 +11,9 @@ from bmjax.models.pool import max_pool
 # (kernel size, stride, padding, groups, input channels, output channels): all kinds
 # that the networks use, and some that they do not.
 CASES = [
+    (2, 2, 0, 1, 9, 4),
+    (5, 3, 2, 1, 8, 8),
+    (1, 3, 0, 2, 8, 8),
     (1, 1, 0, 1, 6, 10),
     (1, 2, 0, 1, 6, 10),
     (1, 1, 1, 1, 3, 4),
@@ -30,7 +33,8 @@ def value_and_pullback(function, arguments):
     @jax.jit
     def both(arguments):
         value, pullback = jax.vjp(function, *arguments)
-        return value, pullback(jnp.cos(jnp.arange(value.size)).reshape(value.shape))
+        uneven = jnp.cos(jnp.arange(value.size)).reshape(value.shape)
+        return value, pullback(uneven.astype(value.dtype))
 
     return both(arguments)
 
@@ -67,6 +71,106 @@ def test_lowerings_agree_in_value_and_gradients(case, lowering):
 
     # float32 sums of up to 432 products in another order: some 1e-6 of the largest.
     assert_agree(run(lowering), run("xla"), 1e-5)
+
+
+# Height and width of real images of cells and of odd ones, at strides that leave rows
+# and columns over: (height, width), kernel size, stride, groups.
+@pytest.mark.parametrize(
+    ("pixels", "size", "stride", "groups"),
+    [
+        ((75, 90), 3, 2, 1),
+        ((75, 90), 1, 2, 1),
+        ((125, 3), 3, 2, 2),
+        ((63, 10), 3, 1, 2),
+        ((63, 10), 5, 3, 1),
+        ((1, 2), 3, 2, 1),
+        ((1, 1), 3, 1, 1),
+    ],
+)
+def test_lowerings_agree_at_odd_sizes(pixels, size, stride, groups):
+    rng = np.random.default_rng(1)
+    images = rng.normal(size=(2, *pixels, 8)).astype(np.float32)
+    kernel = rng.normal(size=(size, size, 8 // groups, 6)).astype(np.float32)
+    actual, expected = (
+        value_and_pullback(
+            lambda images, kernel, by=by: convolve(
+                images,
+                kernel,
+                stride=stride,
+                padding=size // 2,
+                groups=groups,
+                lowering=by,
+            ),
+            (images, kernel),
+        )
+        for by in ("matmul", "xla")
+    )
+    # float32 sums of up to 8000 products in another order: some 1e-6 of the largest.
+    assert_agree(actual, expected, 1e-5)
+
+
+def test_products_work_in_every_precision_and_under_vmap(float64):
+    rng = np.random.default_rng(2)
+    images = jnp.asarray(rng.normal(size=(3, 2, 7, 6, 8)))
+    kernels = jnp.asarray(rng.normal(size=(3, 3, 3, 4, 8)))
+
+    def run(lowering, dtype):
+        convolution = jax.vmap(
+            lambda x, k: convolve(
+                x, k, stride=2, padding=1, groups=2, lowering=lowering
+            )
+        )
+        return value_and_pullback(
+            convolution, (images.astype(dtype), kernels.astype(dtype))
+        )
+
+    expected = run("xla", jnp.float64)
+    assert_agree(run("matmul", jnp.float64), expected, 1e-13)
+    half = run("matmul", jnp.bfloat16)
+    assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {jnp.dtype(jnp.bfloat16)}
+    # bfloat16 keeps 8 bits, of inputs and of outputs.
+    as_float = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), half)
+    assert_agree(as_float, expected, 0.03)
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_products_keep_the_batch_dealt_out(groups):
+    # Each device convolves its own images; only the kernel's gradient is added up.
+    from bmjax import mesh
+
+    over = mesh.make_mesh(4)
+    rng = np.random.default_rng(3)
+    images = rng.normal(size=(8, 6, 6, 8)).astype(np.float32)
+    kernel = rng.normal(size=(3, 3, 8 // groups, 8)).astype(np.float32)
+
+    def gradients(images, kernel):
+        def value(images, kernel):
+            outputs = convolve(
+                images, kernel, padding=1, groups=groups, lowering="matmul"
+            )
+            return jnp.sum(jnp.sin(outputs))
+
+        return jax.grad(value, argnums=(0, 1))(images, kernel)
+
+    alone = jax.jit(gradients)(images, kernel)
+    dealt = mesh.batch_sharded(over)
+    compiled = (
+        jax.jit(
+            gradients,
+            in_shardings=(dealt, mesh.replicated(over)),
+            out_shardings=(dealt, mesh.replicated(over)),
+        )
+        .lower(images, kernel)
+        .compile()
+    )
+    text = compiled.as_text()
+    for moved in ("all-gather", "all-to-all", "collective-permute"):
+        assert moved not in text
+    assert text.count(" all-reduce(") == 1
+    together = compiled(
+        jax.device_put(images, dealt), jax.device_put(kernel, mesh.replicated(over))
+    )
+    assert_agree(together, alone, 1e-5)
 
 
 def test_convolution_by_hand():
