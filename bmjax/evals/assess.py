@@ -84,9 +84,8 @@ def assess(
     pairs = [_interval(*ends) for ends in zip(low, high, strict=True)]
     intervals = dict(zip(AVERAGES, pairs, strict=False))
     exact = clopper_pearson(found.right.sum(), len(predictions.labels), level=level)
-    intervals["accuracy"] = _interval(
-        *map(float, exact)
-    )  # a proportion: no resampling needed
+    # A proportion: no resampling needed.
+    intervals["accuracy"] = _interval(*map(float, exact))
     figures = figures_of_confusion(confusion, classes)
     for entry, extra in zip(
         figures["per_class"], _class_intervals(found, level), strict=True
