@@ -83,8 +83,9 @@ def assess(
     low, high = bootstrap(confusion, resampled, draws=draws, level=level, seed=seed)
     pairs = [_interval(*ends) for ends in zip(low, high, strict=True)]
     intervals = dict(zip(AVERAGES, pairs, strict=False))
-    exact = clopper_pearson(found.right.sum(), len(predictions.labels), level=level)
-    intervals["accuracy"] = _interval(*exact)  # a proportion: no resampling needed
+    low, high = clopper_pearson(found.right.sum(), len(predictions.labels), level=level)
+    # Accuracy is a proportion: it needs no resampling.
+    intervals["accuracy"] = [float(low), float(high)]
     figures = figures_of_confusion(confusion, classes)
     for entry, extra in zip(
         figures["per_class"], _class_intervals(found, level), strict=True
