@@ -45,6 +45,16 @@ FILE says of each kind what it means and what training does with such a file."""
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bmjax.data", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_verify(commands)
+    add_leaks(commands)
+    _add_folds(commands)
+    _add_stats(commands)
+    _add_prepare(commands)
+    _add_synthesize(commands)
+    return parser
+
+
+def _add_synthesize(commands) -> None:
     command = commands.add_parser(
         "synthesize",
         help="write synthetic cells in the release's folder layout",
@@ -58,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
     command.set_defaults(run=_synthesize)
 
+
+def _add_verify(commands) -> None:
     command = commands.add_parser(
         "verify",
         help="is a folder of images whole, and what it says it is?",
@@ -82,11 +94,6 @@ def _parser() -> argparse.ArgumentParser:
         "--workers", type=int, metavar="N", help="processes (default: one a core)"
     )
     command.set_defaults(run=_verify)
-    _add_prepare(commands)
-    _add_stats(commands)
-    _add_folds(commands)
-    add_leaks(commands)
-    return parser
 
 
 def _add_prepare(commands) -> None:
