@@ -19,7 +19,7 @@ from bmjax.evals.embedding import embed_2d
 from bmjax.evals.linear import softmax
 from bmjax.evals.mending import mended_figures
 from bmjax.evals.predictions import Predictions
-from bmjax.files import write_csv, write_json
+from bmjax.files import plain_cell, write_csv, write_json
 from bmjax.frozen import augmented_features, part_features
 from bmjax.optim import count_parameters
 from bmjax.probes import Probes, fit_probes
@@ -81,7 +81,7 @@ def evaluate_run(
         workdir / "embedding.csv",
         ("path", "label", "x", "y"),
         [
-            (paths[row], names[row], f"{x:.4f}", f"{y:.4f}")
+            (*map(plain_cell, (paths[row], names[row])), f"{x:.4f}", f"{y:.4f}")
             for row, (x, y) in zip(rows, places, strict=True)
         ],
     )
@@ -219,7 +219,10 @@ def _write_predictions(
         path,
         ("path", "label", "predicted", *(f"p_{name}" for name in classes)),
         [
-            (place, name, classes[row.argmax()], *(f"{p:.6g}" for p in row))
+            (
+                *map(plain_cell, (place, name, classes[row.argmax()])),
+                *(f"{p:.6g}" for p in row),
+            )
             for place, name, row in zip(paths, names, probabilities, strict=True)
         ],
     )

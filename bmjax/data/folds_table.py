@@ -7,7 +7,7 @@ from bmjax.data.catalog import read_catalog
 from bmjax.data.folder import Catalog
 from bmjax.data.folds import FOLDS, Split, check_split, counts, make_split, split_digest
 from bmjax.errors import ConfigError, DataError
-from bmjax.files import write_csv
+from bmjax.files import plain_cell, write_csv
 
 
 def show_folds(
@@ -101,4 +101,4 @@ def _rows(catalog: Catalog, split: Split) -> Iterator[tuple[str, str]]:
     part = dict.fromkeys(range(len(catalog)), "none")
     part |= dict.fromkeys(split.train.tolist(), "train")
     part |= dict.fromkeys(split.test.tolist(), "test")
-    return ((catalog.paths[position], part[position]) for position in part)
+    return ((plain_cell(catalog.paths[position]), part[position]) for position in part)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from bmjax.data.decode import decode_whole
 from bmjax.data.folder import Catalog
 from bmjax.errors import DataError
 from bmjax.files import write_whole
@@ -97,10 +98,9 @@ def _fill(catalog: Catalog, found: Hashes, start: int) -> None:
     for position in range(start, min(start + _TOGETHER, len(catalog))):
         try:
             encoded = catalog.encoded(position)
+            # At its own size: copies are equal before they are resized.
+            pixels = decode_whole(encoded, name=catalog.paths[position])
         except DataError:
-            continue
-        pixels = _decode(encoded)
-        if pixels is None:
             continue
         found.files[position] = _digest(encoded.tobytes())
         shape = np.array(pixels.shape, np.int64).tobytes()
@@ -115,14 +115,6 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     shrinks = min(pixels.shape[:2]) >= THUMBNAIL
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(pixels, size, interpolation=how)
-
-
-def _decode(encoded: np.ndarray) -> np.ndarray | None:
-    """An image at its own size: copies are equal before they are resized."""
-    try:
-        return cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB) if encoded.size else None
-    except cv2.error:
-        return None
 
 
 def _digest(content: bytes) -> np.ndarray:

@@ -27,7 +27,7 @@ def add_leaks(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
-    add("root", metavar="ROOT", help="the folder of class folders")
+    add("root", metavar="ROOT", help="the folder of class folders, or a prepared set")
     add("--split", default="holdout", metavar="NAME", help="as config.data.split")
     add("--fold", type=int, default=0, metavar="N", help="as config.data.fold")
     add(
@@ -93,14 +93,14 @@ def run_leaks(options: argparse.Namespace) -> None:
     """
     _check(options)
     from bmjax.data.align import SIMILAR
-    from bmjax.data.folder import read_folder
+    from bmjax.data.catalog import read_catalog
     from bmjax.data.folds import make_split, split_digest
     from bmjax.data.leaks import audit
     from bmjax.data.leaks_files import HEADER, figures, group_rows, summary, table
     from bmjax.files import write_csv, write_json
 
     exclude = [name for names in options.exclude for name in names.split(",")]
-    catalog = read_folder(options.root, exclude=exclude)
+    catalog = read_catalog(options.root, exclude=exclude)
     split = make_split(
         catalog, name=options.split, fold=options.fold, seed=options.seed
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from bmjax.errors import DataError
 from bmjax.evals.csvtable import read_table
+from bmjax.files import without_dot
 
 SUM_TOLERANCE = 1e-3  # six digits of hundreds of classes stay within it; ours
 _COLUMNS = ("path", "label", "predicted")
@@ -51,7 +52,7 @@ def read_predictions(path: Path) -> Predictions:
     places = {name: header.index(name) for name in _COLUMNS}
     columns = [i for i, name in enumerate(header) if name.startswith("p_")]
     paths, names, called = (
-        [row[places[column]] for row in rows] for column in _COLUMNS
+        [without_dot(row[places[column]]) for row in rows] for column in _COLUMNS
     )
     for column, values in zip(_COLUMNS, (paths, names, called), strict=True):
         if "" in values:

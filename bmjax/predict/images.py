@@ -1,6 +1,5 @@
 """The images of any folder: which there are, their labels, their pixels in batches."""
 
-import io
 import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 
 from bmjax.data.decode import decode, read_bytes
 from bmjax.data.folder import SUFFIXES
+from bmjax.data.header import read_header
 from bmjax.errors import ConfigError, DataError
 
 _AHEAD = 2  # batches that are read while one is predicted: bounds the memory
@@ -117,9 +117,7 @@ def _gather(reading, size: int, batch_size: int) -> Read:
 
 
 def _read(path: Path, size: int) -> tuple[np.ndarray, tuple[int, int]]:
-    from PIL import Image
-
     encoded = read_bytes(path)
     pixels = decode(encoded, size=size, name=str(path))
-    with Image.open(io.BytesIO(encoded)) as header:
-        return pixels, header.size
+    header = read_header(encoded)  # there is one: it was decoded
+    return pixels, (header.width, header.height)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from bmjax.errors import DataError
 from bmjax.evals.predictions import Predictions, read_predictions
+from bmjax.files import without_dot
 
 
 class Point(NamedTuple):
@@ -153,7 +154,9 @@ def _read_rows(path: Path, *columns: str) -> tuple[list[dict[str, str]], list[st
 
 def _read_points(path: Path) -> list[Point]:
     rows, _ = _read_rows(path, "label", "x", "y")
-    places = [(row["label"], _parse(row["x"]), _parse(row["y"])) for row in rows]
+    places = [
+        (without_dot(row["label"]), _parse(row["x"]), _parse(row["y"])) for row in rows
+    ]
     return [
         Point(label, x, y) for label, x, y in places if x is not None and y is not None
     ]
