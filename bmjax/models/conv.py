@@ -8,7 +8,8 @@ those of kernels above all, and grouped ones are slow in all directions. There
 import jax
 from jax import Array, lax
 
-from bmjax.models.products import convolve_by_products, convolve_few_channels
+from bmjax.models.few_channels import convolve_few_channels
+from bmjax.models.products import convolve_by_products
 
 LOWERINGS = ("auto", "xla", "matmul")
 FEW_CHANNELS = 8  # with fewer, the products are too thin: the stem, which sees colours
