@@ -73,7 +73,13 @@ def finished(tmp_path_factory, cells):
     return run
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(c, marks=[] if c in ("swav", "supervised") else [pytest.mark.slow])
+        for c in CONFIGS
+    ],
+)
 def test_a_run_leaves_what_it_promises(config, finished):
     workdir = finished(config)
     found = results(workdir)

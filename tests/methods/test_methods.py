@@ -28,7 +28,11 @@ RECIPE = multi_crop(
 STEPS = 5
 # Laws are tried on a network and views that compile in a moment; on real ones in the
 # slow stage.
-TOY = [(name, "toy") for name in METHODS]
+SLOW = ("mixup", "cutmix")  # supervised with other views: nothing else can differ
+TOY = [
+    pytest.param(name, "toy", marks=[pytest.mark.slow] if name in SLOW else [])
+    for name in METHODS
+]
 REAL = [pytest.param(name, "resnet_tiny", marks=pytest.mark.slow) for name in METHODS]
 
 

@@ -242,6 +242,7 @@ def test_a_partial_file_is_refused_and_its_table_shows_why(file):
     assert ["classifier", "2", "0", "0", "0"] in rows
 
 
+@pytest.mark.slow
 def test_another_networks_file_is_refused_with_its_name(file):
     with pytest.raises(CheckpointError, match=r"--config\.model\.name=resnext_tiny"):
         read_weights(file(entries_of("resnext_tiny")), "resnet_tiny")
