@@ -67,9 +67,9 @@ def results_page() -> str:
 
 
 def _published(name: str) -> str:
-    from experiments.derived import published_table
-    from experiments.layout import worked_out
-    from experiments.render import markdown
+    from experiments.tables.derived import published_table
+    from experiments.tables.layout import worked_out
+    from experiments.tables.render import markdown
 
     document = published_table(name)
     return _section(
@@ -117,8 +117,8 @@ def _figures(folder: Path) -> str:
     """The experiment's first table."""
     tables = sorted(folder.glob("table*.json"))
     if tables:
-        from experiments.layout import worked_out
-        from experiments.render import markdown
+        from experiments.tables.layout import worked_out
+        from experiments.tables.render import markdown
 
         found = [json.loads(path.read_text()) for path in tables]
         return "\n\n".join(markdown(worked_out(document)) for document in found)

@@ -8,7 +8,7 @@ Its one system was trained on one 80/20 split.
 
 import sys
 
-from experiments.paper import main
+from experiments.tables.command import main
 
 if __name__ == "__main__":
     sys.exit(main("table2", __doc__))

@@ -8,7 +8,7 @@ Two systems, five folds each: ten runs.
 
 import sys
 
-from experiments.paper import main
+from experiments.tables.command import main
 
 if __name__ == "__main__":
     sys.exit(main("table3", __doc__))

@@ -10,7 +10,7 @@ pretrained on the training part, or on all images; the two are never mixed.
 
 import sys
 
-from experiments.paper import main
+from experiments.tables.command import main
 
 if __name__ == "__main__":
     sys.exit(main("table4", __doc__))

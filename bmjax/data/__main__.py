@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmjax.data.leaks_command import add_leaks
+from bmjax.data.leaks.command import add_leaks
 from bmjax.errors import DONE, BmjaxError, ConfigError
 
 

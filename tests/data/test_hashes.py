@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bmjax.data.folder import read_folder
-from bmjax.data.hashes import hash_images, read_hashes, write_hashes
+from bmjax.data.leaks.hashes import hash_images, read_hashes, write_hashes
 from bmjax.errors import DataError
 
 

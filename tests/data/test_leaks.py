@@ -211,7 +211,7 @@ def test_hashes_are_read_again_and_give_the_same(cells, tmp_path, monkeypatch):
     test = {read_folder(cells).paths[-1]: "test"}
     _, _, before = audit(cells, tmp_path, kept, **test)
     monkeypatch.setattr(
-        "bmjax.data.hashes.hash_images", lambda *a, **k: pytest.fail("read again")
+        "bmjax.data.leaks.hashes.hash_images", lambda *a, **k: pytest.fail("read again")
     )
     assert audit(cells, tmp_path, kept, **test)[2] == before
 

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bmjax.data.align import SIMILAR, similarities, similarity
-from bmjax.data.hashes import thumbnail
-from bmjax.data.near import Pairs, describe, search, turn, turn_descriptors
+from bmjax.data.leaks.align import SIMILAR, similarities, similarity
+from bmjax.data.leaks.hashes import thumbnail
+from bmjax.data.leaks.near import Pairs, describe, search, turn, turn_descriptors
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from bmjax.evals.ranking import Counts
-from experiments.counts import averages, intervals_of_averages, rates
-from experiments.derived import published_table, rare_classes
-from experiments.ranking import smallest_turn
+from experiments.tables.counts import averages, intervals_of_averages, rates
+from experiments.tables.derived import published_table, rare_classes
+from experiments.tables.ranking import smallest_turn
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,9 @@ import pytest
 from bmjax.data.labels import CLASSES
 from bmjax.files import write_csv, write_json
 from bmjax.flags import read_flags
-from experiments import paper, runs
-from experiments.systems import Plan, jobs, numbers
+from experiments.tables import runs
+from experiments.tables.command import main
+from experiments.tables.systems import Plan, jobs, numbers
 
 NAMES = [cell.abbreviation for cell in CLASSES]
 OWN = [*NAMES[1:5], "ZZZ"]  # another lab's: five classes, one of its own
@@ -34,7 +35,7 @@ def data(tmp_path):
 def command(capsys, data, tmp_path):
     def command(table, *arguments, workdir=tmp_path / "work"):
         more = [f"--data={data}", f"--workdir={workdir}", "--scale=small", *arguments]
-        code = paper.main(table, "about", more)
+        code = main(table, "about", more)
         return code, capsys.readouterr()
 
     return command
@@ -92,11 +93,11 @@ def finish_all(table, data, workdir, **changes):
 
 @pytest.mark.parametrize("table", ["table2", "table3", "table4"])
 def test_published_is_text_or_json_and_runs_nothing(table, capsys):
-    assert paper.main(table, "about", ["--published"]) == 0
+    assert main(table, "about", ["--published"]) == 0
     said = capsys.readouterr().out
     for words in ("as published", "What decides the rankings", "Matek et al."):
         assert words in said
-    assert paper.main(table, "about", ["--published", "--json"]) == 0
+    assert main(table, "about", ["--published", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     for system in document["systems"].values():
         for key in ("macro_f1", "macro_f1_without_ABE", "macro_f1_without_rare"):
@@ -171,9 +172,9 @@ def test_a_mistake_is_one_sentence(command, arguments, code, sentence):
 
 
 def test_data_and_workdir_are_asked_for(capsys, tmp_path):
-    assert paper.main("table4", "about", [f"--workdir={tmp_path}"]) == 2
+    assert main("table4", "about", [f"--workdir={tmp_path}"]) == 2
     assert "--data is missing" in capsys.readouterr().err
-    assert paper.main("table4", "about", ["--data=x"]) == 2
+    assert main("table4", "about", ["--data=x"]) == 2
     assert "--workdir is missing" in capsys.readouterr().err
 
 

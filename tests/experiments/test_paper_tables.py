@@ -3,10 +3,10 @@
 import csv
 import io
 
-from experiments.compare import LINE, in_lines
-from experiments.derived import published_table
-from experiments.layout import as_printed
-from experiments.render import Table, csv_text, latex, markdown, text
+from experiments.tables.compare import LINE, in_lines
+from experiments.tables.derived import published_table
+from experiments.tables.layout import as_printed
+from experiments.tables.render import Table, csv_text, latex, markdown, text
 
 TABLE = Table(
     "Caption: 95 % & more",

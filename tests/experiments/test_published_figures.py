@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bmjax.data.labels import CLASSES
-from experiments import published
-from experiments.derived import published_table
+from experiments.tables import published
+from experiments.tables.derived import published_table
 
 SYSTEMS = ("swav", "supcon")
 SUPERVISED = ("resnext50", "resnext50_mixup")

@@ -9,13 +9,13 @@ from bmjax.data.folds import FOLDS
 from bmjax.data.labels import RARE
 from bmjax.errors import DataError
 from bmjax.evals.ranking import Counts
-from experiments.counts import AVERAGES, averages, rates
-from experiments.derived import INTERVALS, NAMES, TITLES
-from experiments.document import FIGURES, system
-from experiments.finished import read_run
-from experiments.paired import paired
-from experiments.ranking import decided_by
-from experiments.systems import TABLES, Job, Plan, describe
+from experiments.tables.counts import AVERAGES, averages, rates
+from experiments.tables.derived import INTERVALS, NAMES, TITLES
+from experiments.tables.document import FIGURES, system
+from experiments.tables.finished import read_run
+from experiments.tables.paired import paired
+from experiments.tables.ranking import decided_by
+from experiments.tables.systems import TABLES, Job, Plan, describe
 
 
 def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bmjax.data.folder import Catalog
-from bmjax.data.leaks import BYTES, NEAR, PARTS, PIXELS, Audit, Copy, straddles
+from bmjax.data.leaks.audit import BYTES, NEAR, PARTS, PIXELS, Audit, Copy, straddles
 from bmjax.files import plain_cell
 
 HEADER = (

@@ -8,7 +8,7 @@ import numpy as np
 
 from bmjax.data.folder import Catalog
 from bmjax.data.folds import Split, split_digest
-from bmjax.data.near import Pairs
+from bmjax.data.leaks.near import Pairs
 from bmjax.errors import DataError
 
 _ROWS, _COLUMNS = 1024, 8192  # features read at a time

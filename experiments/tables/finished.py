@@ -10,9 +10,9 @@ from bmjax.errors import DataError
 from bmjax.evals.confusion import confusion_matrix
 from bmjax.evals.predictions import read_predictions
 from bmjax.evals.ranking import Counts, counts_of
-from experiments.counts import rates
-from experiments.document import FIGURES
-from experiments.systems import Job
+from experiments.tables.counts import rates
+from experiments.tables.document import FIGURES
+from experiments.tables.systems import Job
 
 
 def read_run(job: Job) -> tuple[dict[str, Any], Counts]:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from bmjax.data.labels import class_name
-from experiments import published
-from experiments.counts import AVERAGES
-from experiments.layout import ABSENT, TITLES, with_interval
-from experiments.render import NONE, Table
+from experiments.tables import published
+from experiments.tables.counts import AVERAGES
+from experiments.tables.layout import ABSENT, TITLES, with_interval
+from experiments.tables.render import NONE, Table
 
 LACKING = "not in data"
 LINE = ("kind", "system", "class", "images", "figure", "value", "sd", "low", "high")

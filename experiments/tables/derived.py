@@ -6,10 +6,10 @@ import numpy as np
 
 from bmjax.data.labels import RARE
 from bmjax.evals.ranking import Counts
-from experiments import published
-from experiments.counts import rates
-from experiments.document import FIGURES, compatible_counts, system
-from experiments.ranking import decided_by
+from experiments.tables import published
+from experiments.tables.counts import rates
+from experiments.tables.document import FIGURES, compatible_counts, system
+from experiments.tables.ranking import decided_by
 
 NAMES = {
     "baseline": "Matek et al.",

@@ -4,7 +4,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from experiments.counts import AVERAGES
+from experiments.tables.counts import AVERAGES
 
 _FOLD_FIGURES = ("macro_f1", "macro_f1_without_rare", "accuracy")
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from bmjax.data.labels import class_name
 from bmjax.evals.ranking import Counts
-from experiments.counts import (
+from experiments.tables.counts import (
     AVERAGES,
     averages,
     exact_interval,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bmjax.errors import DONE, BmjaxError, ConfigError
-from experiments.systems import (
+from experiments.tables.systems import (
     FIVE_FOLDS,
     KINDS,
     PRETRAIN_ON,
@@ -123,10 +123,10 @@ def _plan(table: str, options: argparse.Namespace, more: Sequence[str]) -> Plan:
 
 
 def _published(table: str, *, as_json: bool) -> int:
-    from experiments.derived import published_table
-    from experiments.layout import as_printed, found_cells, worked_out
-    from experiments.pages import said_below, wrapped
-    from experiments.render import text
+    from experiments.tables.derived import published_table
+    from experiments.tables.layout import as_printed, found_cells, worked_out
+    from experiments.tables.pages import said_below, wrapped
+    from experiments.tables.render import text
 
     document = published_table(table)
     if as_json:
@@ -139,7 +139,7 @@ def _published(table: str, *, as_json: bool) -> int:
 
 
 def _measured(plan: Plan, options: argparse.Namespace) -> int:
-    from experiments.runs import claim, run_missing, shown, state
+    from experiments.tables.runs import claim, run_missing, shown, state
 
     todo = jobs(plan)
     if options.plan:
@@ -151,10 +151,10 @@ def _measured(plan: Plan, options: argparse.Namespace) -> int:
         state(job)  # what is wrong with any of them is said before the first begins
     if not options.no_run and (code := run_missing(plan, todo, aside=options.json)):
         return code
-    from experiments.pages import write_table
+    from experiments.tables.pages import write_table
 
     if plan.table == "figure2":
-        from experiments.figure2 import write_figure
+        from experiments.tables.figure import write_figure
 
         return write_figure(plan, todo, as_json=options.json)
     return write_table(plan, todo, as_json=options.json)

@@ -12,7 +12,7 @@ from bmjax.errors import DONE, INTERRUPTED, STOPPED, ConfigError, DataError
 from bmjax.files import write_json
 from bmjax.flags import read_flags
 from bmjax.workdir import is_finished
-from experiments.systems import DEMO_IMAGES, ROOT, Job, Plan
+from experiments.tables.systems import DEMO_IMAGES, ROOT, Job, Plan
 
 _NOTE = "experiment.json"
 

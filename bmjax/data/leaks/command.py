@@ -92,11 +92,11 @@ def run_leaks(options: argparse.Namespace) -> None:
         DataError: images or a run that cannot be used; or a copy on both sides.
     """
     _check(options)
-    from bmjax.data.align import SIMILAR
     from bmjax.data.catalog import read_catalog
     from bmjax.data.folds import make_split, split_digest
-    from bmjax.data.leaks import audit
-    from bmjax.data.leaks_files import HEADER, figures, group_rows, summary, table
+    from bmjax.data.leaks.align import SIMILAR
+    from bmjax.data.leaks.audit import audit
+    from bmjax.data.leaks.tables import HEADER, figures, group_rows, summary, table
     from bmjax.files import write_csv, write_json
 
     exclude = [name for names in options.exclude for name in names.split(",")]
@@ -162,7 +162,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _hashes(options: argparse.Namespace, catalog):
-    from bmjax.data.hashes import hash_images, read_hashes, write_hashes
+    from bmjax.data.leaks.hashes import hash_images, read_hashes, write_hashes
 
     if options.hashes:
         kept = read_hashes(options.hashes, catalog.fingerprint)
@@ -177,7 +177,7 @@ def _hashes(options: argparse.Namespace, catalog):
 
 def _alike(options: argparse.Namespace, catalog, split) -> list[tuple[int, int, float]]:
     """Training and test images whose features are alike, and their cosine."""
-    from bmjax.data.suspects import Features, alike
+    from bmjax.data.leaks.suspects import Features, alike
 
     features = Features(options.features, catalog, split)
     progress = _shown("test features")
@@ -191,7 +191,7 @@ def _alike(options: argparse.Namespace, catalog, split) -> list[tuple[int, int, 
 def _candidates(alike: list[tuple[int, int, float]]) -> list:
     import numpy as np
 
-    from bmjax.data.suspects import in_every_symmetry
+    from bmjax.data.leaks.suspects import in_every_symmetry
 
     if not alike:
         return []
@@ -200,7 +200,7 @@ def _candidates(alike: list[tuple[int, int, float]]) -> list:
 
 
 def _unconfirmed(alike: list[tuple[int, int, float]], groups) -> list:
-    from bmjax.data.leaks_files import Suspect
+    from bmjax.data.leaks.tables import Suspect
 
     left = [Suspect(*pair) for pair in alike if groups[pair[0]] != groups[pair[1]]]
     return sorted(left, key=lambda suspect: -suspect.cosine)

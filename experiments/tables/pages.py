@@ -7,11 +7,11 @@ from typing import Any
 
 from bmjax.errors import DONE
 from bmjax.files import write_json, write_whole
-from experiments import render
-from experiments.compare import LINE, averages_compared, compared, in_lines
-from experiments.derived import published_table
-from experiments.layout import found_cells
-from experiments.systems import FIVE_FOLDS, TABLES, Job, Plan
+from experiments.tables import render
+from experiments.tables.compare import LINE, averages_compared, compared, in_lines
+from experiments.tables.derived import published_table
+from experiments.tables.layout import found_cells
+from experiments.tables.systems import FIVE_FOLDS, TABLES, Job, Plan
 
 
 def write_table(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
@@ -20,7 +20,7 @@ def write_table(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
     Raises:
         DataError: of `measured_table`; nothing is written then.
     """
-    from experiments.measured import measured_table
+    from experiments.tables.measured import measured_table
 
     paper, measured = published_table(plan.table), measured_table(plan, jobs)
     tables = [*compared(measured, paper), averages_compared(measured, paper)]

@@ -3,9 +3,9 @@
 from typing import Any
 
 from bmjax.data.labels import class_name
-from experiments import published
-from experiments.counts import AVERAGES
-from experiments.render import NONE, Table
+from experiments.tables import published
+from experiments.tables.counts import AVERAGES
+from experiments.tables.render import NONE, Table
 
 TITLES = {"precision": "Precision", "recall": "Recall", "f1": "F1-score"}
 ABSENT = "absent"  # from the test part

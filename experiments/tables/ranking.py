@@ -8,7 +8,7 @@ import numpy as np
 
 from bmjax.evals.ranking import Counts
 from bmjax.evals.ranking import decided_by as least_answers
-from experiments.counts import AVERAGES
+from experiments.tables.counts import AVERAGES
 
 RANKED = ("macro_f1", "weighted_f1", "accuracy")
 _ROBUST = 0.1  # of the images; a ranking that stands on more is said to stand
@@ -27,7 +27,7 @@ def decided_by(
 
     Args:
         classes: names in the order of the systems' `per_class`.
-        systems: by key, documents of `experiments.document`.
+        systems: by key, documents of `experiments.tables.document`.
         figures: to rank by.
 
     Returns:

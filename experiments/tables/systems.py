@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bmjax.errors import ConfigError
 
-ROOT = Path(__file__).parents[1]  # of the repository: configs/ is there
+ROOT = Path(__file__).parents[2]  # of the repository: configs/ is there
 SCALES = ("paper", "small", "demo")
 KINDS = ("as_written", "as_run")
 PRETRAIN_ON = ("train", "all")

@@ -1,0 +1,1 @@
+"""Copies of images across a split: the same pixels, or nearly so."""

@@ -1,0 +1,132 @@
+"""The map of SwAV's features, drawn from its finished run."""
+
+import csv
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bmjax.errors import DONE, DataError
+from bmjax.files import write_csv, write_whole
+from experiments.tables.systems import Job, Plan, describe
+
+IMAGES = 5000  # ours: what a page shows legibly
+PERPLEXITY = 30.0  # scikit-learn's
+_RENDERERS = {  # that turn SVG into PNG, with their arguments
+    "rsvg-convert": ("--zoom=2", "--output={png}", "{svg}"),
+    "chromium": (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--force-device-scale-factor=2",
+        "--user-data-dir={folder}",
+        "--window-size={width},{height}",
+        "--screenshot={png}",
+        "file://{svg}",
+    ),
+}
+
+
+def write_figure(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
+    """Draw the map of each finished run into the workdir; return an exit code.
+
+    Raises:
+        DataError: a run is not finished, or its features do not fit its predictions.
+    """
+    from experiments.tables.pages import stem
+
+    drawn = []
+    for job in jobs:
+        name = stem(plan) + (f"-{job.workdir.name}" if len(jobs) > 1 else "")
+        drawn.append(_draw(plan, job, plan.workdir / name))
+    if as_json:
+        print(json.dumps({"figure": "figure2", "drawn": drawn}, indent=1))
+    else:
+        for entry in drawn:
+            print(entry["caption"], *entry["files"], sep="\n")
+    return DONE
+
+
+def _draw(plan: Plan, job: Job, base: Path) -> dict:
+    from bmjax.evals.embedding import embed_2d
+    from experiments.tables.finished import read_run
+    from experiments.tables.scatter import scatter
+
+    results, _ = read_run(job)
+    classes = [entry["abbreviation"] for entry in results["per_class"]]
+    with open(job.workdir / "predictions.csv", newline="") as file:
+        images = [(row["path"], row["label"]) for row in csv.DictReader(file)]
+    features = _features(job.workdir / "features" / "test.npy", len(images))
+    labels = np.array([classes.index(label) for _, label in images])
+    rows, places = embed_2d(
+        features, labels, images=IMAGES, perplexity=PERPLEXITY, seed=job.seed
+    )
+    shown = [images[row] for row in rows]
+    caption = " ".join(
+        [
+            f"t-SNE of SwAV's frozen features ({results['network']}), {len(rows):,} "
+            f"of {len(images):,} test images, classes in proportion and ten images of "
+            "each at least where there are so many; perplexity "
+            f"{PERPLEXITY:g}, started from the two first principal components, seed "
+            f"{job.seed}.",
+            *describe(plan),
+            "The paper does not give the settings of its Figure 2, nor which images it "
+            "shows. Near in the map is near among the features; sizes of groups and "
+            "distances between them mean little.",
+        ]
+    )
+    write_csv(
+        base.with_suffix(".csv"),
+        ("path", "label", "x", "y"),
+        [
+            (path, label, f"{x:.4f}", f"{y:.4f}")
+            for (path, label), (x, y) in zip(shown, places, strict=True)
+        ],
+    )
+    svg = base.with_suffix(".svg")
+    write_whole(svg, scatter(places, [label for _, label in shown], classes, caption))
+    files = [str(svg), str(base.with_suffix(".csv"))]
+    if png := render_png(svg):
+        files.append(str(png))
+    return {"run": job.workdir.name, "caption": caption, "files": files}
+
+
+def _features(path: Path, images: int) -> np.ndarray:
+    try:
+        features = np.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{str(path)!r} cannot be used: {error}") from None
+    if len(features) != images or not np.isfinite(features).all():
+        raise DataError(
+            f"{str(path)!r} holds {len(features):,} rows for {images:,} test images, "
+            "or what is no number; move the run's folder away and run it again"
+        )
+    return features
+
+
+def render_png(svg: Path) -> Path | None:
+    """Make a PNG beside an SVG where a renderer is at hand; None where none is."""
+    png = svg.with_suffix(".png")
+    width, height = (
+        int(svg.read_text().partition(f' {side}="')[2].partition('"')[0])
+        for side in ("width", "height")
+    )
+    for program, arguments in _RENDERERS.items():
+        if not (found := shutil.which(program)):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            filled = [
+                a.format(svg=svg, png=png, folder=folder, width=width, height=height)
+                for a in arguments
+            ]
+            done = subprocess.run(
+                [found, *filled], capture_output=True, timeout=120, check=False
+            )
+        if done.returncode == 0 and png.exists():
+            return png
+    return None
