@@ -6,9 +6,9 @@ those of kernels above all, and grouped ones are slow in all directions. There
 """
 
 import jax
-from jax import Array, lax
+from jax import Array
 
-from bmjax.models.few_channels import convolve_few_channels
+from bmjax.models.by_xla import convolve_by_xla, convolve_few_channels
 from bmjax.models.products import convolve_by_products
 
 LOWERINGS = ("auto", "xla", "matmul")
@@ -54,11 +54,4 @@ def convolve(
             return convolve_few_channels(images, kernel, stride, padding)
     if lowering == "matmul":
         return convolve_by_products(images, kernel, stride, padding, groups)
-    return lax.conv_general_dilated(
-        images,
-        kernel,
-        window_strides=(stride, stride),
-        padding=((padding, padding), (padding, padding)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
-    )
+    return convolve_by_xla(images, kernel, stride, padding, groups)

@@ -1,10 +1,24 @@
-"""Convolution of images of few channels, the stem's, with its kernel's gradient."""
+"""Convolution by XLA, and of few channels with the kernel's gradient written out."""
 
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+
+
+def convolve_by_xla(
+    images: Array, kernel: Array, stride: int, padding: int, groups: int = 1
+) -> Array:
+    """Convolves as `bmjax.models.conv.convolve` does, by XLA's own convolution."""
+    return lax.conv_general_dilated(
+        images,
+        kernel,
+        window_strides=(stride, stride),
+        padding=((padding, padding), (padding, padding)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -15,28 +29,18 @@ def convolve_few_channels(
 
     For the stem, whose patches are small for the output they belong to.
     """
-    return _by_xla(images, kernel, stride, padding)
-
-
-def _by_xla(images: Array, kernel: Array, stride: int, padding: int) -> Array:
-    return lax.conv_general_dilated(
-        images,
-        kernel,
-        window_strides=(stride, stride),
-        padding=((padding, padding), (padding, padding)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
+    return convolve_by_xla(images, kernel, stride, padding)
 
 
 def _forward_few(images: Array, kernel: Array, stride: int, padding: int):
-    return _by_xla(images, kernel, stride, padding), (images, kernel)
+    return convolve_by_xla(images, kernel, stride, padding), (images, kernel)
 
 
 def _backward_few(
     stride: int, padding: int, kept: tuple[Array, Array], cotangent: Array
 ):
     images, kernel, cotangent = lax.optimization_barrier((*kept, cotangent))
-    by_xla = partial(_by_xla, kernel=kernel, stride=stride, padding=padding)
+    by_xla = partial(convolve_by_xla, kernel=kernel, stride=stride, padding=padding)
     (image_gradient,) = jax.linear_transpose(by_xla, images)(cotangent)
     rows, columns, features, outputs = kernel.shape
     _, height, width, _ = cotangent.shape
