@@ -37,28 +37,34 @@ class Profile(NamedTuple):
 
 
 def tables(profile: Profile) -> Iterator[str]:
-    """The lines of the tables: layer by layer, and the whole network."""
+    """The lines of the tables: layer by layer, and the whole network.
+
+    A layer's share is of the time of all convolutions, each as often as it occurs.
+    """
+    ahead, useful = _sums(profile, profile.forward, profile.flops)
+    back_flops = {
+        # Two gradients, or one for the first layer.
+        layer: flops * (1 if layer.of_images else 2)
+        for layer, flops in profile.flops.items()
+    }
+    behind, useful_back = _sums(profile, profile.backward, back_flops)
     yield (
         "| input, channels, kernel | times | forward, ms | GFLOP/s | backward, ms "
         "| GFLOP/s | share |"
     )
     yield "| --- |" + " ---: |" * 6
-    ahead, behind, useful, useful_back = 0.0, 0.0, 0, 0
     for layer, times in profile.layers.items():
-        flops, back = profile.flops[layer], _backward_flops(profile, layer)
         forward, backward = profile.forward[layer], profile.backward[layer]
-        share = times * (forward + backward) / profile.training
         yield (
-            f"| {layer} | {times} | {forward * 1e3:.1f} | {flops / forward / 1e9:.0f} "
-            f"| {backward * 1e3:.1f} | {back / backward / 1e9:.0f} | {share:.1%} |"
+            f"| {layer} | {times} "
+            f"| {forward * 1e3:.1f} | {profile.flops[layer] / forward / 1e9:.0f} "
+            f"| {backward * 1e3:.1f} | {back_flops[layer] / backward / 1e9:.0f} "
+            f"| {times * (forward + backward) / (ahead + behind):.1%} |"
         )
-        ahead, behind = ahead + times * forward, behind + times * backward
-        useful, useful_back = useful + times * flops, useful_back + times * back
     yield (
         f"| all, as often as they occur | {sum(profile.layers.values())} "
-        f"| {ahead * 1e3:.0f} | {useful / ahead / 1e9:.0f} | {behind * 1e3:.0f} "
-        f"| {useful_back / behind / 1e9:.0f} "
-        f"| {(ahead + behind) / profile.training:.0%} |"
+        f"| {ahead * 1e3:.0f} | {useful / ahead / 1e9:.0f} "
+        f"| {behind * 1e3:.0f} | {useful_back / behind / 1e9:.0f} | |"
     )
     yield ""
     yield (
@@ -67,10 +73,10 @@ def tables(profile: Profile) -> Iterator[str]:
     )
     yield ""
     yield (
-        "| whole network | ms | convolutions by themselves, ms | the rest, ms "
-        "| convolutions at the peak, ms | share of the peak |"
+        "| whole network | ms | its convolutions by themselves, ms | at the peak, ms "
+        "| share of the peak |"
     )
-    yield "| --- |" + " ---: |" * 5
+    yield "| --- |" + " ---: |" * 4
     for name, whole, parts, flops in (
         ("inference", profile.inference, ahead, useful),
         (
@@ -82,11 +88,16 @@ def tables(profile: Profile) -> Iterator[str]:
     ):
         best = flops / profile.peak
         yield (
-            f"| {name} | {whole * 1e3:.0f} | {parts * 1e3:.0f} "
-            f"| {(whole - parts) * 1e3:.0f} | {best * 1e3:.0f} | {best / whole:.2f} |"
+            f"| {name} | {whole * 1e3:.0f} | {parts * 1e3:.0f} | {best * 1e3:.0f} "
+            f"| {best / whole:.2f} |"
         )
 
 
-def _backward_flops(profile: Profile, layer: Layer) -> int:
-    """Twice those forward: two gradients, or one for the first layer."""
-    return profile.flops[layer] * (1 if layer.of_images else 2)
+def _sums(
+    profile: Profile, seconds: dict[Layer, float], flops: dict[Layer, int]
+) -> tuple[float, int]:
+    """Seconds and operations of all layers, each as often as it occurs."""
+    return (
+        sum(times * seconds[layer] for layer, times in profile.layers.items()),
+        sum(times * flops[layer] for layer, times in profile.layers.items()),
+    )

@@ -60,8 +60,9 @@ def layer_flops(layer: Layer, batch: int) -> int:
 def measure(network: str, *, size: int, batch: int, turns: int) -> Profile:
     """Time a network and its convolutions, in turns within one run.
 
-    A layer is repeated by itself, so its arrays are in the caches where they fit; in
-    the network they often are not, and the difference is part of what is left over.
+    A layer by itself finds its arrays in the caches where they fit, and writes its
+    result to memory; in the network XLA may join the last pass over it with the
+    normalization that follows. So the parts do not add up to the whole exactly.
 
     Args:
         network: one of `bmjax.models.NETWORKS`.
