@@ -1,0 +1,59 @@
+"""Where a network's time goes: its convolutions, shape by shape, forward and backward.
+
+    python -m bmjax.benchmark.layers [--network=NAME] [--size=N] [--batch=N] [--turns=N]
+
+prints docs/cpu-speed.md's tables for a network on this machine, in Markdown: what each
+convolution takes by itself, in turns with the whole network and with a large matrix
+product. It needs no data and no configuration.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bmjax.errors import DONE, BmjaxError, ConfigError, check_known
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bmjax.benchmark.layers",
+        description=__doc__.partition("\n\n")[0],
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--network", default="resnet50", metavar="NAME", help="(default: resnet50)")
+    add("--size", type=int, default=112, metavar="N", help="pixels (default: 112)")
+    add("--batch", type=int, default=16, metavar="N", help="images (default: 16)")
+    add("--turns", type=int, default=5, metavar="N", help="of each (default: 5)")
+    options = parser.parse_args(arguments)
+    try:
+        _check(options)
+        from bmjax.runtime import start_jax
+
+        start_jax(devices=1)
+        from bmjax.benchmark.layer_table import tables
+        from bmjax.benchmark.layer_times import measure
+
+        numbers = {"size": options.size, "batch": options.batch, "turns": options.turns}
+        for line in tables(measure(options.network, **numbers)):
+            print(line)
+    except BmjaxError as error:
+        print(f"bmjax: {error}", file=sys.stderr)
+        return error.exit_code
+    return DONE
+
+
+def _check(options: argparse.Namespace) -> None:
+    from bmjax.models import NETWORKS
+
+    check_known("--network", options.network, tuple(NETWORKS))
+    for name in ("size", "batch", "turns"):
+        if getattr(options, name) < 1:
+            raise ConfigError(
+                f"--{name}={getattr(options, name)} measures nothing; give 1 or more"
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
