@@ -8,7 +8,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bmjax.errors import ConfigError
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one
+
+
+def check_place(option: str, path: Path) -> None:
+    """Raise ConfigError where a file cannot be made, before any work is done for it."""
+    if path.is_dir():
+        raise ConfigError(f"{option}={str(path)!r} is a folder; give a file's name")
+    if not path.parent.is_dir():
+        raise ConfigError(
+            f"{option}={str(path)!r} is in no folder that exists; make it"
+        )
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -35,7 +35,7 @@ def base() -> ml_collections.ConfigDict:
     data.std = STD
     data.threads = 8  # that decode, in each process
     data.workers = 0  # processes that decode; 0: threads of this one
-    data.prefetch = 4  # batches held ready, in each process
+    data.prefetch = 8  # batches held ready, in each process; no fewer than threads
 
     config.augment = augment = ml_collections.ConfigDict()
     augment.large = 2  # views an image

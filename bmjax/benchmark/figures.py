@@ -149,7 +149,10 @@ FIGURES = {
         Figure("index_microseconds", "one index", "us", "of balanced sampling"),
         Figure("resident_megabytes", "resident memory", "MB", "of this process"),
         Figure(
-            "resident_growth_megabytes", "  grown by", "MB", "from first turn to last"
+            "epoch_growth_megabytes",
+            "  grown by",
+            "MB",
+            "from a tenth of an epoch to its end",
         ),
         Figure("peer", "peer", "", "versions of torch and Pillow"),
     ),

@@ -53,6 +53,9 @@ def measure_loader(
         if python
         else None
     )
+    # Threads make whole batches, `prefetch` of them at a time and nearly in step: whole
+    # rounds of these are measured, or the count would not come out even.
+    steps = -(-steps // config.data.prefetch) * config.data.prefetch
     bare, loaded, other = [], [], []
     images = steps * config.data.batch_size
     for _ in range(turns + 1):
@@ -106,9 +109,8 @@ def _bare_seconds(run: Run, steps: int) -> float:
 def _loader_seconds(run: Run, steps: int) -> float:
     """Batches of the pipeline once it is warm: what was held ready is not counted."""
     batches = _batches(run)
-    # While the first batch is being made the next are too; the last ones of a turn
-    # leave as many in the making, so that the count comes out even.
-    next(batches)
+    for _ in range(run.config.data.prefetch):
+        next(batches)
     started = time.perf_counter()
     for _ in itertools.islice(batches, steps):
         pass

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tempfile
 from typing import Any
 
 from bmjax.errors import ConfigError
@@ -25,11 +26,15 @@ class Peer:
         Raises:
             ConfigError: it does not start.
         """
+        self._complaints = tempfile.TemporaryFile(  # noqa: SIM115 closed by close()
+            "w+", errors="replace"
+        )
         try:
             self._process = subprocess.Popen(
                 [python, "-m", module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=self._complaints,
                 text=True,
             )
         except OSError as error:
@@ -49,17 +54,21 @@ class Peer:
         """End the process."""
         self._process.stdin.close()
         self._process.wait(timeout=30)
+        self._complaints.close()
 
     def _ask(self, line: str) -> dict[str, Any]:
         try:
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # its own words are on standard error, and the answer is empty
+            pass  # the answer is empty, and its last words say why
         answer = self._process.stdout.readline()
         if not answer:
+            self._process.wait()
+            self._complaints.seek(0)
+            said = self._complaints.read().strip().split("\n")
             raise ConfigError(
-                f"--python={self._python!r} does not run {self._needs}; give an "
-                "interpreter that does"
+                f"--python={self._python!r} does not run {self._needs} ({said[-1]})"
+                "; give an interpreter that does"
             )
         return json.loads(answer)

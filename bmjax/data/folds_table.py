@@ -7,7 +7,7 @@ from bmjax.data.catalog import read_catalog
 from bmjax.data.folder import Catalog
 from bmjax.data.folds import FOLDS, Split, check_split, counts, make_split, split_digest
 from bmjax.errors import ConfigError, DataError
-from bmjax.files import plain_cell, write_csv
+from bmjax.files import check_place, plain_cell, write_csv
 
 
 def show_folds(
@@ -36,8 +36,10 @@ def show_folds(
     check_split(name, fold or 0)
     if seed < 0:
         raise ConfigError(f"--seed={seed} is out of range; give 0 or more")
-    if out is not None and out.exists():
-        raise ConfigError(f"--out={str(out)!r} is there already; give another name")
+    if out is not None:
+        check_place("--out", out)
+        if out.exists():
+            raise ConfigError(f"--out={str(out)!r} is there already; give another name")
     catalog = read_catalog(root, exclude=exclude)
     shown = [fold] if fold is not None else _folds(name)
     splits = {number: _try(catalog, name, number, seed) for number in shown}

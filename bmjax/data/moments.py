@@ -20,7 +20,7 @@ from bmjax.data.catalog import read_catalog
 from bmjax.data.decode import decode_whole
 from bmjax.data.folder import Catalog
 from bmjax.errors import DataError
-from bmjax.files import write_json
+from bmjax.files import check_place, write_json
 
 _AHEAD = 4  # images in flight for each thread: bounds the memory
 
@@ -75,8 +75,11 @@ def show_stats(
     """Say the moments of a folder or a prepared set, as a configuration takes them.
 
     Raises:
+        ConfigError: `out` is no place for a file.
         DataError: no images, or one that cannot be read.
     """
+    if out is not None:
+        check_place("--json", out)
     catalog = read_catalog(root, exclude=exclude)
     found = scan(catalog, threads=threads)
     if found.refused:

@@ -170,11 +170,14 @@ def _sentence(
         f"({means[leader]:.3f} to {means[1 - leader]:.3f})"
     )
     if answers is None:
-        return f"{order}, by more than {_MOST:,} right answers."
+        return f"{order}; losing {_MOST:,} right answers would not end that lead."
     where = ", ".join(f"{count:,} of {name}" for name, count in by_class.items())
     if len(by_class) > _LISTED:
         where = f"of {len(by_class)} classes"
-    text = f"{order} by {answers:,} right answer{'' if answers == 1 else 's'} ({where})"
+    text = (
+        f"{order}; losing {answers:,} right answer{'' if answers == 1 else 's'} "
+        f"({where}) would end that lead"
+    )
     if flipped:
         alone = flipped[0]
         text += (

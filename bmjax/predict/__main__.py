@@ -4,7 +4,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from bmjax.errors import DATA, DONE, INTERRUPTED, BmjaxError, ConfigError
+from bmjax.errors import (
+    DATA,
+    DONE,
+    INTERRUPTED,
+    BmjaxError,
+    ConfigError,
+    DataError,
+)
+from bmjax.files import check_place
 
 _DESCRIPTION = """\
 Name every image below FOLDER with a trained run: one that learnt classes, or one that
@@ -107,6 +115,11 @@ def _predict(options: argparse.Namespace) -> int:
             f"{found.labelled:,} images lie in a folder of a class; "
             f"{found.right:,} of them ({share:.1%}) are called by it."
         )
+        if predictor.fingerprint and predictor.fingerprint == _fingerprint(folder):
+            print(
+                "note: these are the images that it was trained and tested on, so this "
+                "share flatters it; the run's report has the test part's"
+            )
     print(NOT_A_DEVICE)
     print(options.out)
     if not found.failed or options.skip_bad:
@@ -119,6 +132,16 @@ def _predict(options: argparse.Namespace) -> int:
     return DATA
 
 
+def _fingerprint(folder: Path) -> str:
+    """That of the folder as a data set, or "" where it is none."""
+    from bmjax.data.folder import read_folder
+
+    try:
+        return read_folder(folder).fingerprint
+    except DataError:
+        return ""
+
+
 def _check(options: argparse.Namespace) -> None:
     out = options.out
     if options.batch_size < 1:
@@ -126,14 +149,11 @@ def _check(options: argparse.Namespace) -> None:
     for name in ("devices", "threads"):
         if getattr(options, name) < 0:
             raise ConfigError(f"--{name}={getattr(options, name)}; give 0 or more")
-    if out.is_dir():
-        raise ConfigError(f"--out={str(out)!r} is a folder; give the name of a CSV")
+    check_place("--out", out)
     if out.exists() and not options.force:
         raise ConfigError(
             f"--out={str(out)!r} is there already; give another name, or --force"
         )
-    if not out.parent.is_dir():
-        raise ConfigError(f"--out={str(out)!r} is in no folder that exists; make it")
 
 
 def _show_progress(done: int, total: int) -> None:

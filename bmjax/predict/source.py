@@ -27,6 +27,7 @@ class Predictor(NamedTuple):
     classes: tuple[str, ...]
     size: int  # of the images it takes, pixels
     name: str  # what it is, for people
+    fingerprint: str  # of the data that it was trained and tested on; "": not known
 
 
 def read_predictor(source: Path, mesh: jax.sharding.Mesh) -> Predictor:
@@ -77,7 +78,8 @@ def read_predictor(source: Path, mesh: jax.sharding.Mesh) -> Predictor:
     )
     how = "linear classifier on its features" if linear else "its own classifier"
     name = f"{about['network']} of {about['method']}, step {about['step']:,}, {how}"
-    return Predictor(predict, tuple(classes), about["size"], name)
+    seen = about.get("trained_on", {}).get("data_fingerprint", "")
+    return Predictor(predict, tuple(classes), about["size"], name, seen)
 
 
 def _read_linear(run: Path, weights: Weights) -> Linear:

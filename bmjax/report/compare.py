@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bmjax.data.labels import RARE
-from bmjax.errors import DataError
+from bmjax.errors import ConfigError, DataError
 from bmjax.report import dots, meaning, ranking, tables, words
 from bmjax.report.folds import pool_folds
 from bmjax.report.images import MOST_BYTES, Album
@@ -32,6 +32,9 @@ class Row(NamedTuple):
     drawing: str
     value: str
     interval: str
+
+
+_MARK = b'content="bmjax"'  # in the head of each page of ours
 
 
 class ScoreFigure(NamedTuple):
@@ -74,9 +77,10 @@ def write_comparison(
         pool: whether runs that differ in their fold alone are one system.
 
     Raises:
-        ConfigError: the same run or table twice.
+        ConfigError: the same run or table twice, or another program's page is there.
         DataError: one of them cannot be used, or they do not belong on one page.
     """
+    _refuse_other_page(out / "index.html")
     if images is not None and not images.is_dir():
         raise DataError(
             f"expected a folder of images, but {images} is none: check the path"
@@ -86,6 +90,17 @@ def write_comparison(
         systems = pool_folds(systems)
     page = render("compare.html", contents(systems, images))
     return write_page(out / "index.html", page)
+
+
+def _refuse_other_page(page: Path) -> None:
+    try:
+        head = page.read_bytes()[:4096]
+    except OSError:
+        return  # none is there; whether one can be written shows when it is
+    if _MARK not in head:
+        raise ConfigError(
+            f"--out: {page} is there and is no page of bmjax; give another folder"
+        )
 
 
 def contents(systems: Sequence[System], images: Path | None = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Runs that differ in their fold alone, judged as one system."""
 
 import json
+import re
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -135,7 +136,8 @@ def _common_name(names: Sequence[str]) -> str:
     """What the names of folds begin with: `swav` of swav-0 to swav-4."""
     low, high = min(names), max(names)
     same = next((i for i, letter in enumerate(low) if letter != high[i]), len(low))
-    common = low[:same].rstrip("-_./ ").removesuffix("fold").rstrip("-_./ ")
+    common = re.sub(r"(^|[-_./ ])fold$", "", low[:same].rstrip("-_./ "))
+    common = common.rstrip("-_./ ")
     return common or f"{names[0]} to {names[-1]}"
 
 

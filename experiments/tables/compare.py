@@ -57,7 +57,9 @@ def averages_compared(measured: dict[str, Any], paper: dict[str, Any]) -> Table:
             row += [
                 _figure(known),
                 with_interval(system, average),
-                _difference(system[average], known),
+                _difference(system[average], known)
+                if comparable(system, paper["systems"][key], average)
+                else NONE,
             ]
         rows.append(tuple(row))
     systems = measured["systems"].values()
@@ -67,6 +69,16 @@ def averages_compared(measured: dict[str, Any], paper: dict[str, Any]) -> Table:
         ("", *(_THREE * len(systems))),
         tuple(rows),
     )
+
+
+def comparable(one: dict[str, Any], other: dict[str, Any], average: str) -> bool:
+    """Whether an average of two systems is over the same classes."""
+    there = [
+        {entry["abbreviation"] for entry in system["per_class"] if entry["images"]}
+        for system in (one, other)
+    ]
+    same_rare = set(one["rare"]) == set(other["rare"])
+    return there[0] == there[1] and (same_rare or average != "macro_f1_without_rare")
 
 
 def in_lines(*documents: dict[str, Any]) -> list[tuple]:
@@ -111,7 +123,8 @@ def _average_row(
             found = measured["systems"][key]
             entry = {figure: found[average], "sd": {figure: found["sd"].get(average)}}
             difference = _difference(found[average], system[average])
-            row += [_mean_sd(entry, figure), difference]
+            alike = comparable(found, system, average)
+            row += [_mean_sd(entry, figure), difference if alike else NONE]
     return tuple(row)
 
 

@@ -93,6 +93,7 @@ def system(
         "sd": {},
         "intervals": intervals_of_averages(classes, counts, rare) if counts else {},
         "published": published or {},
+        "rare": [cell for cell in classes if cell in rare],
         "per_class": per_class,
         "notes": list(notes),
     }

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from bmjax.data.labels import RARE
 from bmjax.errors import DONE
 from bmjax.files import write_json, write_whole
 from experiments.tables import render
@@ -72,6 +73,11 @@ def said_below(*documents: dict[str, Any]) -> list[str]:
         lines += [f"* {entry['sentence']}" for entry in pairs]
     lines += ["", "Notes", ""]
     notes = [f"* {note}" for document in documents for note in document["notes"]]
+    notes += [f"* {_said_of_rare(document)}" for document in documents]
+    if len(documents) > 1:
+        notes.append(
+            "* A difference of averages is shown where both are over the same classes."
+        )
     for document in documents:
         for system in document["systems"].values():
             about = f"* {system['name']}, {system['protocol']} ({system['source']})."
@@ -92,3 +98,14 @@ def stem(plan: Plan) -> str:
     if plan.seeds != (0,):
         name.append("seeds" + "_".join(map(str, plan.seeds)))
     return "-".join(name)
+
+
+def _said_of_rare(document: dict[str, Any]) -> str:
+    systems = document["systems"].values()
+    rare = dict.fromkeys(cell for system in systems for cell in system["rare"])
+    kind = document["kind"]
+    part = "the authors' 80/20" if kind == "published" else "every"
+    named = ", ".join(rare) or "none"
+    return (
+        f"{kind.capitalize()}, rare (under {RARE} cells in {part} test part): {named}."
+    )

@@ -40,8 +40,9 @@ def test_the_papers_ranking_rests_on_two_images():
     assert found.answers == 2
     assert found.answers_by_class == {"ABE": 2}
     assert found.sentence == (
-        "SwAV is ahead of SupCon by macro F1 (0.732 to 0.690) by 2 right answers (2 of "
-        "ABE); without ABE (2 test images) SupCon is ahead (0.725 to 0.718)."
+        "SwAV is ahead of SupCon by macro F1 (0.732 to 0.690); losing 2 right answers "
+        "(2 of ABE) would end that lead; without ABE (2 test images) SupCon is ahead "
+        "(0.725 to 0.718)."
     )
 
 
@@ -108,7 +109,7 @@ def test_a_lead_of_thousands_is_said_to_be_one():
     good, bad = Counts(support, support, support), Counts(support * 0, support, support)
     found = decided_by(good, bad, ["a", "b"], ("good", "bad"))
     assert found.answers is None
-    assert "by more than 2,000 right answers" in found.sentence
+    assert "losing 2,000 right answers would not end" in found.sentence
 
 
 def test_other_images_are_not_compared():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bmjax.errors import ConfigError, DataError
+from bmjax.files import check_place
 
 Progress = Callable[[int, int], None]
 _DESCRIPTION = """\
@@ -151,10 +152,8 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(f"--{name}={getattr(options, name)}; give 0 or more")
     for name in ("json", "csv", "groups", "hashes"):
         path = getattr(options, name)
-        if path is not None and not path.parent.is_dir():
-            raise ConfigError(
-                f"--{name}={str(path)!r} is in no folder that exists; make it"
-            )
+        if path is not None:
+            check_place(f"--{name}", path)
     for name, suffix in (("groups", ".csv"), ("hashes", ".npz")):
         path = getattr(options, name)
         if path is not None and path.suffix != suffix:

@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+from bmjax.data.catalog import is_prepared
 from bmjax.data.verify.report import Report, verify
 from bmjax.data.verify.summary import summarize, to_json
 from bmjax.errors import DATA, DONE, INTERRUPTED, STOPPED, ConfigError, DataError
@@ -29,6 +30,11 @@ def run(
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers = {workers} is out of range; take 1 or more")
+    if is_prepared(Path(root)):
+        raise ConfigError(
+            f"{root!r} is a prepared set, whose images were checked when it was made "
+            "and whose records are at every start; give the folder it was made from"
+        )
     if json:
         _check_place(Path(json), Path(root))
     kinds = [kind.strip() for kind in accept.split(",") if kind.strip()]
