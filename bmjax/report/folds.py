@@ -101,7 +101,7 @@ def _pooled(group: Sequence[System]) -> System:
     )
     notes = [f"{one.name}: {note}" for one in ordered for note in one.predictions.notes]
     return System(
-        _common_name([system.name for system in ordered]),
+        common_name([system.name for system in ordered]),
         ordered[0].source,
         predictions._replace(notes=tuple(notes)),
         None,
@@ -132,7 +132,7 @@ def _fold(system: System) -> int | None:
     return fold if isinstance(fold, int) and 0 <= fold < FOLDS else None
 
 
-def _common_name(names: Sequence[str]) -> str:
+def common_name(names: Sequence[str]) -> str:
     """What the names of folds begin with: `swav` of swav-0 to swav-4."""
     low, high = min(names), max(names)
     same = next((i for i, letter in enumerate(low) if letter != high[i]), len(low))

@@ -74,3 +74,14 @@ def test_the_real_cells_have_their_moments(shared):
     moments = scan(read_folder(shared / "cells" / "real")).moments
     np.testing.assert_allclose(moments.mean, (0.812, 0.686, 0.712), atol=5e-4)
     np.testing.assert_allclose(moments.std, (0.214, 0.240, 0.100), atol=5e-4)
+
+
+@pytest.mark.parametrize("place", ["nowhere/x.json", "."])
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    tree, tmp_path, capsys, monkeypatch, place
+):
+    monkeypatch.setattr(
+        "bmjax.data.moments.scan", lambda *a, **k: pytest.fail("it was worked for")
+    )
+    assert main(["stats", str(tree), f"--json={tmp_path / place}"]) == 2
+    assert capsys.readouterr().err.startswith("bmjax: --json=")

@@ -82,6 +82,11 @@ def test_a_set_is_not_prepared_again_as_a_folder(prepared, tmp_path, capsys):
     assert "is a prepared set" in capsys.readouterr().err
 
 
+def test_verify_says_what_a_prepared_set_is(prepared, capsys):
+    assert main(["verify", str(prepared)]) == 2
+    assert "is a prepared set" in capsys.readouterr().err
+
+
 @pytest.fixture
 def broken(tmp_path):
     """A tree with three files that are no images, one of them all of its class."""

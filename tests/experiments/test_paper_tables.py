@@ -3,7 +3,7 @@
 import csv
 import io
 
-from experiments.tables.compare import LINE, in_lines
+from experiments.tables.compare import LINE, comparable, in_lines
 from experiments.tables.derived import published_table
 from experiments.tables.layout import as_printed
 from experiments.tables.render import Table, csv_text, latex, markdown, text
@@ -56,3 +56,13 @@ def test_the_csv_has_every_figure_unrounded():
     (swav,) = (r for r in rows if (r["system"], r["figure"]) == ("swav", "macro_f1"))
     assert float(swav["value"]) == document["systems"]["swav"]["macro_f1"]
     assert float(swav["low"]) < float(swav["value"]) < float(swav["high"])
+
+
+def test_averages_over_other_classes_are_not_compared():
+    swav = published_table("table4")["systems"]["swav"]
+    assert comparable(swav, swav, "macro_f1")
+    fewer = {**swav, "per_class": swav["per_class"][:-1]}
+    assert not comparable(fewer, swav, "macro_f1")
+    rarer = {**swav, "rare": ["ABE"]}
+    assert comparable(rarer, swav, "macro_f1")
+    assert not comparable(rarer, swav, "macro_f1_without_rare")

@@ -266,3 +266,15 @@ def test_a_command_that_lacks_something_is_a_usage_error(command):
     with pytest.raises(SystemExit) as stopped:
         main(command)
     assert stopped.value.code == 2
+
+
+def test_another_programs_page_is_not_replaced(sources, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "index.html").write_text("<html>mine</html>")
+    with pytest.raises(ConfigError, match="is no page of bmjax"):
+        write_comparison(*sources, out=out)
+    assert (out / "index.html").read_text() == "<html>mine</html>"
+    (out / "index.html").unlink()
+    made = write_comparison(*sources, out=out).read_bytes()
+    assert write_comparison(*sources, out=out).read_bytes() == made

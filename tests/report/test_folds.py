@@ -7,7 +7,7 @@ import pytest
 from bmjax.errors import DataError
 from bmjax.evals.predictions import read_predictions
 from bmjax.report import write_comparison
-from bmjax.report.folds import fold_rows, pool_folds
+from bmjax.report.folds import common_name, fold_rows, pool_folds
 from bmjax.report.systems import read_systems
 from tests.report_pages import Page, make_predictions, make_run, write_predictions
 
@@ -70,3 +70,16 @@ def test_folds_are_compared_in_pairs_and_over_folds(folds, tmp_path):
     assert "Nadeau and Bengio" in page
     assert Page(page).rows("folds-1")[-2:] == ["Mean", "Standard deviation"]
     assert len(Page(page).rows("pairs")) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "together"),
+    [
+        (["kfold-0", "kfold-4"], "kfold"),
+        (["swav-fold0", "swav-fold4"], "swav"),
+        (["swav_0", "swav_4"], "swav"),
+        (["fold-0", "fold-4"], "fold-0 to fold-4"),
+    ],
+)
+def test_folds_are_called_what_their_names_share(names, together):
+    assert common_name(names) == together

@@ -38,14 +38,20 @@ def run(
     if json:
         _check_place(Path(json), Path(root))
     kinds = [kind.strip() for kind in accept.split(",") if kind.strip()]
-    before = signal.signal(signal.SIGTERM, _terminate)
+    # Ctrl-C too: a shell starts what it puts in the background deaf to it.
+    handlers = {
+        signal.SIGTERM: _terminate,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    before = {number: signal.signal(number, handlers[number]) for number in handlers}
     try:
         report = verify(root, own=own, accept=kinds, workers=workers)
     except (KeyboardInterrupt, _Terminated) as stop:
         print("bmjax: stopped; no report was written", file=sys.stderr)
         return STOPPED if isinstance(stop, _Terminated) else INTERRUPTED
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     _print(summarize(report))
     if json:
         _keep(report, Path(json))
