@@ -1,5 +1,6 @@
 """A run from start to report, around the one loop."""
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -62,7 +63,20 @@ def train(config: ConfigDict, workdir: Path) -> None:
             )
         say(f"evaluating on {len(run.split.test):,} test images")
         page = evaluate_run(run, state, workdir, seconds=seconds, replaced=replaced)
+        say(headline(workdir))
         say(f"report: {page}")
+
+
+def headline(workdir: Path) -> str:
+    """One line on how well a run did, from its results.json."""
+    found = json.loads((workdir / "results.json").read_text())
+    shown = []
+    for name in ("accuracy", "macro_f1"):
+        text = f"{name.replace('_f1', ' F1')} {found[name]:.3f}"
+        if ends := found["intervals"][name]:
+            text += " [{:.3f}, {:.3f}]".format(*ends)
+        shown.append(text)
+    return f"{found['predictor']}: {', '.join(shown)}"
 
 
 def starting_state(run: Run, folder: Path) -> tuple[TrainState, int, float]:

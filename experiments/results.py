@@ -49,9 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BmjaxError as error:
         print(f"bmjax: {error}", file=sys.stderr)
         return error.exit_code
-    if not options.check:
+    if options.check:
+        print(f"{path} is what its figures give")
+    else:
         write_whole(path, made)
-    print(path)
+        print(path)
     return DONE
 
 

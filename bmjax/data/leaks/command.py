@@ -29,7 +29,12 @@ def add_leaks(commands: Any) -> None:
     )
     add = command.add_argument
     add("root", metavar="ROOT", help="the folder of class folders, or a prepared set")
-    add("--split", default="holdout", metavar="NAME", help="as config.data.split")
+    add(
+        "--split",
+        default="holdout",
+        metavar="NAME",
+        help="as config.data.split (default: holdout)",
+    )
     add("--fold", type=int, default=0, metavar="N", help="as config.data.fold")
     add(
         "--seed",
