@@ -1,8 +1,10 @@
 """Every image examined, on several cores."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -40,7 +42,8 @@ def scan(root: Path, paths: Sequence[str], *, workers: int | None) -> list[Exami
     found: list[Examined] = []
     with ProcessPoolExecutor(workers, context, _leave_interrupts) as pool:
         try:
-            results = pool.map(_examine_all, [root] * len(chunks), chunks)
+            with _signals_wait():
+                results = pool.map(_examine_all, [root] * len(chunks), chunks)
             found.extend(_bar((one for many in results for one in many), len(paths)))
             return found
         except BrokenProcessPool:
@@ -52,6 +55,26 @@ def scan(root: Path, paths: Sequence[str], *, workers: int | None) -> list[Exami
         except BaseException:
             pool.shutdown(cancel_futures=True)  # else it would read all that is queued
             raise
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let processes start whole: one whose beginning is cut short shows a traceback."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: came.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def _leave_interrupts() -> None:
