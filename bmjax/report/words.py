@@ -69,7 +69,8 @@ def probe_name(probe: str) -> str:
     neighbors = re.fullmatch(r"knn_(\d+)", probe)
     if neighbors:
         return f"{neighbors[1]}-nearest neighbor{'' if neighbors[1] == '1' else 's'}"
-    return "Linear probe" if probe == "linear" else probe.replace("_", " ")
+    names = {"linear": "Linear probe", "logistic": "Logistic regression"}
+    return names.get(probe, probe.replace("_", " "))
 
 
 def shown_path(path: str) -> str:
