@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from bmjax.errors import DONE, BmjaxError, ConfigError
+from bmjax.files import check_place
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,8 +41,7 @@ def export(run: Path, out: Path, *, force: bool) -> None:
         raise ConfigError(
             f"--out={str(out)!r} is there already; give another name, or --force"
         )
-    if not out.parent.is_dir():
-        raise ConfigError(f"--out={str(out)!r} is in no folder that exists; make it")
+    check_place("--out", out)
     from bmjax.mesh import make_mesh, replicated
     from bmjax.weights import read_run, write_file
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bmjax.errors import DONE, BmjaxError, ConfigError
+from bmjax.files import check_place
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,8 +97,8 @@ def _check_options(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--{name}={getattr(options, name)} measures nothing; give 1 or more"
             )
-    if options.out and not options.out.parent.is_dir():
-        raise ConfigError(f"--out={str(options.out)!r} is in no folder that exists")
+    if options.out:
+        check_place("--out", options.out)
 
 
 def _measure(options: argparse.Namespace, config: Any, scratch: Path) -> dict[str, Any]:

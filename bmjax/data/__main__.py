@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bmjax.data.leaks.command import add_leaks
+from bmjax.data.progress import show_progress
 from bmjax.errors import DONE, BmjaxError, ConfigError
 
 
@@ -198,7 +199,10 @@ def _synthesize(options: argparse.Namespace) -> None:
     from bmjax.data.synthetic import synthesize
 
     root = synthesize(
-        options.out, images=options.images, seed=options.seed, progress=_show_progress
+        options.out,
+        images=options.images,
+        seed=options.seed,
+        progress=show_progress("images"),
     )
     print(root)
 
@@ -260,13 +264,6 @@ def _verify(options: argparse.Namespace) -> int:
         accept=options.accept,
         workers=options.workers,
     )
-
-
-def _show_progress(done: int, total: int) -> None:
-    """Keep one line of the terminal up to date; say nothing into a pipe or a log."""
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        print(f"\r{done} of {total} images", end=end, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

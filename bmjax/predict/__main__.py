@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from bmjax.data.progress import show_progress
 from bmjax.errors import (
     DATA,
     DONE,
@@ -95,7 +96,7 @@ def _predict(options: argparse.Namespace) -> int:
         batch_size=options.batch_size,
         threads=options.threads,
         complain=lambda sentence: print(f"bmjax: {sentence}", file=sys.stderr),
-        progress=_show_progress,
+        progress=show_progress("images"),
     )
     side = predictor.size
     if other := found.sizes.total() - found.sizes[side, side]:
@@ -154,13 +155,6 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(
             f"--out={str(out)!r} is there already; give another name, or --force"
         )
-
-
-def _show_progress(done: int, total: int) -> None:
-    """Keep one line of the terminal up to date; say nothing into a pipe or a log."""
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        print(f"\r{done:,} of {total:,} images", end=end, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bmjax.data.labels import class_name
+from bmjax.evals.intervals import clopper_pearson
 
 _LEVEL = 0.95
 NOT_A_DEVICE = (
@@ -19,13 +20,11 @@ def differential(classes: Sequence[str], predicted: Counter) -> list[str]:
         classes: every class that can be predicted.
         predicted: how many images were called each.
     """
-    from scipy.stats import binomtest
-
     total = predicted.total()
     rows = [("class", "n", "share", f"{_LEVEL:.0%} interval", "")]
     for name in classes:
         count = predicted[name]
-        low, high = binomtest(count, total).proportion_ci(_LEVEL, method="exact")
+        low, high = map(float, clopper_pearson(count, total, level=_LEVEL))
         full = class_name(name)
         rows.append(
             (

@@ -1,15 +1,14 @@
 """`python -m bmjax.data leaks`: its options, and what it does."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bmjax.data.progress import show_progress
 from bmjax.errors import ConfigError, DataError
 from bmjax.files import check_place
 
-Progress = Callable[[int, int], None]
 _DESCRIPTION = """\
 Look for copies among the images of ROOT: the same file, the same pixels, and near
 copies (turned, flipped, compressed again, a little brighter, cropped by up to 8 %),
@@ -119,7 +118,7 @@ def run_leaks(options: argparse.Namespace) -> None:
         similar=similar,
         candidates=_candidates(alike),
         threads=options.threads,
-        progress=_shown("pairs"),
+        progress=show_progress("pairs"),
     )
     suspects = _unconfirmed(alike, found.groups)
     counted = figures(catalog, found, suspects)
@@ -172,7 +171,7 @@ def _hashes(options: argparse.Namespace, catalog):
         kept = read_hashes(options.hashes, catalog.fingerprint)
         if kept is not None:
             return kept
-    progress = _shown("images")
+    progress = show_progress("images")
     hashes = hash_images(catalog, threads=options.threads, progress=progress)
     if options.hashes:
         _write(write_hashes, options.hashes, hashes, catalog.fingerprint)
@@ -184,7 +183,7 @@ def _alike(options: argparse.Namespace, catalog, split) -> list[tuple[int, int, 
     from bmjax.data.leaks.suspects import Features, alike
 
     features = Features(options.features, catalog, split)
-    progress = _shown("test features")
+    progress = show_progress("test features")
     return [
         (int(train), int(test), float(cosine))
         for part in alike(features, cosine=options.cosine, progress=progress)
@@ -217,16 +216,3 @@ def _write(write: Callable, path: Path, *content: Any) -> None:
         raise ConfigError(
             f"{str(path)!r} cannot be written: {error.strerror}; give another place"
         ) from None
-
-
-def _shown(what: str) -> Progress:
-    """Keep one line of the terminal up to date; say nothing into a pipe or a log."""
-
-    def progress(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            end = "\n" if done == total else ""
-            share = 100 * done // max(total, 1)
-            text = f"\r{share:3d} %  {done:,} of {total:,} {what}"
-            print(text, end=end, file=sys.stderr, flush=True)
-
-    return progress
