@@ -32,7 +32,7 @@ from jax import Array, lax
 BLOCK_CHANNELS = 32  # groups are merged until a block is this many channels wide
 
 
-class _Shape(NamedTuple):
+class Shape(NamedTuple):
     """What does not change with the values; hashable."""
 
     stride: int
@@ -51,14 +51,19 @@ class _Shape(NamedTuple):
             (self.width + 2 * self.padding - self.columns) // self.stride + 1,
         )
 
-    def phases(self) -> list[tuple[int, list[tuple[int, int]]]]:
+    def phases(self, size: int, length: int) -> list[tuple[int, list[tuple[int, int]]]]:
         """For each phase of input columns: which kernel columns meet it, and where.
 
-        Kernel column j meets input column x s + phase at output x - shift.
+        Kernel column j meets input column x s + phase at output x - shift. The same
+        holds for rows.
+
+        Args:
+          size: columns of the kernel.
+          length: columns of the input.
         """
-        met = [divmod(j - self.padding, self.stride) for j in range(self.columns)]
+        met = [divmod(j - self.padding, self.stride) for j in range(size)]
         found = []
-        for phase in range(min(self.stride, self.width)):
+        for phase in range(min(self.stride, length)):
             columns = [(j, s) for j, (s, at) in enumerate(met) if at == phase]
             if columns:
                 found.append((phase, columns))
@@ -74,42 +79,42 @@ def convolve_by_products(
     all blocks one batched product: 4 channels alone make matrices too narrow for a
     processor.
     """
-    shape = _Shape(stride, padding, groups, *kernel.shape[:2], *images.shape[1:3])
+    shape = Shape(stride, padding, groups, *kernel.shape[:2], *images.shape[1:3])
     return _convolve(shape, images, kernel)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _convolve(shape: _Shape, images: Array, kernel: Array) -> Array:
+def _convolve(shape: Shape, images: Array, kernel: Array) -> Array:
     dense = _dense(kernel, shape.groups)
     images = _split(images, dense.shape[0])
     added = []
-    for phase, columns in shape.phases():
+    for phase, columns in shape.phases(shape.columns, shape.width):
         patches = _rows(shape, images, phase)
         product = _product("nxk,nkf->nxf", patches, _columns_of(dense, columns))
         product = product.reshape(*patches.shape[:-1], len(columns), -1)
         added += [
-            _shifted(product[..., place, :], shift, shape.outputs[1], axis=3)
+            shifted(product[..., place, :], shift, shape.outputs[1], axis=3)
             for place, (_, shift) in enumerate(columns)
         ]
     return _merge(sum(added[1:], added[0]))
 
 
-def _forward(shape: _Shape, images: Array, kernel: Array):
+def _forward(shape: Shape, images: Array, kernel: Array):
     return _convolve(shape, images, kernel), (images, kernel)
 
 
-def _backward(shape: _Shape, kept: tuple[Array, Array], cotangent: Array):
+def _backward(shape: Shape, kept: tuple[Array, Array], cotangent: Array):
     # The barrier keeps XLA from holding the forward pass's patches until now.
     images, kernel, cotangent = lax.optimization_barrier((*kept, cotangent))
     dense = _dense(kernel, shape.groups)
     images, cotangent = (_split(a, dense.shape[0]) for a in (images, cotangent))
     features, outputs = dense.shape[-2:]
     seen, by_column = {}, {}
-    for phase, columns in shape.phases():
+    for phase, columns in shape.phases(shape.columns, shape.width):
         patches = _rows(shape, images, phase)
         width = patches.shape[3]
         spread = jnp.concatenate(
-            [_shifted(cotangent, -shift, width, axis=3) for _, shift in columns], -1
+            [shifted(cotangent, -shift, width, axis=3) for _, shift in columns], -1
         )
         gradient = _product("nxk,nxf->nkf", patches, spread)
         gradient = gradient.reshape(-1, shape.rows, features, len(columns), outputs)
@@ -122,7 +127,7 @@ def _backward(shape: _Shape, kept: tuple[Array, Array], cotangent: Array):
         [by_column.get(j, nothing) for j in range(shape.columns)], axis=2
     )
     return (
-        _merge(_interleave(seen, shape.stride, shape.width, axis=3)),
+        _merge(interleave(seen, shape.stride, shape.width, axis=3)),
         _diagonal(kernel_gradient, shape.groups),
     )
 
@@ -142,7 +147,7 @@ def _merge(images: Array) -> Array:
     return merged.reshape(*merged.shape[:3], -1)
 
 
-def _rows(shape: _Shape, images: Array, phase: int) -> Array:
+def _rows(shape: Shape, images: Array, phase: int) -> Array:
     """Patches of input rows below each other, for the columns of one phase.
 
     [blocks, B, H, W, c] to [blocks, B, H', columns of the phase, rows * c].
@@ -151,12 +156,12 @@ def _rows(shape: _Shape, images: Array, phase: int) -> Array:
     last = stride * (height - 1) + 1
     # As many rows as the outputs see; where the stride skips some, not all there are.
     images = images[:, :, :, phase::stride]
-    images = _shifted(images, -shape.padding, last + shape.rows - 1, axis=2)
+    images = shifted(images, -shape.padding, last + shape.rows - 1, axis=2)
     rows = [images[:, :, i : i + last : stride] for i in range(shape.rows)]
     return rows[0] if len(rows) == 1 else jnp.concatenate(rows, axis=-1)
 
 
-def _rows_adjoint(shape: _Shape, seen: Array, phase: int) -> Array:
+def _rows_adjoint(shape: Shape, seen: Array, phase: int) -> Array:
     """Adds what patches of one phase say of each input row: the adjoint of `_rows`."""
     stride = shape.stride
     seen = seen.reshape(*seen.shape[:-1], shape.rows, -1)
@@ -165,27 +170,27 @@ def _rows_adjoint(shape: _Shape, seen: Array, phase: int) -> Array:
     for i in range(shape.rows):
         shift, at = divmod(i - shape.padding, stride)
         length = -(-(shape.height - at) // stride)
-        moved = _shifted(seen[..., i, :], -shift, length, axis=2)
+        moved = shifted(seen[..., i, :], -shift, length, axis=2)
         lines[at] = lines[at] + moved if at in lines else moved
-    return _interleave(lines, stride, shape.height, axis=2)
+    return interleave(lines, stride, shape.height, axis=2)
 
 
-def _shifted(images: Array, shift: int, length: int, axis: int) -> Array:
+def shifted(images: Array, shift: int, length: int, axis: int) -> Array:
     """Element i of the result is element i + shift, or zero where there is none."""
     widths = [(0, 0, 0)] * images.ndim
     widths[axis] = (-shift, length + shift - images.shape[axis], 0)
     return lax.pad(images, jnp.zeros([], images.dtype), widths)
 
 
-def _interleave(parts: dict[int, Array], stride: int, length: int, axis: int) -> Array:
+def interleave(parts: dict[int, Array], stride: int, length: int, axis: int) -> Array:
     """Element i * stride + at of the result is element i of part `at`, zero if none."""
     if stride == 1:
         return parts[0]
     each = -(-length // stride)
-    some = _shifted(next(iter(parts.values())), 0, each, axis)
+    some = shifted(next(iter(parts.values())), 0, each, axis)
     stacked = jnp.stack(
         [
-            _shifted(parts[at], 0, each, axis) if at in parts else jnp.zeros_like(some)
+            shifted(parts[at], 0, each, axis) if at in parts else jnp.zeros_like(some)
             for at in range(stride)
         ],
         axis=axis + 1,

@@ -23,6 +23,11 @@ CASES = [
     (3, 1, 1, 32, 128, 128),
     (3, 2, 1, 4, 12, 8),
     (3, 2, 1, 3, 144, 144),
+    (3, 2, 1, 32, 256, 256),
+    (3, 1, 1, 32, 512, 512),
+    (5, 3, 2, 8, 24, 16),
+    (1, 2, 0, 9, 9, 18),
+    (3, 1, 0, 16, 16, 16),
     (7, 2, 3, 1, 3, 8),
 ]
 
@@ -85,13 +90,18 @@ def test_lowerings_agree_in_value_and_gradients(case, lowering):
         ((63, 10), 5, 3, 1),
         ((1, 2), 3, 2, 1),
         ((1, 1), 3, 1, 1),
+        ((75, 90), 3, 2, 8),
+        ((63, 10), 5, 3, 8),
+        ((9, 67), 3, 1, 8),
+        ((1, 2), 3, 2, 8),
+        ((1, 1), 3, 1, 8),
     ],
 )
 def test_lowerings_agree_at_odd_sizes(pixels, size, stride, groups):
     rng = np.random.default_rng(1)
     images = rng.normal(size=(2, *pixels, 8)).astype(np.float32)
-    kernel = rng.normal(size=(size, size, 8 // groups, 6)).astype(np.float32)
-    actual, expected = (
+    kernel = rng.normal(size=(size, size, 8 // groups, 8)).astype(np.float32)
+    *actual, expected = (
         value_and_pullback(
             lambda images, kernel, by=by: convolve(
                 images,
@@ -103,21 +113,24 @@ def test_lowerings_agree_at_odd_sizes(pixels, size, stride, groups):
             ),
             (images, kernel),
         )
-        for by in ("matmul", "xla")
+        for by in ("auto", "matmul", "xla")
     )
     # float32 sums of up to 8000 products in another order: some 1e-6 of the largest.
-    assert_agree(actual, expected, 1e-5)
+    for one in actual:
+        assert_agree(one, expected, 1e-5)
 
 
-def test_products_work_in_every_precision_and_under_vmap(float64):
+@pytest.mark.parametrize("lowering", ["matmul", "auto"])
+@pytest.mark.parametrize("groups", [2, 8])
+def test_lowerings_work_in_every_precision_and_under_vmap(lowering, groups, float64):
     rng = np.random.default_rng(2)
-    images = jnp.asarray(rng.normal(size=(3, 2, 7, 6, 8)))
-    kernels = jnp.asarray(rng.normal(size=(3, 3, 3, 4, 8)))
+    images = jnp.asarray(rng.normal(size=(3, 2, 7, 6, 16)))
+    kernels = jnp.asarray(rng.normal(size=(3, 3, 3, 16 // groups, 8)))
 
     def run(lowering, dtype):
         convolution = jax.vmap(
             lambda x, k: convolve(
-                x, k, stride=2, padding=1, groups=2, lowering=lowering
+                x, k, stride=2, padding=1, groups=groups, lowering=lowering
             )
         )
         return value_and_pullback(
@@ -125,16 +138,16 @@ def test_products_work_in_every_precision_and_under_vmap(float64):
         )
 
     expected = run("xla", jnp.float64)
-    assert_agree(run("matmul", jnp.float64), expected, 1e-13)
-    half = run("matmul", jnp.bfloat16)
+    assert_agree(run(lowering, jnp.float64), expected, 1e-13)
+    half = run(lowering, jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {jnp.dtype(jnp.bfloat16)}
     # bfloat16 keeps 8 bits, of inputs and of outputs.
     as_float = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), half)
     assert_agree(as_float, expected, 0.03)
 
 
-@pytest.mark.parametrize("groups", [1, 4])
-def test_products_keep_the_batch_dealt_out(groups):
+@pytest.mark.parametrize("groups", [1, 4, 8])
+def test_lowerings_keep_the_batch_dealt_out(groups):
     # Each device convolves its own images; only the kernel's gradient is added up.
     from bmjax import mesh
 
@@ -146,7 +159,7 @@ def test_products_keep_the_batch_dealt_out(groups):
     def gradients(images, kernel):
         def value(images, kernel):
             outputs = convolve(
-                images, kernel, padding=1, groups=groups, lowering="matmul"
+                images, kernel, padding=1, groups=groups, lowering="auto"
             )
             return jnp.sum(jnp.sin(outputs))
 
