@@ -7,6 +7,7 @@ import pytest
 
 from bmjax.models.conv import convolve
 from bmjax.models.pool import max_pool
+from bmjax.models.winograd import convolve_by_tiles
 
 # (kernel size, stride, padding, groups, input channels, output channels): all kinds
 # that the networks use, and some that they do not.
@@ -146,15 +147,17 @@ def test_lowerings_work_in_every_precision_and_under_vmap(lowering, groups, floa
     assert_agree(as_float, expected, 0.03)
 
 
-@pytest.mark.parametrize("groups", [1, 4, 8])
-def test_lowerings_keep_the_batch_dealt_out(groups):
+@pytest.mark.parametrize(
+    ("groups", "channels", "pixels"), [(1, 8, 6), (4, 8, 6), (8, 8, 6), (1, 64, 8)]
+)
+def test_lowerings_keep_the_batch_dealt_out(groups, channels, pixels):
     # Each device convolves its own images; only the kernel's gradient is added up.
     from bmjax import mesh
 
     over = mesh.make_mesh(4)
     rng = np.random.default_rng(3)
-    images = rng.normal(size=(8, 6, 6, 8)).astype(np.float32)
-    kernel = rng.normal(size=(3, 3, 8 // groups, 8)).astype(np.float32)
+    images = rng.normal(size=(8, pixels, pixels, channels)).astype(np.float32)
+    kernel = rng.normal(size=(3, 3, channels // groups, channels)).astype(np.float32)
 
     def gradients(images, kernel):
         def value(images, kernel):
@@ -184,6 +187,20 @@ def test_lowerings_keep_the_batch_dealt_out(groups):
         jax.device_put(images, dealt), jax.device_put(kernel, mesh.replicated(over))
     )
     assert_agree(together, alone, 1e-5)
+
+
+@pytest.mark.parametrize("pixels", [(1, 1), (2, 5), (7, 8), (14, 14)])
+def test_tiles_agree_in_value_and_gradients(pixels, float64):
+    rng = np.random.default_rng(4)
+    images = rng.normal(size=(3, *pixels, 5))
+    kernel = rng.normal(size=(3, 3, 5, 6))
+    expected = value_and_pullback(
+        lambda x, k: convolve(x, k, padding=1, lowering="xla"), (images, kernel)
+    )
+    actual = value_and_pullback(convolve_by_tiles, (images, kernel))
+    assert_agree(actual, expected, 1e-13)
+    single = images.astype(np.float32), kernel.astype(np.float32)
+    assert_agree(value_and_pullback(convolve_by_tiles, single), expected, 1e-5)
 
 
 def test_convolution_by_hand():
