@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from bmjax.models.apart import apart
-from bmjax.models.products import Shape, interleave, shifted
+from bmjax.models.windows import Shape, interleave, shifted
 
 # Pairs of an input and an output channel in one loop. Its weights, 9 * 32 * 32 numbers
 # for a 3x3 kernel and 32 groups, then about fit a processor's first cache.

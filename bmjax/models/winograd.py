@@ -22,7 +22,7 @@ import numpy as np
 from jax import Array
 
 from bmjax.models.apart import apart
-from bmjax.models.products import shifted
+from bmjax.models.windows import shifted
 
 _B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
 _G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
