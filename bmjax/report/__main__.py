@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
             out=options.out,
             images=options.images,
             pool=options.pool,
+            note=lambda sentence: print(f"note: {sentence}", file=sys.stderr),
         )
     except BmjaxError as error:
         return _say(error)

@@ -1,6 +1,6 @@
 """Systems side by side on one HTML page that needs no network and no script."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,9 @@ class Row(NamedTuple):
 
 
 _MARK = b'content="bmjax"'  # in the head of each page of ours
+_UNPAIRED = (
+    "no paired comparison can be made, and part of any difference may be the images"
+)
 
 
 class ScoreFigure(NamedTuple):
@@ -63,6 +66,7 @@ def write_comparison(
     out: Path,
     images: Path | None = None,
     pool: bool = False,
+    note: Callable[[str], None] = lambda sentence: None,
 ) -> Path:
     """Write `out/index.html` on all systems; return its path.
 
@@ -75,6 +79,7 @@ def write_comparison(
         images: data folder in which the cells are looked for, before those of the
             runs.
         pool: whether runs that differ in their fold alone are one system.
+        note: takes a sentence where the systems cannot be compared image by image.
 
     Raises:
         ConfigError: the same run or table twice, or another program's page is there.
@@ -88,8 +93,11 @@ def write_comparison(
     systems = read_systems(runs, tables_of_others)
     if pool:
         systems = pool_folds(systems)
-    page = render("compare.html", contents(systems, images))
-    return write_page(out / "index.html", page)
+    shown = contents(systems, images)
+    page = write_page(out / "index.html", render("compare.html", shown))
+    if not shown["paired"]:
+        note(f"{shown['data']}: {_UNPAIRED}")
+    return page
 
 
 def _refuse_other_page(page: Path) -> None:
@@ -270,8 +278,7 @@ def _warnings(figures: Sequence[dict[str, Any]], paired: bool) -> list[str]:
     found = []
     if not paired:
         found.append(
-            "These systems were judged on different test images: no paired comparison "
-            "can be made, and part of any difference may be the images."
+            f"These systems were judged on different test images: {_UNPAIRED}."
         )
     for one in figures[:1] if paired else figures:
         found += tables.warnings(one)

@@ -132,8 +132,10 @@ def test_hostile_names_are_shown_as_text(text):
 
 def test_the_same_files_give_the_same_bytes(kept, tmp_path):
     sources, written = kept
-    again = write_comparison(*sources, out=tmp_path / "again")
+    notes = []
+    again = write_comparison(*sources, out=tmp_path / "again", note=notes.append)
     assert again.read_bytes() == written.read_bytes()
+    assert notes == []
 
 
 def test_no_absolute_path_is_shown(kept, text):
@@ -144,9 +146,13 @@ def test_no_absolute_path_is_shown(kept, text):
 def test_other_images_are_not_compared_in_pairs(sources, tmp_path):
     runs, tables = sources
     write_rows(tables[0], [("path", "label", "predicted"), ("other.jpg", "BLA", "BLA")])
-    text = write_comparison(runs, tables, out=tmp_path / "out").read_text("utf-8")
+    notes = []
+    page = write_comparison(runs, tables, out=tmp_path / "out", note=notes.append)
+    text = page.read_text("utf-8")
     page = Page(text)
     assert "judged on different test images" in text
+    (note,) = notes
+    assert "theirs 1; 0 paths in common" in note
     assert "theirs 1; 0 paths in common" in text
     assert page.rows("pairs") == []
     assert page.rows("wrong") == []
