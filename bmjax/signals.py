@@ -7,15 +7,10 @@ from collections.abc import Iterator
 from bmjax.errors import INTERRUPTED, STOPPED, Stopped
 
 
-class StopSignals:
-    """SIGTERM and Ctrl-C stop the loop at its next step, and all else at once."""
+class SignalReceiver:
+    """SIGTERM and Ctrl-C go to `_receive` inside the `with`, and where before after."""
 
-    def __init__(self):
-        """Nothing has come yet."""
-        self.number = 0
-        self._wait = False
-
-    def __enter__(self) -> "StopSignals":
+    def __enter__(self) -> "SignalReceiver":
         self._before = {
             number: signal.signal(number, self._receive)
             for number in (signal.SIGTERM, signal.SIGINT)
@@ -25,6 +20,18 @@ class StopSignals:
     def __exit__(self, *error) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _receive(self, number: int, frame) -> None:
+        raise NotImplementedError
+
+
+class StopSignals(SignalReceiver):
+    """SIGTERM and Ctrl-C stop the loop at its next step, and all else at once."""
+
+    def __init__(self):
+        """Nothing has come yet."""
+        self.number = 0
+        self._wait = False
 
     def _receive(self, number: int, frame) -> None:
         del frame

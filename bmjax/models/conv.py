@@ -58,14 +58,16 @@ def convolve(
             f"a kernel of shape {kernel.shape} in {groups} groups does not fit images "
             f"of shape {images.shape}"
         )
+    if lowering == "auto" and jax.default_backend() != "cpu":
+        lowering = "xla"
     if lowering == "auto":
-        lowering = "matmul" if jax.default_backend() == "cpu" else "xla"
-        if lowering == "matmul" and groups == 1 and images.shape[-1] < FEW_CHANNELS:
+        if groups == 1 and images.shape[-1] < FEW_CHANNELS:
             return convolve_few_channels(images, kernel, stride, padding)
-        if lowering == "matmul" and _are_narrow(images, kernel, groups):
+        if _are_narrow(images, kernel, groups):
             return convolve_narrow_groups(images, kernel, stride, padding, groups)
-        if lowering == "matmul" and _fill_tiles(images, kernel, stride, padding):
+        if _fill_tiles(images, kernel, stride, padding):
             return convolve_by_tiles(images, kernel)
+        lowering = "matmul"
     if lowering == "matmul":
         return convolve_by_products(images, kernel, stride, padding, groups)
     return convolve_by_xla(images, kernel, stride, padding, groups)

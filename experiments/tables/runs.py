@@ -11,6 +11,7 @@ from pathlib import Path
 from bmjax.errors import DONE, INTERRUPTED, STOPPED, ConfigError, DataError
 from bmjax.files import write_json
 from bmjax.flags import read_flags
+from bmjax.signals import SignalReceiver
 from bmjax.workdir import is_finished
 from experiments.tables.systems import DEMO_IMAGES, ROOT, Job, Plan
 
@@ -137,7 +138,7 @@ def _draw_cells(plan: Plan, child: "_Child", say: Callable[[str], None]) -> int:
     return child.run([sys.executable, *drawing, "--images", str(DEMO_IMAGES)])
 
 
-class _Child:
+class _Child(SignalReceiver):
     """A process at a time, in a group of its own, with this one's signals handed on.
 
     A terminal sends Ctrl-C to every process of the group in front: a run would get it
@@ -148,17 +149,6 @@ class _Child:
         self._stdout = stdout
         self._process: subprocess.Popen | None = None
         self._signal = 0
-
-    def __enter__(self) -> "_Child":
-        self._before = {
-            number: signal.signal(number, self._receive)
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
-        return self
-
-    def __exit__(self, *error) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
     def _receive(self, number: int, frame) -> None:
         del frame
