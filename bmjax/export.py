@@ -42,8 +42,8 @@ def export(run: Path, out: Path, *, force: bool) -> None:
             f"--out={str(out)!r} is there already; give another name, or --force"
         )
     check_place("--out", out)
-    from bmjax.mesh import make_mesh, replicated
-    from bmjax.weights import read_run, write_file
+    from bmjax.devices.mesh import make_mesh, replicated
+    from bmjax.training.trained_network import read_run, write_file
 
     weights = read_run(run, replicated(make_mesh(1)))
     try:

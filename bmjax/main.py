@@ -28,19 +28,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in argv
     argv = [argument for argument in argv if argument != "--debug"]
     try:
-        from bmjax.flags import read_flags
+        from bmjax.run.command_line import read_flags
 
         config, workdir = read_flags(argv)
-        from bmjax.logs import say
-        from bmjax.workdir import is_finished
+        from bmjax.run.logs import say
+        from bmjax.run.workdir import is_finished
 
         if is_finished(workdir, config.to_dict()):
             say(f"already complete: {workdir / 'report.html'}")
             return DONE
-        from bmjax.runtime import start_jax
+        from bmjax.devices.jax_setup import start_jax
 
         start_jax(devices=config.mesh.devices)
-        from bmjax.train import train
+        from bmjax.run.train import train
 
         train(config, workdir)
     except BmjaxError as error:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bmjax.evals.classification import classification_figures, f1_by_frequency
-from bmjax.evals.linear import Linear, apply_linear
+from bmjax.evals.linear_probe import Linear, apply_linear
 from bmjax.main import main as run_main
 
 OUT = Path(__file__).parent / "2026-11-23-five-systems"

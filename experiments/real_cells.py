@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from bmjax.data.decode import read_pixels
-from bmjax.data.folder import read_folder
-from bmjax.data.folds import make_split
+from bmjax.data.images.decode import read_pixels
+from bmjax.data.images.folder import read_folder
+from bmjax.data.splits.make_split import make_split
 from bmjax.evals.classification import classification_figures
 from bmjax.evals.intervals import accuracy, macro_f1, paired_bootstrap
 from bmjax.main import main as run_main

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bmjax.build import data_root
-from bmjax.data.decode import read_pixels
-from bmjax.data.folder import read_folder
-from bmjax.data.folds import make_split
+from bmjax.data.images.decode import read_pixels
+from bmjax.data.images.folder import read_folder
+from bmjax.data.splits.make_split import make_split
 from bmjax.evals.classification import classification_figures
-from bmjax.flags import load_config
 from bmjax.main import main as run_main
+from bmjax.run.build import data_root
+from bmjax.run.command_line import load_config
 
 OUT = Path(__file__).parent / "2026-11-23-synthetic-cells"
 CONFIG = Path("configs/supervised.py")

@@ -24,7 +24,7 @@ def program_cache(tmp_path_factory):
     """Programs compiled once serve this process and those that tests start."""
     if "XDG_CACHE_HOME" not in os.environ:
         os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
-    from bmjax.runtime import start_jax
+    from bmjax.devices.jax_setup import start_jax
 
     start_jax(devices=4)
 

@@ -26,11 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, rest = _parser().parse_known_args(arguments)
     try:
         _check_options(options)
-        from bmjax.flags import read_flags
+        from bmjax.run.command_line import read_flags
 
         with tempfile.TemporaryDirectory() as scratch:
             config, _ = read_flags([*rest, f"--workdir={scratch}"])
-            from bmjax.runtime import start_jax
+            from bmjax.devices.jax_setup import start_jax
 
             start_jax(devices=config.mesh.devices)
             figures = _measure(options, config, Path(scratch))
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from bmjax.benchmark.figures import key_lines
+    from bmjax.benchmark.records import key_lines
 
     parser = argparse.ArgumentParser(
         prog="python -m bmjax.benchmark",
@@ -109,7 +109,7 @@ def _measure(options: argparse.Namespace, config: Any, scratch: Path) -> dict[st
     }
     numbers = {"steps": options.steps, "turns": options.turns}
     if options.compare:
-        from bmjax.benchmark.compare import compare
+        from bmjax.benchmark.against_torch import compare
 
         python = options.python or sys.executable
         figures = compare(config, scratch, python=python, **numbers)
@@ -121,14 +121,14 @@ def _measure(options: argparse.Namespace, config: Any, scratch: Path) -> dict[st
         from bmjax.benchmark.measure import measure
 
         figures = measure(config, scratch, with_loop=options.loop, say=_tell, **numbers)
-    from bmjax.benchmark.summary import NOISY, widest_rate
+    from bmjax.benchmark.spread import NOISY, widest_rate
 
     return begun | figures | {"noisy": widest_rate(figures)[1] > NOISY}
 
 
 def _show(figures: dict[str, Any], out: Path | None) -> None:
     """The table and the JSON line, and a word where the machine was not quiet."""
-    from bmjax.benchmark.summary import NOISY, widest_rate
+    from bmjax.benchmark.spread import NOISY, widest_rate
     from bmjax.benchmark.table import table
 
     print(table(figures))

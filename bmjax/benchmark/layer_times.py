@@ -9,12 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from bmjax.benchmark.flops import count_flops
 from bmjax.benchmark.layer_table import Layer, Profile
-from bmjax.machine import make_matrix_product, matrix_speed
-from bmjax.mesh import make_mesh
+from bmjax.devices.hardware import make_matrix_product, matrix_speed
+from bmjax.devices.mesh import make_mesh
 from bmjax.models import make_network
-from bmjax.models.conv import convolve
-from bmjax.models.flops import count_flops
+from bmjax.models.conv.dispatch import convolve
 
 _PEAK_SECONDS = 0.3  # of matrix products in each turn (ours)
 
@@ -53,7 +53,7 @@ def layers_of(network: str, size: int, batch: int) -> dict[Layer, int]:
 
 
 def layer_flops(layer: Layer, batch: int) -> int:
-    """Useful operations of a layer forward, as `bmjax.models.flops` counts them."""
+    """Useful operations of a layer forward, as `bmjax.benchmark.flops` counts them."""
     return count_flops(_convolution(layer, "xla"), *_shapes(layer, batch))
 
 

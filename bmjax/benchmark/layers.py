@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         _check(options)
-        from bmjax.runtime import start_jax
+        from bmjax.devices.jax_setup import start_jax
 
         start_jax(devices=1)
         from bmjax.benchmark.layer_table import tables

@@ -15,17 +15,17 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from bmjax.benchmark.peer import Peer
-from bmjax.benchmark.summary import summarize
-from bmjax.build import Run, build
-from bmjax.check import check
-from bmjax.data.catalog import PreparedCatalog
-from bmjax.data.decode import decode
-from bmjax.data.labels import CLASSES
+from bmjax.benchmark.spread import summarize
+from bmjax.data.images.decode import decode
+from bmjax.data.matek import CLASSES
 from bmjax.data.pipeline import HostBatch, training_batches
+from bmjax.data.prepared.read import PreparedCatalog
 from bmjax.data.sampling import make_stream
+from bmjax.devices.mesh import batch_sharded, put_batch
 from bmjax.errors import ConfigError
 from bmjax.keys import key_for
-from bmjax.mesh import batch_sharded, put_batch
+from bmjax.run.build import Run, build
+from bmjax.run.validate import check
 from bmjax.types import Batch
 
 _INDICES = 210_000  # an epoch of the paper's balanced sampling

@@ -12,12 +12,12 @@ from bmjax.benchmark.collectives import collectives
 from bmjax.benchmark.operations import useful_flops
 from bmjax.benchmark.stand_in import build_to_measure
 from bmjax.benchmark.turns import time_turns
-from bmjax.build import Run
-from bmjax.machine import peak_memory
-from bmjax.memory import check_fits, explained
-from bmjax.program import compile_step
-from bmjax.runtime import noted_cache_hits, versions
-from bmjax.train import starting_state
+from bmjax.devices.hardware import peak_memory
+from bmjax.devices.jax_setup import noted_cache_hits, versions
+from bmjax.run.build import Run
+from bmjax.run.compile import compile_step
+from bmjax.run.memory import check_fits, explained
+from bmjax.run.train import starting_state
 
 
 def measure(

@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from bmjax.build import Run, batch_shapes, make_method
-from bmjax.data.folds import counts
+from bmjax.benchmark.flops import Operation, operations
+from bmjax.data.splits.make_split import counts
 from bmjax.keys import key_for
-from bmjax.models.flops import Operation, operations
+from bmjax.run.build import Run, batch_shapes, make_method
 
 
 def useful_flops(run: Run) -> int:

@@ -124,9 +124,9 @@ def work_of(path: Path) -> Work:
     import jax
 
     from bmjax.benchmark.stand_in import stand_in_catalog
-    from bmjax.build import batch_shapes, build
-    from bmjax.flags import load_config
-    from bmjax.program import init_shapes
+    from bmjax.run.build import batch_shapes, build
+    from bmjax.run.command_line import load_config
+    from bmjax.run.compile import init_shapes
 
     config = load_config(path)
     config.mesh.devices = 1
@@ -161,7 +161,7 @@ def _operations(config, images: int):
     """All operations of a step of so many images, and its convolutions forward."""
     from bmjax.benchmark.operations import step_operations
     from bmjax.benchmark.stand_in import stand_in_catalog
-    from bmjax.build import build
+    from bmjax.run.build import build
 
     config = config.copy_and_resolve_references()
     config.data.batch_size = images

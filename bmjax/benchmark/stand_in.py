@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from bmjax.build import Run, build
-from bmjax.check import check
-from bmjax.data.folder import Catalog
-from bmjax.data.labels import CLASSES
+from bmjax.data.images.catalog import Catalog
+from bmjax.data.matek import CLASSES
 from bmjax.errors import DataError
-from bmjax.workdir import excluded
+from bmjax.run.build import Run, build
+from bmjax.run.validate import check
+from bmjax.run.workdir import excluded
 
 _FEWEST = 210  # synthetic cells, the least there can be, for a loop without data
 

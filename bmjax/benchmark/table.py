@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bmjax.benchmark.figures import FIGURES, Figure
-from bmjax.logs import data_size, duration
+from bmjax.benchmark.records import FIGURES, Figure
+from bmjax.run.logs import data_size, duration
 
 _SPREAD = "_spread"
 _LABEL, _VALUE = 30, 24  # columns

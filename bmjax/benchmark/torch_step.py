@@ -3,8 +3,8 @@
 Started by `bmjax.benchmark.peer`; reads a task, then a number of steps and what is to
 be done in each ("train", "predict" or "peak"), a line at a time, from standard input,
 and answers with seconds. Networks are torchvision's, written out; the steps are those
-that `bmjax.benchmark.compare` makes on the other side: images lie ready in memory,
-normalized, and stay the same.
+that `bmjax.benchmark.against_torch` makes on the other side: images lie ready in
+memory, normalized, and stay the same.
 """
 
 import json

@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bmjax.benchmark.summary import summarize
-from bmjax.build import Run
+from bmjax.benchmark.spread import summarize
 from bmjax.data.pipeline import training_batches
-from bmjax.logs import duration
-from bmjax.machine import make_matrix_product, matrix_speed
-from bmjax.mesh import put_batch
-from bmjax.step import TrainState
-from bmjax.train import loop
+from bmjax.devices.hardware import make_matrix_product, matrix_speed
+from bmjax.devices.mesh import put_batch
+from bmjax.run.build import Run
+from bmjax.run.logs import duration
+from bmjax.run.train import loop
+from bmjax.training.step import TrainState
 from bmjax.types import Batch
 
 _PRODUCT_SECONDS = 0.5  # of the matrix product in each turn: many of them (ours)

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmjax.data.leaks.command import add_leaks
-from bmjax.data.progress import show_progress
+from bmjax.console.progress import show_progress
+from bmjax.data.leaks.leaks_command import add_leaks
 from bmjax.errors import DONE, BmjaxError, ConfigError
 
 
@@ -208,7 +208,7 @@ def _synthesize(options: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from bmjax.data.prepare import prepare
+    from bmjax.data.prepared.prepare import prepare
 
     skip = options.on_bad_image == "skip"
     print(
@@ -217,7 +217,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _stats(options: argparse.Namespace) -> None:
-    from bmjax.data.moments import show_stats
+    from bmjax.data.channel_stats import show_stats
 
     print(
         show_stats(
@@ -230,7 +230,7 @@ def _stats(options: argparse.Namespace) -> None:
 
 
 def _folds(options: argparse.Namespace) -> None:
-    from bmjax.data.folds_table import show_folds
+    from bmjax.data.splits.split_table import show_folds
 
     print(
         show_folds(
@@ -255,7 +255,7 @@ def _threads(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from bmjax.data.verify.command import run
+    from bmjax.data.verify.verify_command import run
 
     return run(
         options.root,

@@ -8,8 +8,8 @@ from typing import Any
 import grain
 import numpy as np
 
-from bmjax.data.decode import decode
-from bmjax.data.folder import Catalog
+from bmjax.data.images.catalog import Catalog
+from bmjax.data.images.decode import decode
 from bmjax.errors import DataError
 
 HostBatch = dict[str, np.ndarray]  # pixels uint8 [B, S, S, 3], labels int32 [B]

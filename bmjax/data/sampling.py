@@ -11,7 +11,7 @@ from functools import partial
 import grain
 import numpy as np
 
-from bmjax.data.weights import effective_number
+from bmjax.data.class_weights import effective_number
 from bmjax.errors import check_known
 
 SAMPLINGS = ("natural", "balanced", "cycle", "sqrt", "effective")

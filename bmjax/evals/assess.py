@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bmjax.data.labels import RARE
+from bmjax.data.matek import RARE
 from bmjax.errors import DataError
 from bmjax.evals.calibration import calibration_figures
 from bmjax.evals.classification import (
@@ -34,7 +34,7 @@ from bmjax.evals.intervals import (
     mcnemar,
     paired_bootstrap,
 )
-from bmjax.evals.meaning import meaning_figures
+from bmjax.evals.lineage import meaning_figures
 from bmjax.evals.predictions import Predictions, join
 from bmjax.evals.ranking import counts_of, decided_by
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bmjax.data.labels import RARE, class_name
+from bmjax.data.matek import RARE, class_name
 from bmjax.evals.confusion import (
     AVERAGES,
     averages,

@@ -7,7 +7,7 @@ idea where the comments say so.
 import jax.numpy as jnp
 
 from bmjax.augment.recipes import Recipe
-from bmjax.methods.embedding import PROJECTIONS, embed_views, make_predict, make_views
+from bmjax.methods.embed_views import PROJECTIONS, embed_views, make_predict, make_views
 from bmjax.types import Method, Network
 
 HEADS = PROJECTIONS  # config.model.head: what may stand on the backbone

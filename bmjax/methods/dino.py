@@ -13,7 +13,7 @@ from jax import Array
 
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import swapped_prediction
-from bmjax.methods.embedding import (
+from bmjax.methods.embed_views import (
     PROJECTIONS,
     embed_views,
     make_predict,

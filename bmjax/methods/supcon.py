@@ -2,7 +2,7 @@
 
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import supcon
-from bmjax.methods.embedding import PROJECTIONS, embed_views, make_predict, make_views
+from bmjax.methods.embed_views import PROJECTIONS, embed_views, make_predict, make_views
 from bmjax.types import Method, Network
 
 HEADS = PROJECTIONS

@@ -5,7 +5,7 @@ from jax import Array
 
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import cross_entropy, target_weights
-from bmjax.methods.embedding import make_predict, make_views
+from bmjax.methods.embed_views import make_predict, make_views
 from bmjax.types import Method, Network
 
 HEADS = ("classifier",)

@@ -4,7 +4,7 @@ This folder alone imports flax. The rest of the library sees `make_network`, whi
 two pure functions, and `NETWORKS`, the table of the names it knows.
 """
 
-from bmjax.models.conv import LOWERINGS
+from bmjax.models.conv.dispatch import LOWERINGS
 from bmjax.models.network import make_network
 from bmjax.models.resnet import NETWORKS, feature_dim
 

@@ -9,9 +9,9 @@ from flax import linen as nn
 from jax import Array
 
 from bmjax.errors import check_known
-from bmjax.models.conv import LOWERINGS
+from bmjax.models.conv.dispatch import LOWERINGS
 from bmjax.models.heads import HEADS, Dense, ProjectionHead
-from bmjax.models.initial import draw_params, init_batch_stats
+from bmjax.models.init import draw_params, init_batch_stats
 from bmjax.models.resnet import NETWORKS, ResNet, ResNetSpec
 from bmjax.types import Network, Tree
 

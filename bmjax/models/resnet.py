@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
-from bmjax.models.conv import convolve
+from bmjax.models.conv.dispatch import convolve
 from bmjax.models.norm import BatchNorm
 from bmjax.models.pool import max_pool
 

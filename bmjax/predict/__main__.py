@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bmjax.data.progress import show_progress
+from bmjax.console.progress import show_progress
 from bmjax.errors import (
     DATA,
     DONE,
@@ -67,18 +67,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _predict(options: argparse.Namespace) -> int:
     _check(options)
-    from bmjax.predict.images import find_images
+    from bmjax.predict.read_images import find_images
 
     folder = options.folder.expanduser()
     paths = find_images(folder)
 
-    from bmjax.runtime import start_jax
+    from bmjax.devices.jax_setup import start_jax
 
     start_jax(devices=options.devices)
-    from bmjax.mesh import make_mesh
-    from bmjax.predict.run import predict_folder
+    from bmjax.devices.mesh import make_mesh
+    from bmjax.predict.differential import NOT_A_DEVICE, differential
+    from bmjax.predict.predict_folder import predict_folder
     from bmjax.predict.source import read_predictor
-    from bmjax.predict.summary import NOT_A_DEVICE, differential
 
     mesh = make_mesh(options.devices)
     if options.batch_size % mesh.size:
@@ -135,7 +135,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 def _fingerprint(folder: Path) -> str:
     """That of the folder as a data set, or "" where it is none."""
-    from bmjax.data.folder import read_folder
+    from bmjax.data.images.folder import read_folder
 
     try:
         return read_folder(folder).fingerprint

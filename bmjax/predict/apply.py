@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from bmjax.augment.recipes import plain
-from bmjax.evals.linear import Linear, apply_linear, softmax
-from bmjax.mesh import put_batch
+from bmjax.devices.mesh import put_batch
+from bmjax.evals.linear_probe import Linear, apply_linear, softmax
 from bmjax.types import Network, Tree
 
 Predict = Callable[[np.ndarray], np.ndarray]

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bmjax.devices.mesh import replicated
 from bmjax.errors import CheckpointError, ConfigError
-from bmjax.evals.linear import Linear
-from bmjax.mesh import replicated
+from bmjax.evals.linear_probe import Linear
 from bmjax.models import make_network
-from bmjax.models.pretrained import read_metadata
+from bmjax.models.weight_files.state_dict import read_metadata
 from bmjax.predict.apply import Predict, make_predict
-from bmjax.weights import Weights, read_file, read_run
+from bmjax.training.trained_network import Weights, read_file, read_run
 
 _PARTS = ("backbone", "fc")  # what naming a cell needs of a network
 

@@ -3,5 +3,5 @@
 Nothing here imports jax, so that a run can be reported again on any computer.
 """
 
-from bmjax.report.compare import write_comparison as write_comparison
-from bmjax.report.page import write_report as write_report
+from bmjax.report.comparison_page import write_comparison as write_comparison
+from bmjax.report.run_page import write_report as write_report

@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "folder of the page"
             )
         return _report_each(options.runs)
-    from bmjax.report.compare import write_comparison
+    from bmjax.report.comparison_page import write_comparison
 
     try:
         page = write_comparison(

@@ -12,7 +12,7 @@ from bmjax.report.drawing import (
     stretched,
     text_label,
 )
-from bmjax.report.files import Series
+from bmjax.report.run_files import Series
 
 MOST_POINTS = 800  # of one line; more would not be seen
 

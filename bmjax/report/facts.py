@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bmjax.report.files import finite, section
-from bmjax.report.tables import SCORES
+from bmjax.report.metric_tables import SCORES
+from bmjax.report.run_files import finite, section
 from bmjax.report.words import (
     NONE,
     count,

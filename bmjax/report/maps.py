@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from bmjax.report.drawing import class_color, dot_path, stretched, text_label
-from bmjax.report.files import Point
+from bmjax.report.run_files import Point
 
 LETTER, LINE = 8.5, 14.0  # pixels that a label's letter takes, across and down
 MAP_WIDTH = 320.0  # pixels of the map for which labels are kept apart

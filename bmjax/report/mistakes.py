@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bmjax.evals.atlas import hardest
 from bmjax.evals.predictions import Predictions
-from bmjax.report.images import Album
+from bmjax.evals.prototypes import hardest
+from bmjax.report.metric_tables import chosen_probabilities
+from bmjax.report.pictures import Album
 from bmjax.report.systems import System
-from bmjax.report.tables import chosen_probabilities
 from bmjax.report.words import listing, shown_path
 
 MOST_CELLS = 60  # on a sheet; ours: what an expert reads in some minutes

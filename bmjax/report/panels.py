@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bmjax.report import words
 from bmjax.report.curves import line_plot
 from bmjax.report.drawing import short
-from bmjax.report.files import Series, finite
+from bmjax.report.run_files import Series, finite
 
 _LOSSES = ("train/loss", "train/loss_over_ln_k")
 

@@ -3,15 +3,17 @@
 from collections import Counter
 from typing import Any
 
-from bmjax.report import facts, meaning, tables, words
-from bmjax.report.atlas import describe_atlas
+from bmjax.report import facts, words
+from bmjax.report import lineage_section as meaning
+from bmjax.report import metric_tables as tables
 from bmjax.report.dots import SHARES, scale
 from bmjax.report.drawing import class_color
-from bmjax.report.files import Run, finite, section
-from bmjax.report.folds import fold_rows
-from bmjax.report.images import Album
 from bmjax.report.maps import feature_map
 from bmjax.report.panels import panels
+from bmjax.report.pictures import Album
+from bmjax.report.pooled_folds import fold_rows
+from bmjax.report.prototype_sheets import describe_atlas
+from bmjax.report.run_files import Run, finite, section
 from bmjax.report.systems import System
 
 _AGREE = 5e-4  # figures of results.json and of predictions.csv; ours

@@ -9,7 +9,7 @@ import numpy as np
 
 from bmjax.errors import ConfigError, DataError
 from bmjax.evals.predictions import Predictions, read_predictions
-from bmjax.report.files import Run, read_run, section
+from bmjax.report.run_files import Run, read_run, section
 from bmjax.report.words import listing
 
 

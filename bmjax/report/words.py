@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from bmjax.data.labels import class_name
-from bmjax.report.files import finite
+from bmjax.data.matek import class_name
+from bmjax.report.run_files import finite
 
 NONE = "\N{EN DASH}"  # shown where there is no number
 METHODS = {"swav": "SwAV", "supcon": "SupCon", "dino": "DINO"}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bmjax.data.labels import class_name
+from bmjax.data.matek import class_name
 from experiments.tables import published
 from experiments.tables.counts import AVERAGES
 from experiments.tables.layout import ABSENT, TITLES, with_interval

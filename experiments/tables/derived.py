@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bmjax.data.labels import RARE
+from bmjax.data.matek import RARE
 from bmjax.evals.ranking import Counts
 from experiments.tables import published
 from experiments.tables.counts import rates

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from bmjax.data.labels import class_name
+from bmjax.data.matek import class_name
 from bmjax.evals.ranking import Counts
 from experiments.tables.counts import (
     AVERAGES,

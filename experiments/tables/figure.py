@@ -53,7 +53,7 @@ def write_figure(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
 
 
 def _draw(plan: Plan, job: Job, base: Path) -> dict:
-    from bmjax.evals.embedding import embed_2d
+    from bmjax.evals.tsne import embed_2d
     from experiments.tables.finished import read_run
     from experiments.tables.scatter import scatter
 

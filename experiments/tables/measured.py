@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from bmjax.data.folds import FOLDS
-from bmjax.data.labels import RARE
+from bmjax.data.matek import RARE
+from bmjax.data.splits.make_split import FOLDS
 from bmjax.errors import DataError
 from bmjax.evals.ranking import Counts
 from experiments.tables.counts import AVERAGES, averages, rates

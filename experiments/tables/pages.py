@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from bmjax.data.labels import RARE
+from bmjax.data.matek import RARE
 from bmjax.errors import DONE
 from bmjax.files import write_json, write_whole
 from experiments.tables import render

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bmjax.console.signals import SignalReceiver
 from bmjax.errors import DONE, INTERRUPTED, STOPPED, ConfigError, DataError
 from bmjax.files import write_json
-from bmjax.flags import read_flags
-from bmjax.signals import SignalReceiver
-from bmjax.workdir import is_finished
+from bmjax.run.command_line import read_flags
+from bmjax.run.workdir import is_finished
 from experiments.tables.systems import DEMO_IMAGES, ROOT, Job, Plan
 
 _NOTE = "experiment.json"

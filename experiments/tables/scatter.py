@@ -6,7 +6,7 @@ from html import escape
 
 import numpy as np
 
-from bmjax.data.labels import class_name
+from bmjax.data.matek import class_name
 from bmjax.report.maps import keep_apart
 
 # Okabe and Ito's colors, which the color-blind tell apart, without their yellow; with

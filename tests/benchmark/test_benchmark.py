@@ -7,19 +7,19 @@ import sys
 import numpy as np
 import pytest
 
-from bmjax import build
 from bmjax.benchmark import stand_in, turns
 from bmjax.benchmark.__main__ import main
-from bmjax.benchmark.figures import FIGURES
 from bmjax.benchmark.operations import useful_flops
+from bmjax.benchmark.records import FIGURES
+from bmjax.benchmark.spread import NOISY, summarize, widest_rate
 from bmjax.benchmark.stand_in import stand_in_catalog
-from bmjax.benchmark.summary import NOISY, summarize, widest_rate
 from bmjax.benchmark.table import table
-from bmjax.data.folds import make_split
-from bmjax.data.labels import CLASSES
+from bmjax.data.matek import CLASSES
+from bmjax.data.splits.make_split import make_split
 from bmjax.errors import DataError
-from tests.toy_network import toy_network
-from tests.toy_run import toy_catalog, toy_run
+from bmjax.run import build
+from tests.helpers.toy_network import toy_network
+from tests.helpers.toy_run import toy_catalog, toy_run
 
 KNOWN = {figure.key: figure for group in FIGURES.values() for figure in group}
 CONTRACT = {

@@ -3,11 +3,11 @@
 import jax
 import pytest
 
+from bmjax.benchmark.flops import count_flops
 from bmjax.benchmark.layer_table import Layer, Profile, tables
 from bmjax.benchmark.layer_times import layer_flops, layers_of, measure
 from bmjax.benchmark.layers import main
 from bmjax.models import make_network
-from bmjax.models.flops import count_flops
 
 
 def test_a_networks_convolutions_are_listed_in_order_with_their_shapes():

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bmjax.data.decode import read_pixels
-from bmjax.data.folder import read_folder
+from bmjax.data.images.decode import read_pixels
+from bmjax.data.images.folder import read_folder
 from bmjax.data.pipeline import (
     Replaced,
     evaluation_batches,

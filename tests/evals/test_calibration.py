@@ -15,7 +15,7 @@ from bmjax.evals.calibration import (
     negative_log_likelihood,
     reliability,
 )
-from bmjax.evals.mending import mend, mended_figures
+from bmjax.evals.recalibration import mend, mended_figures
 
 RANDOM = np.random.Generator(np.random.PCG64(0))
 

@@ -5,9 +5,9 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from bmjax.evals.classification import classification_figures, f1_by_frequency
-from bmjax.evals.embedding import embed_2d
-from bmjax.evals.knn import knn_probabilities
-from bmjax.evals.linear import apply_linear, fit_linear
+from bmjax.evals.knn_probe import knn_probabilities
+from bmjax.evals.linear_probe import apply_linear, fit_linear
+from bmjax.evals.tsne import embed_2d
 from tests.conftest import GOLDEN
 
 METRICS = np.load(GOLDEN / "metrics.npz")
@@ -70,8 +70,8 @@ def test_rare_classes_are_left_out_of_their_own_average():
 
 
 def test_neighbours_agree_with_scikit_learn(monkeypatch):
-    monkeypatch.setattr("bmjax.evals.knn._TRAIN_BLOCK", 64)
-    monkeypatch.setattr("bmjax.evals.knn._TEST_BLOCK", 32)
+    monkeypatch.setattr("bmjax.evals.knn_probe._TRAIN_BLOCK", 64)
+    monkeypatch.setattr("bmjax.evals.knn_probe._TEST_BLOCK", 32)
     train, train_labels = clusters(150)
     test, _ = clusters(50)
     found = knn_probabilities(train, train_labels, test, classes=3, neighbours=(1, 7))

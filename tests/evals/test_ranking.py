@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from bmjax.data.labels import CLASSES
+from bmjax.data.matek import CLASSES
 from bmjax.evals.confusion import confusion_matrix, figures_of_counts, mean_over
 from bmjax.evals.ranking import Counts, counts_of, decided_by
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmjax.data.labels import CLASSES
+from bmjax.data.matek import CLASSES
 from bmjax.files import write_csv, write_json
-from bmjax.flags import read_flags
+from bmjax.run.command_line import read_flags
 from experiments.tables import runs
 from experiments.tables.command import main
 from experiments.tables.systems import Plan, jobs, numbers

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bmjax.data.labels import CLASSES
+from bmjax.data.matek import CLASSES
 from experiments.tables import published
 from experiments.tables.derived import published_table
 

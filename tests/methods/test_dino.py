@@ -7,7 +7,7 @@ import pytest
 
 from bmjax.methods import dino
 from bmjax.types import Batch
-from tests.toy_network import toy_network, toy_recipe
+from tests.helpers.toy_network import toy_network, toy_recipe
 
 SETTINGS = {
     "prototypes": 5,

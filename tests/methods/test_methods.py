@@ -7,16 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmjax import mesh
 from bmjax.augment.recipes import Color, Crops, multi_crop
-from bmjax.build import method_settings
-from bmjax.durations import to_steps
+from bmjax.devices import mesh
 from bmjax.methods import METHODS, _skeleton
 from bmjax.models import make_network
-from bmjax.optim import FOREVER, make_optimizer
-from bmjax.step import make_accumulated_step, make_init, make_train_step
+from bmjax.run.build import method_settings
+from bmjax.run.durations import to_steps
+from bmjax.training.optimizer import FOREVER, make_optimizer
+from bmjax.training.step import make_accumulated_step, make_init, make_train_step
 from bmjax.types import Batch
-from tests.toy_network import toy_network, toy_recipe
+from tests.helpers.toy_network import toy_network, toy_recipe
 
 COLOR = Color(0.5, 0.5, 0.8, 0.05, 0.2, 0.2, 0.0, 0.0, (0.1, 1.0))
 RECIPE = multi_crop(

@@ -14,8 +14,8 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from bmjax.models import NETWORKS, feature_dim, make_network
-from tests import golden_weights
 from tests.conftest import GOLDEN
+from tests.helpers import golden_weights
 
 # The same sums in another order: in float64 logits agree to 1e-12 and norms of
 # gradients to 1e-13 of their size; a wrong constant would show at 1e-6 or more.

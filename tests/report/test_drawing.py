@@ -8,8 +8,8 @@ import pytest
 from bmjax.report import dots
 from bmjax.report.curves import MOST_POINTS, line_plot, thin
 from bmjax.report.drawing import nice_ticks
-from bmjax.report.files import Point, Series
 from bmjax.report.maps import LINE, feature_map, keep_apart
+from bmjax.report.run_files import Point, Series
 
 
 def test_a_value_that_is_not_finite_breaks_the_line():

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bmjax.data.folder import Catalog
-from bmjax.data.folds import Split
+from bmjax.data.images.catalog import Catalog
 from bmjax.data.leaks.align import SIMILAR, similarities
 from bmjax.data.leaks.hashes import Hashes
 from bmjax.data.leaks.near import CANDIDATE, Pairs, describe, search, turn
+from bmjax.data.splits.make_split import Split
 
 BYTES, PIXELS, NEAR = "bytes", "pixels", "near"
 PARTS = ("train", "test", "none")

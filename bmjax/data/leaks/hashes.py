@@ -12,8 +12,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from bmjax.data.decode import decode_whole
-from bmjax.data.folder import Catalog
+from bmjax.data.images.catalog import Catalog
+from bmjax.data.images.decode import decode_whole
 from bmjax.errors import DataError
 from bmjax.files import write_whole
 

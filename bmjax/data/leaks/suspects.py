@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bmjax.data.folder import Catalog
-from bmjax.data.folds import Split, split_digest
+from bmjax.data.images.catalog import Catalog
 from bmjax.data.leaks.near import Pairs
+from bmjax.data.splits.make_split import Split, split_digest
 from bmjax.errors import DataError
 
 _ROWS, _COLUMNS = 1024, 8192  # features read at a time

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from bmjax.data.synthetic import layers as layers
+from bmjax.data.synthetic import composition
 from bmjax.data.synthetic import parts as parts
 from bmjax.data.synthetic import shapes as shapes
-from bmjax.data.synthetic.layers import (
+from bmjax.data.synthetic.composition import (
     AZURE,
     CHROMATIN,
     CLEFT,
@@ -31,7 +31,7 @@ from bmjax.data.synthetic.layers import (
 )
 from bmjax.data.synthetic.parts import Polygons, Pose, paint, paint_mottled
 
-Layer = Callable[[Generator, np.ndarray, layers.Cell], None]
+Layer = Callable[[Generator, np.ndarray, composition.Cell], None]
 
 
 class Look(NamedTuple):
@@ -47,7 +47,7 @@ class Look(NamedTuple):
     above: tuple[Layer, ...] = ()  # painted over both
 
 
-_grains = layers.granules
+_grains = composition.granules
 _FINE = partial(_grains, color=AZURE, count=90, size=(0.6, 1.1), opacity=0.5)
 _AZUROPHIL = partial(_grains, color=AZURE, count=130, size=(1.7, 2.8), everywhere=True)
 _BASOPHIL = partial(_grains, color=VIOLET, count=85, size=(2.4, 4.6), everywhere=True)
@@ -76,7 +76,7 @@ LOOKS = {
         PALE_BLUE,
         clumps=3.0,
         density=0.3,
-        above=(partial(layers.nucleoli, least=2, most=4),),
+        above=(partial(composition.nucleoli, least=2, most=4),),
     ),
     "EBO": Look(
         44.0,
@@ -94,7 +94,7 @@ LOOKS = {
         PINK,
         clumps=4.0,
         density=0.4,
-        above=(layers.auer_rods,),
+        above=(composition.auer_rods,),
     ),
     "HAC": Look(
         52.0,
@@ -110,7 +110,7 @@ LOOKS = {
         clumps=4.0,
         density=0.35,
         body=shapes.hand_mirror,
-        above=(partial(layers.nucleoli, least=1, most=1),),
+        above=(partial(composition.nucleoli, least=1, most=1),),
     ),
     "LYT": Look(
         45.0,
@@ -127,8 +127,8 @@ LOOKS = {
         clumps=5.0,
         density=0.35,
         body=partial(shapes.rounded, wobble=0.09),
-        below=(layers.vacuoles,),
-        above=(layers.crease,),
+        below=(composition.vacuoles,),
+        above=(composition.crease,),
     ),
     "MYB": Look(
         66.0,
@@ -147,7 +147,7 @@ LOOKS = {
         clumps=3.0,
         density=0.6,
         body=shapes.eared,
-        below=(partial(layers.halo, width=0.1),),
+        below=(partial(composition.halo, width=0.1),),
     ),
     "PLM": Look(
         64.0,
@@ -155,8 +155,8 @@ LOOKS = {
         DEEP_BLUE,
         density=0.1,
         body=shapes.oval,
-        below=(layers.hof,),
-        above=(layers.clock_face,),
+        below=(composition.hof,),
+        above=(composition.clock_face,),
     ),
     "PMO": Look(
         80.0,
@@ -173,7 +173,7 @@ def paint_cell(rng: Generator, absorbance: np.ndarray, look: Look, pose: Pose) -
     """Paint one cell from its recipe, in place."""
     body = parts.fill(look.body(rng), pose)
     nucleus = cv2.min(parts.fill(look.nucleus(rng), pose), body)
-    cell = layers.Cell(pose, body, nucleus)
+    cell = composition.Cell(pose, body, nucleus)
     tones = look.cytoplasm, look.cytoplasm * np.float32(0.6)
     paint_mottled(rng, absorbance, body, tones, scale=8.0)
     for layer in look.below:

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator, Philox
 
-from bmjax.data import labels
+from bmjax.data import matek as labels
 from bmjax.data.synthetic.scene import draw_scene
 from bmjax.errors import ConfigError, DataError
 

@@ -12,8 +12,8 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from bmjax.data.decode import PIXEL_LIMIT, decode_whole
-from bmjax.data.header import Header, find_end, read_header
+from bmjax.data.images.decode import PIXEL_LIMIT, decode_whole
+from bmjax.data.images.header import Header, find_end, read_header
 from bmjax.data.verify.duplicates import DIGEST
 from bmjax.data.verify.garble import looks_garbled
 from bmjax.errors import DataError

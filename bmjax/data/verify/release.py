@@ -6,7 +6,7 @@ Numbers of a class run from 1 to its count without a gap, wherever that can be c
 import re
 from collections.abc import Iterable, Sequence
 
-from bmjax.data.labels import CLASSES
+from bmjax.data.matek import CLASSES
 from bmjax.data.synthetic import image_path
 from bmjax.data.verify.kinds import Finding
 from bmjax.data.verify.walk import Image

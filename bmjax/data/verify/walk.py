@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from bmjax.data.folder import SUFFIXES, class_level
+from bmjax.data.images.folder import SUFFIXES, class_level
 from bmjax.data.verify.kinds import Finding
 
 # Images by their suffix that training does not read.

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bmjax.data.labels import CLASSES
+from bmjax.data.matek import CLASSES
 
 AVERAGE = "Avg"
 NAMES = tuple(cell.abbreviation for cell in CLASSES)

@@ -1,0 +1,231 @@
+"""The step beside the same step in PyTorch, in turns within one run.
+
+Both sides take images that lie ready in memory, normalized, at the configuration's
+size; so the augmentation, which torch users do on the host, is left out here and timed
+apart. Both make the same update: forward, loss, backward, optimizer. Weights and images
+are random on both sides.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from bmjax.benchmark.peer import Peer
+from bmjax.benchmark.spread import summarize
+from bmjax.benchmark.stand_in import build_to_measure
+from bmjax.errors import ConfigError
+from bmjax.models import NETWORKS
+from bmjax.run.build import Run
+from bmjax.training.step import TrainState, make_init, make_train_step
+from bmjax.types import Batch, Views
+
+METHODS = ("supervised", "swav")  # that the peer knows
+_PEAK = 2048  # rows and columns of the matrices whose product is taken as the peak
+
+
+def compare(
+    config: ConfigDict, scratch: Path, *, steps: int, turns: int, python: str
+) -> dict[str, Any]:
+    """Time train step and inference of a configuration on both sides.
+
+    Args:
+        config: of the run; its method is one of `METHODS`.
+        scratch: a folder that may be filled.
+        steps: in each turn.
+        turns: of each kind, alternating, after one that is not counted.
+        python: interpreter that has torch.
+
+    Returns:
+        names and figures. Rates are medians over turns, in images (of which SwAV's step
+        takes two views) per second; `..._over_torch` are medians of the ratios of
+        neighbouring turns; `peak_fraction` is of what a large matrix product reaches on
+        the same side, counted in useful operations.
+
+    Raises:
+        ConfigError: the peer does not know the method, or there is no torch.
+    """
+    if config.method.name not in METHODS:
+        raise ConfigError(
+            f"--compare=torch knows the methods {' and '.join(METHODS)}, not "
+            f"{config.method.name!r}; give one of their configurations"
+        )
+    config.mesh.devices = 1
+    run = build_to_measure(config, scratch, with_images=False)
+    peer = Peer(python, "bmjax.benchmark.torch_step", _task(run), needs="torch")
+    jobs, figures = _make_jobs(run)
+    seconds: dict[str, list[float]] = {}
+    for turn in range(turns + 1):
+        for name, job in jobs.items():
+            ours = _seconds(job, steps)
+            theirs = peer.turn(steps, name) if name in _SHARED else None
+            if turn:
+                seconds.setdefault(name, []).append(ours)
+                if theirs is not None:
+                    seconds.setdefault(f"torch_{name}", []).append(theirs)
+    peer.close()
+    return figures | _figures(run, seconds, steps, peer)
+
+
+_SHARED = ("train", "predict", "peak")
+
+
+def _figures(
+    run: Run, seconds: dict[str, list[float]], steps: int, peer: Peer
+) -> dict[str, Any]:
+    """Rates, ratios and shares of what both sides took."""
+    config = run.config
+    figures: dict[str, Any] = {
+        "method": config.method.name,
+        "network": config.model.name,
+        "batch_size": config.data.batch_size,
+        "size": config.data.size,
+        "threads": _threads(),
+        "peer": peer.versions,
+    }
+    images = steps * config.data.batch_size
+    for name in ("train", "predict"):
+        ours, theirs = seconds[name], seconds[f"torch_{name}"]
+        figures |= summarize(f"{name}_images_per_second", [images / s for s in ours])
+        figures |= summarize(
+            f"torch_{name}_images_per_second", [images / s for s in theirs]
+        )
+        figures |= summarize(f"{name}_over_torch", _ratios(theirs, ours))
+    for side in ("", "torch_"):
+        peak = [2 * steps * _PEAK**3 / s for s in seconds[f"{side}peak"]]
+        figures |= summarize(f"{side}peak_gigaflops", [rate / 1e9 for rate in peak])
+        for name in ("train", "predict"):
+            useful = steps * peer.about["flops"][name]
+            reached = [useful / s for s in seconds[side + name]]
+            figures |= summarize(
+                f"{side}{name}_peak_fraction",
+                [rate / top for rate, top in zip(reached, peak, strict=True)],
+            )
+    for part in ("augmentation", "loss"):
+        figures |= summarize(
+            f"{part}_over_train", _ratios(seconds[part], seconds["train"])
+        )
+    return figures
+
+
+def _ratios(above: list[float], below: list[float]) -> list[float]:
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+def _make_jobs(run: Run) -> tuple[dict[str, Callable[[], Any]], dict[str, Any]]:
+    """Compile our side: what a step of each kind does, and what compiling took."""
+    config = run.config
+    size, count = config.data.size, config.data.batch_size
+    number_of_views = 1 if config.method.name == "supervised" else 2
+    shape = (count, number_of_views, size, size, 3)
+    labels = jnp.arange(count, dtype=jnp.int32) % len(run.catalog.classes)
+    views = Views((jax.random.normal(jax.random.key(0), shape),), labels)
+    method = run.method._replace(views=lambda key, views: views)
+    state = jax.jit(make_init(method, run.optimizer, seed=0))(views)
+    if config.method.name == "swav":
+        # As far into training as the queue is in use.
+        late = config.method.queue_length // count + run.in_steps("method.queue_from")
+        state = _at_step(state, late + 1)
+    started = time.perf_counter()
+    train = (
+        jax.jit(make_train_step(method, run.optimizer, seed=0), donate_argnums=0)
+        .lower(state, views)
+        .compile()
+    )
+    compile_seconds = time.perf_counter() - started
+    embeddings, _ = jax.eval_shape(
+        method.embed, state.params, state.batch_stats, state.method, views
+    )
+    embeddings = jax.random.normal(jax.random.key(1), embeddings.shape)
+
+    @jax.jit
+    def loss(params, embeddings, remembered, step):
+        def value(params, embeddings):
+            return method.loss(params, embeddings, remembered, views, step)
+
+        gradients, (remembered, metrics) = jax.grad(
+            value, argnums=(0, 1), has_aux=True
+        )(params, embeddings)
+        small = {k: v for k, v in gradients[0].items() if k != "network"}
+        return small, gradients[1], remembered, metrics
+
+    predict = jax.jit(method.predict)
+    augment = jax.jit(run.method.views)
+    pixels = jnp.zeros((count, size, size, 3), jnp.uint8)
+    matrix = jnp.ones((_PEAK, _PEAK))
+    product = jax.jit(jnp.matmul)
+    images = views.images[0][:, 0]
+    key = jax.random.key(2)
+
+    def train_once():
+        nonlocal state
+        state, metrics = train(state, views)
+        return metrics
+
+    jobs = {
+        "train": train_once,
+        "predict": lambda: predict(state.params, state.batch_stats, images),
+        "peak": lambda: product(matrix, matrix),
+        "augmentation": lambda: augment(key, Batch(pixels, labels)),
+        "loss": lambda: loss(state.params, embeddings, state.method, state.step),
+    }
+    for job in jobs.values():
+        jax.block_until_ready(job())
+    memory = train.memory_analysis()
+    return jobs, {
+        "compile_seconds": compile_seconds,
+        "temporary_bytes": memory.temp_size_in_bytes if memory else 0,
+    }
+
+
+def _at_step(state: TrainState, step: int) -> TrainState:
+    return TrainState(
+        step=jnp.int32(step),
+        params=state.params,
+        batch_stats=state.batch_stats,
+        method=state.method,
+        opt=state.opt,
+    )
+
+
+def _seconds(job: Callable[[], Any], steps: int) -> float:
+    jax.block_until_ready(job())
+    started = time.perf_counter()
+    for _ in range(steps):
+        made = job()
+    jax.block_until_ready(made)
+    return time.perf_counter() - started
+
+
+def _threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def _task(run: Run) -> dict[str, Any]:
+    """What the peer has to build: the same network, sizes and update."""
+    config = run.config
+    swav = None
+    if config.method.name == "swav":
+        names = ("prototypes", "queue_length", "epsilon", "iterations", "temperature")
+        swav = {name: config.method[name] for name in names}
+        swav["embedding_dim"] = config.model.embedding_dim
+    return {
+        "network": NETWORKS[config.model.name]._asdict(),
+        "size": config.data.size,
+        "batch_size": config.data.batch_size,
+        "classes": len(run.catalog.classes),
+        "optimizer": {
+            "learning_rate": config.optim.learning_rate,
+            "momentum": config.optim.momentum,
+            "weight_decay": config.optim.weight_decay,
+            "larc_trust": config.optim.larc_trust,
+        },
+        "swav": swav,
+        "threads": _threads(),
+        "peak": _PEAK,
+    }

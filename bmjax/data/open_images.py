@@ -1,0 +1,30 @@
+"""Open a data set: a folder of class folders, or a prepared set of them.
+
+Both give the same order, labels, bytes and fingerprint, so that a run may move from one
+to the other.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from bmjax.data.images.catalog import Catalog
+from bmjax.data.images.folder import read_folder
+from bmjax.data.prepared.read import is_prepared, read_prepared
+
+
+def read_catalog(root: str | os.PathLike, *, exclude: Sequence[str] = ()) -> Catalog:
+    """Read a folder of class folders, or a prepared set.
+
+    Args:
+        root: the folder.
+        exclude: classes to leave out.
+
+    Raises:
+        DataError: there are no images, nothing to exclude by a name, or a part of a
+            prepared set is missing or damaged.
+    """
+    root = Path(root)
+    if is_prepared(root):
+        return read_prepared(root, exclude=exclude)
+    return read_folder(root, exclude=exclude)

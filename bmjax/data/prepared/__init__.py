@@ -1,0 +1,1 @@
+"""Prepared sets: the images of a folder as checked TensorFlow Datasets records."""

@@ -1,0 +1,1 @@
+"""Training and test parts of a data set."""

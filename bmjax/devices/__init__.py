@@ -1,0 +1,1 @@
+"""Devices: their mesh, their memory and speed, and how jax is started."""

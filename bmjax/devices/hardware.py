@@ -1,0 +1,136 @@
+"""What the machine has and can do: memory, and the speed of a matrix product."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.sharding import Mesh
+
+from bmjax.devices.mesh import batch_sharded
+
+# Rows and columns of the matrices (ours): large enough for the processor's best speed,
+# small enough that a product takes a fraction of a second.
+_CPU_SIZE, _ACCELERATOR_SIZE = 1024, 8192
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+class Memory(NamedTuple):
+    """How much memory there is to take."""
+
+    size: int  # bytes that can still be taken
+    what: str  # of what, for a sentence
+    shared: bool  # by all devices of the mesh, as the CPU's are by its devices
+
+
+def memory_left(mesh: Mesh) -> Memory | None:
+    """Memory that a program on these devices can still take; None where none tells.
+
+    On accelerators the least that is left on any of the devices, by their own
+    statistics. On a CPU what the system calls available, or what is left below the
+    limit of this process's control group where that is less.
+    """
+    if mesh.devices.flat[0].platform != "cpu":
+        stats = [device.memory_stats() or {} for device in mesh.devices.flat]
+        if not all("bytes_limit" in each for each in stats):
+            return None
+        left = min(each["bytes_limit"] - each["bytes_in_use"] for each in stats)
+        return Memory(left, "on each device", shared=False)
+    there = [size for size in (_available(), *_cgroup_rooms()) if size is not None]
+    return Memory(min(there), "in this machine", shared=True) if there else None
+
+
+def peak_memory(mesh: Mesh) -> tuple[int, str]:
+    """The most memory held so far, in bytes, and by whom: "device" or "process".
+
+    The fullest device's own count where it keeps one, or else the resident memory of
+    the whole process at its highest.
+    """
+    stats = [device.memory_stats() or {} for device in mesh.devices.flat]
+    if all("peak_bytes_in_use" in each for each in stats):
+        return max(each["peak_bytes_in_use"] for each in stats), "device"
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024
+    return highest * unit, "process"
+
+
+def make_matrix_product(mesh: Mesh, dtype: Any) -> tuple[Callable[[], Array], int]:
+    """Return a compiled matrix product on all devices at once, and its operations.
+
+    Each device multiplies its own square matrix with itself.
+    """
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    size = _CPU_SIZE if on_cpu else _ACCELERATOR_SIZE
+    dealt = batch_sharded(mesh)
+    # A hundredth everywhere: a product of small numbers overflows in no type.
+    matrices = jnp.full((mesh.size, size, size), 0.01, dtype, device=dealt)
+    product = jax.jit(lambda a: a @ a, out_shardings=dealt).lower(matrices).compile()
+    return lambda: product(matrices), 2 * mesh.size * size**3
+
+
+def matrix_speed(
+    product: Callable[[], Array], operations: int, *, seconds: float
+) -> float:
+    """Floating-point operations a second of a product repeated for some time."""
+    product().block_until_ready()
+    rounds, started = 0, time.perf_counter()
+    while (spent := time.perf_counter() - started) < seconds or not rounds:
+        product().block_until_ready()
+        rounds += 1
+    return rounds * operations / spent
+
+
+def _available() -> int | None:
+    """What the system says can be taken without swapping."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def _cgroup_rooms() -> list[int | None]:
+    """What is left below the limit of each control group that this process is in."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    rooms: list[int | None] = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, limit, usage = _CGROUPS, "memory.max", "memory.current"
+        elif "memory" in controllers.split(","):
+            root = _CGROUPS / "memory"
+            limit, usage = "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        group = root / path.lstrip("/")
+        # Inside a container the path may be that of the host, and only the root there.
+        for place in dict.fromkeys([group, *group.parents, root]):
+            if place == root or root in place.parents:
+                rooms.append(_room(place, limit, usage))
+    return rooms
+
+
+def _room(group: Path, limit: str, usage: str) -> int | None:
+    try:
+        most = (group / limit).read_text().strip()
+        if most == "max":
+            return None
+        used = int((group / usage).read_text())
+        stat = dict(
+            line.split() for line in (group / "memory.stat").read_text().splitlines()
+        )
+    except (OSError, ValueError):
+        return None
+    # Cached files count as used, but are given back when asked for.
+    cached = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+    return max(0, int(most) - used + cached)

@@ -1,0 +1,1 @@
+"""Weights of networks as files: .safetensors and .pth, in and out."""

@@ -1,0 +1,46 @@
+"""The differential count of what was predicted, to read."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bmjax.data.matek import class_name
+from bmjax.evals.intervals import clopper_pearson
+
+_LEVEL = 0.95
+NOT_A_DEVICE = (
+    "Not a medical device: nothing here has been validated for diagnosis. An interval\n"
+    "says what drawing other cells would change, and nothing of cells named wrongly."
+)
+
+
+def differential(classes: Sequence[str], predicted: Counter) -> list[str]:
+    """One line a class: how many, which share, its exact (Clopper-Pearson) interval.
+
+    Args:
+        classes: every class that can be predicted.
+        predicted: how many images were called each.
+    """
+    total = predicted.total()
+    rows = [("class", "n", "share", f"{_LEVEL:.0%} interval", "")]
+    for name in classes:
+        count = predicted[name]
+        low, high = map(float, clopper_pearson(count, total, level=_LEVEL))
+        full = class_name(name)
+        rows.append(
+            (
+                name,
+                f"{count:,}",
+                f"{100 * count / total:.2f} %",
+                f"{100 * low:.2f} to {100 * high:.2f} %",
+                full if full != name else "",
+            )
+        )
+    rows.append(("all", f"{total:,}", "100.00 %", "", ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if place in (0, 4) else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

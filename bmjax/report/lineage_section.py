@@ -1,0 +1,179 @@
+"""What the mistakes mean, in tables: lineages, maturity, and trust in probabilities."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from bmjax.data.matek import class_name
+from bmjax.evals.lineage import LINEAGES
+from bmjax.evals.lineage import SERIES as STAGES
+from bmjax.report.metric_tables import Cell, ConfusionRow, Shown, shown
+from bmjax.report.reliability import Bin, reliability_diagram
+from bmjax.report.words import NONE, count, score
+
+KINDS = {  # of evals.meaning, in words
+    "right": "Right",
+    "same_series_one_step": "The next stage of the same series",
+    "same_series_more_steps": "Another stage, further off",
+    "same_lineage_otherwise": "The same lineage, no series",
+    "other_lineage": "Another lineage",
+    "called_no_lineage": "A cell, called artefact or the like",
+    "no_lineage_called_one": "An artefact or the like, called a cell",
+    "within_no_lineage": "Among artefacts and the like",
+}
+SERIES = {  # of evals.meaning, from the least mature stage on
+    "granulocytic": "Blast to segmented neutrophil",
+    "erythroid": "Proerythroblast to erythroblast",
+    "lymphoid": "Immature lymphocyte to plasma cell",
+}
+LONG = 3  # stages; in shorter series one stage off is nearly all there is
+CALIBRATION = {
+    "ece": "ECE",
+    "classwise_ece": "Class-wise ECE",
+    "brier": "Brier score",
+    "nll": "Log loss",
+    "mean_confidence": "Mean probability",
+    "accuracy": "Accuracy",
+}
+
+
+CALIBRATION_HEAD = ["ROC AUC, mean of classes", *CALIBRATION.values()]
+
+
+class TableRow(NamedTuple):
+    """A name and a cell for each system."""
+
+    name: str
+    cells: list[Shown]
+
+
+class Reliability(NamedTuple):
+    """The reliability diagram of one system."""
+
+    name: str
+    ece: str
+    drawing: str
+
+
+def groups_of(classes: Sequence[str]) -> list[list[str]]:
+    """The classes by lineage, each from the least mature on; the unknown ones last.
+
+    Classes count by the release's abbreviation or name, in any case of letters.
+    """
+    groups, left = [], list(classes)
+    for members in LINEAGES.values():
+        group = []
+        for member in members:
+            names = {member.casefold(), class_name(member).casefold()}
+            group += [label for label in left if label.casefold() in names]
+        left = [label for label in left if label not in group]
+        groups.append(group)
+    return [group for group in [*groups, left] if group]
+
+
+def known(figures: Sequence[dict[str, Any]]) -> bool:
+    """Whether any class of the systems is in the table of lineages."""
+    return any(one["lineage"]["images"] for one in figures)
+
+
+def mistake_rows(figures: Sequence[dict[str, Any]]) -> list[TableRow]:
+    """Images by kind of mistake, a column for each system; none without lineages."""
+    if not known(figures):
+        return []
+    return [
+        TableRow(
+            words,
+            [
+                _share(one["lineage"]["mistakes"][kind], one["lineage"]["images"])
+                for one in figures
+            ],
+        )
+        for kind, words in KINDS.items()
+    ]
+
+
+def maturity_rows(figures: Sequence[dict[str, Any]]) -> list[TableRow]:
+    """Figures by lineage and stage, a column for each system."""
+    found = [one["lineage"] for one in figures]
+    rows = [
+        TableRow(
+            "Cells called another lineage, of all that have one",
+            [
+                shown(one["cross_lineage"]["rate"], one["cross_lineage"]["interval"])
+                for one in found
+            ],
+        ),
+        TableRow(
+            "Accuracy, neighboring stages taken for right",
+            [shown(one["tolerant"]["accuracy"], None) for one in found],
+        ),
+    ]
+    for key, words in SERIES.items():
+        along = [one["series"][key] for one in found]
+        if not any(one["images"] for one in along):
+            continue
+        if len(STAGES[key]) > LONG:
+            cells = [shown(one["within_one_step"], None) for one in along]
+            rows.append(TableRow(f"{words}: at most one stage off", cells))
+        if any(one["spearman"] is not None for one in along):
+            cells = [shown(one["spearman"], None) for one in along]
+            rows.append(TableRow(f"{words}: rank correlation of stages", cells))
+    return rows
+
+
+def lineage_confusion(figures: dict[str, Any]) -> list[ConfusionRow]:
+    """The confusion matrix of the lineages that have images or are called."""
+    names = figures["lineage"]["confusion"]["lineages"]
+    counts = figures["lineage"]["confusion"]["counts"]
+    shown_ones = [
+        place
+        for place in range(len(names))
+        if sum(counts[place]) or any(row[place] for row in counts)
+    ]
+    rows = []
+    for own in shown_ones:
+        total = sum(counts[own])
+        cells = [
+            Cell(
+                counts[own][called],
+                (counts[own][called] / max(total, 1)) ** (1 if own == called else 0.5),
+                ("right" if own == called else "wrong")
+                if counts[own][called]
+                else "zero",
+                f"{names[own]} predicted as {names[called]}: "
+                f"{counts[own][called]:,} of {total:,}",
+            )
+            for called in shown_ones
+        ]
+        name = names[own].capitalize()
+        rows.append(ConfusionRow(name, name, count(total), False, cells))
+    return rows
+
+
+def calibration_rows(
+    figures: Sequence[dict[str, Any]], names: Sequence[str]
+) -> list[tuple[str, list[str]]]:
+    """Figures of the probabilities, a row for each system; dashes without them."""
+    rows = []
+    for name, one in zip(names, figures, strict=True):
+        values = [(one["calibration"] or {}).get(key) for key in CALIBRATION]
+        area = (one["roc_auc"] or {}).get("macro")
+        rows.append((name, [score(value) for value in (area, *values)]))
+    return rows
+
+
+def reliability_of(figures: dict[str, Any], name: str) -> Reliability | None:
+    """The reliability diagram of a system that gives probabilities."""
+    from markupsafe import Markup
+
+    if figures["calibration"] is None:
+        return None
+    bins = [
+        Bin(one["confidence"], one["accuracy"], *one["interval"], one["images"])
+        for one in figures["calibration"]["reliability"]
+    ]
+    drawing = Markup(reliability_diagram(bins, name))
+    return Reliability(name, score(figures["calibration"]["ece"]), drawing)
+
+
+def _share(images: int, of: int) -> Shown:
+    return Shown(count(images), f"{images / of:.1%}" if of else NONE)

@@ -1,0 +1,216 @@
+"""The rows of the report's tables: figures in, rows of texts and drawings out."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bmjax.data.matek import RARE
+from bmjax.evals.predictions import Predictions
+from bmjax.report.dots import SHARES, Estimate, strip
+from bmjax.report.words import NONE, count, interval, listing, score, shown_path
+
+SCORES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "macro_f1_without_rare": "Macro F1 without rare classes",
+    "weighted_f1": "Weighted F1",
+}
+
+
+class Tile(NamedTuple):
+    """One score of the headline, or why there is none."""
+
+    label: str
+    value: str
+    interval: str
+    reason: str
+
+
+class Shown(NamedTuple):
+    """A number and its interval as texts."""
+
+    value: str
+    interval: str
+
+
+class ClassRow(NamedTuple):
+    """One class: its numbers as text, and its recall as a drawing."""
+
+    abbreviation: str
+    name: str
+    train: str
+    test: str
+    support: int
+    called: int
+    precision: Shown
+    recall: Shown
+    f1: Shown
+    strip: str
+
+
+class Cell(NamedTuple):
+    """One cell of the confusion matrix; `depth` is that of its color, from 0 to 1."""
+
+    count: int
+    depth: float
+    kind: str  # "right", "wrong" or "zero", and "first" of a lineage
+    title: str
+
+
+class ConfusionRow(NamedTuple):
+    """One true class; `first` of a lineage where rows are in their order."""
+
+    label: str
+    title: str
+    total: str
+    first: bool
+    cells: list[Cell]
+
+
+def estimate(figures: dict[str, Any], key: str) -> Estimate:
+    """An average and its interval, from the figures of a system."""
+    return Estimate(figures.get(key), *(figures["intervals"].get(key) or (None, None)))
+
+
+def shown(value: float | None, ends: Sequence[float] | None) -> Shown:
+    """A number with three decimals and its interval."""
+    return Shown(score(value), interval(*ends) if ends else "")
+
+
+def tiles(figures: dict[str, Any]) -> list[Tile]:
+    """The headline's scores with their intervals."""
+    found = []
+    for key, label in SCORES.items():
+        value, ends = figures.get(key), figures["intervals"].get(key)
+        rare = key == "macro_f1_without_rare"
+        reason = "every class is rare here" if rare else "not defined here"
+        number = shown(value, ends)
+        found.append(Tile(label, *number, "" if value is not None else reason))
+    return found
+
+
+def class_rows(
+    figures: dict[str, Any], train_counts: dict[str, Any], system: int = 0
+) -> list[ClassRow]:
+    """The per-class table, one row for each class, in their order."""
+    rows = []
+    for entry in figures["per_class"]:
+        label, name = entry["abbreviation"], entry["name"]
+        recall = Estimate(entry["recall"], *(entry["recall_interval"] or (None, None)))
+        rows.append(
+            ClassRow(
+                abbreviation=label,
+                name="" if name == label else name,
+                train=count(train_counts.get(label)),
+                test=count(entry["support"]),
+                support=entry["support"],
+                called=entry["called"],
+                precision=_precision(entry),
+                recall=shown(entry["recall"], entry["recall_interval"]),
+                f1=shown(entry["f1"], entry["f1_interval"]),
+                strip=strip([(system, recall)], SHARES),
+            )
+        )
+    return rows
+
+
+def warnings(figures: dict[str, Any]) -> list[str]:
+    """Sentences on the classes that are absent from the test part or few in it."""
+    entries = figures["per_class"]
+    present = [entry for entry in entries if entry["support"] > 0]
+    few = [entry for entry in present if entry["support"] < RARE]
+    sentences = []
+    if few and len(few) == len(present):
+        sentences.append(
+            f"Every class has fewer than {RARE} test images: a few images decide each "
+            f"class\N{RIGHT SINGLE QUOTATION MARK}s scores and all averages."
+        )
+    elif few:
+        named = listing(
+            [f"{entry['abbreviation']} ({entry['support']})" for entry in few]
+        )
+        has, each = ("has", "") if len(few) == 1 else ("have", " each")
+        sentences.append(
+            f"{named} {has} fewer than {RARE} test images{each}, and every class "
+            "weighs the same in the balanced accuracy and the macro F1: a few images "
+            f"decide {len(few)} of the {len(present)} terms of these averages."
+        )
+    if absent := figures["absent"]:
+        verb = "is" if len(absent) == 1 else "are"
+        sentences.append(f"{listing(absent)} {verb} absent from the test part.")
+    return sentences
+
+
+def confusion(
+    figures: dict[str, Any], groups: Sequence[Sequence[str]]
+) -> list[ConfusionRow]:
+    """The confusion matrix, its rows and columns in the order of `groups`."""
+    matrix = np.array(figures["confusion"])
+    number = {name: place for place, name in enumerate(figures["classes"])}
+    names = {entry["abbreviation"]: entry["name"] for entry in figures["per_class"]}
+    order = [
+        (label, not place and len(groups) > 1)
+        for group in groups
+        for place, label in enumerate(group)
+    ]
+    rows = []
+    for label, first_row in order:
+        total = int(matrix[number[label]].sum())
+        cells = []
+        for called, first in order:
+            images = int(matrix[number[label], number[called]])
+            kind = ("right" if label == called else "wrong") if images else "zero"
+            title = f"{label} predicted as {called}: {images:,} of {total:,}"
+            share = images / max(total, 1)
+            depth = share if label == called else share**0.5  # few mistakes show too
+            cells.append(Cell(images, depth, kind + (" first" if first else ""), title))
+        rows.append(ConfusionRow(label, names[label], count(total), first_row, cells))
+    return rows
+
+
+def common_confusions(figures: dict[str, Any], limit: int = 5) -> list[str]:
+    """The most common mistakes in words, most common first, ties by name."""
+    matrix, classes = figures["confusion"], figures["classes"]
+    wrong = [
+        (-images, label, called, images / sum(row))
+        for label, row in zip(classes, matrix, strict=True)
+        for called, images in zip(classes, row, strict=True)
+        if images and label != called
+    ]
+    return [
+        f"{label} as {called} ({-images:,}, {share:.0%} of {label})"
+        for images, label, called, share in sorted(wrong)[:limit]
+    ]
+
+
+def confident_mistakes(predictions: Predictions, limit: int = 12) -> list[list[str]]:
+    """Texts (file, true class, predicted class, probability), most confident first."""
+    wrong = np.flatnonzero(predictions.predicted != predictions.labels)
+    sure = chosen_probabilities(predictions)
+    ranked = sorted(wrong, key=lambda row: (-sure[row], predictions.paths[row]))
+    classes = predictions.classes
+    return [
+        [
+            shown_path(predictions.paths[row]),
+            classes[predictions.labels[row]],
+            classes[predictions.predicted[row]],
+            NONE if predictions.probabilities is None else score(float(sure[row])),
+        ]
+        for row in ranked[:limit]
+    ]
+
+
+def chosen_probabilities(predictions: Predictions) -> np.ndarray:
+    """The probability of each image's predicted class, [n]; 0 where none is given."""
+    if predictions.probabilities is None:
+        return np.zeros(len(predictions.paths))
+    rows = np.arange(len(predictions.paths))
+    return predictions.probabilities[rows, predictions.predicted]
+
+
+def _precision(entry: dict[str, Any]) -> Shown:
+    """Of a class that is never predicted, precision is not defined: a dash."""
+    never = entry["called"] == 0
+    return shown(None if never else entry["precision"], entry["precision_interval"])

@@ -1,0 +1,115 @@
+"""What tells the systems of a page apart: two at a time, on the same images."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from bmjax.evals.assess import compare
+from bmjax.report.metric_tables import SCORES, Shown
+from bmjax.report.pooled_folds import over_folds
+from bmjax.report.systems import System
+from bmjax.report.words import NONE, count, difference, p_value, score
+
+COMPARED = ("accuracy", "macro_f1", "macro_f1_without_rare", "weighted_f1")
+MOST_PAIRS = 6  # with more than four systems each is set against the leader alone
+
+
+class Pair(NamedTuple):
+    """Two systems on the same images: what differs, as texts."""
+
+    first: int
+    second: int
+    differences: list[Shown]  # for each of COMPARED, first minus second
+    first_only: str
+    second_only: str
+    p_value: str
+    sentences: list[str]
+
+
+def same_images(systems: Sequence[System]) -> bool:
+    """Whether all systems were judged on the same test images."""
+    paths = [frozenset(system.predictions.paths) for system in systems]
+    return all(one == paths[0] for one in paths)
+
+
+def by_macro_f1(figures: Sequence[dict[str, Any]]) -> list[int]:
+    """The numbers of the systems, the one ahead by macro F1 first."""
+    return sorted(
+        range(len(figures)), key=lambda number: -(figures[number]["macro_f1"] or 0.0)
+    )
+
+
+def pairs_of(order: Sequence[int]) -> list[tuple[int, int]]:
+    """Which systems are set against each other: every two, or all against the first."""
+    pairs = list(itertools.combinations(order, 2))
+    if len(pairs) > MOST_PAIRS:
+        pairs = [(order[0], other) for other in order[1:]]
+    return pairs
+
+
+def paired(systems: Sequence[System], first: int, second: int, draws: int) -> Pair:
+    """Set two systems against each other.
+
+    Raises:
+        DataError: an image has two labels.
+    """
+    one, other = systems[first], systems[second]
+    found = compare(
+        one.predictions, other.predictions, names=(one.name, other.name), draws=draws
+    )
+    test = found["mcnemar"]
+    return Pair(
+        first,
+        second,
+        [_difference(found["figures"][key]) for key in COMPARED],
+        count(test["first_only"]),
+        count(test["second_only"]),
+        p_value(test["p_value"]),
+        [
+            found["decided_by"]["sentence"],
+            _settled(found["figures"]["macro_f1"]),
+            over_folds(one, other),
+            _by_accuracy(found),
+        ],
+    )
+
+
+def _difference(figure: dict[str, Any]) -> Shown:
+    value, ends = figure["difference"], figure["interval"]
+    if value is None:
+        return Shown(NONE, "")
+    return Shown(difference(value), " to ".join(map(difference, ends)) if ends else "")
+
+
+def _settled(figure: dict[str, Any]) -> str:
+    """Whether the images settle the order by macro F1."""
+    if figure["interval"] is None or not figure["difference"]:
+        return ""
+    low, high = figure["interval"]
+    span = f"{difference(low)} to {difference(high)}"
+    if low <= 0 <= high:
+        return (
+            f"The paired interval of the difference, {span}, holds 0: these images "
+            "do not tell the two apart by macro F1."
+        )
+    return f"The paired interval of the difference, {span}, does not hold 0."
+
+
+def _by_accuracy(found: dict[str, Any]) -> str:
+    """Which one calls more images right, and whether that could be chance."""
+    figure, test = found["figures"]["accuracy"], found["mcnemar"]
+    values = figure["first"], figure["second"]
+    if test["first_only"] == test["second_only"]:
+        return "Both call the same number of images right."
+    leader = 0 if test["first_only"] > test["second_only"] else 1
+    only = test["first_only"], test["second_only"]
+    ahead, behind = found["names"][leader], found["names"][1 - leader]
+    return (
+        f"By accuracy {ahead} is ahead ({score(values[leader])} to "
+        f"{score(values[1 - leader])}): only {ahead} is right on "
+        f"{count(only[leader])} images, only {behind} on {count(only[1 - leader])} "
+        f"(McNemar, exact: p {p_value(test['p_value'])})."
+    )
+
+
+SCORE_NAMES = [SCORES[key] for key in COMPARED]

@@ -1,0 +1,1 @@
+"""One configuration becomes one folder: build, check, train, evaluate."""

@@ -1,0 +1,228 @@
+"""The end of a run: features, probes, figures, and the files that hold them."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from bmjax.data.class_weights import class_weights
+from bmjax.data.pipeline import Replaced
+from bmjax.data.sampling import drawn_shares
+from bmjax.data.splits.make_split import counts
+from bmjax.devices.jax_setup import versions
+from bmjax.evals.assess import assess
+from bmjax.evals.classification import classification_figures
+from bmjax.evals.linear_probe import softmax
+from bmjax.evals.predictions import Predictions
+from bmjax.evals.prototypes import prototype_atlas
+from bmjax.evals.recalibration import mended_figures
+from bmjax.evals.tsne import embed_2d
+from bmjax.files import plain_cell, write_csv, write_json
+from bmjax.report import write_report
+from bmjax.run.build import Run, make_prepare
+from bmjax.run.frozen_features import augmented_features, part_features
+from bmjax.run.probes import Probes, fit_probes
+from bmjax.training import checkpoint
+from bmjax.training.optimizer import count_parameters
+from bmjax.training.step import TrainState, make_predict_step
+
+_PARTS = ("train", "test")
+# Of `assess`, what results.json says elsewhere or keeps together.
+_SETTINGS = ("level", "draws", "seed")
+_ELSEWHERE = ("images", "classes", *_SETTINGS)
+
+
+def evaluate_run(
+    run: Run,
+    state: TrainState,
+    workdir: Path,
+    *,
+    seconds: float,
+    replaced: Replaced,
+) -> Path:
+    """Evaluate a trained state; write predictions, embedding, results and the report.
+
+    A method with a classifier is judged by it, any other by the linear probe on frozen
+    features. The report is written last: where it is, the run is complete.
+
+    Returns:
+        the report's path.
+    """
+    classes = run.catalog.classes
+    digest = checkpoint.digest(state.params)
+    labels = {part: run.catalog.labels[getattr(run.split, part)] for part in _PARTS}
+    features, logits = {}, {}
+    folder = workdir / "features"
+    folder.mkdir(exist_ok=True)
+    predict = jax.jit(make_predict_step(run.method, make_prepare(run.config)))
+    for part in _PARTS:
+        features[part], logits[part] = part_features(
+            run, state, predict, folder, part, digest, replaced
+        )
+    probes = fit_probes(
+        run,
+        folder,
+        features,
+        labels,
+        lambda passes: augmented_features(run, state, folder, passes, replaced),
+    )
+    predictor, judged = "linear", probes.probabilities["linear"]
+    if logits["test"] is not None:
+        predictor, judged = "classifier", softmax(logits["test"])
+
+    paths = [run.catalog.paths[position] for position in run.split.test]
+    names = [classes[label] for label in labels["test"]]
+    _write_predictions(workdir / "predictions.csv", paths, names, judged, classes)
+    rows, places = embed_2d(
+        features["test"], labels["test"], seed=run.config.seed, **run.config.tsne
+    )
+    write_csv(
+        workdir / "embedding.csv",
+        ("path", "label", "x", "y"),
+        [
+            (*map(plain_cell, (paths[row], names[row])), f"{x:.4f}", f"{y:.4f}")
+            for row, (x, y) in zip(rows, places, strict=True)
+        ],
+    )
+    _write_atlas(run, state, workdir, folder, labels["train"])
+    write_json(
+        workdir / "results.json",
+        {
+            **_described(run),
+            "predictor": predictor,
+            **_figures(run, labels, judged, predictor, probes),
+            "probe": {
+                name: {
+                    **_averages(labels["test"], shares, classes),
+                    **probes.described.get(name, {}),
+                }
+                for name, shares in probes.probabilities.items()
+            },
+            "seconds": seconds,
+            "images_per_second": (
+                run.steps * run.config.data.batch_size / seconds if seconds else None
+            ),
+            "parameters": count_parameters(state.params),
+            "params_sha256": digest,
+        },
+    )
+    return write_report(workdir)
+
+
+def _described(run: Run) -> dict[str, Any]:
+    """What was run, on what, with what."""
+    return {
+        "method": run.config.method.name,
+        "network": run.config.model.name,
+        "split": run.config.data.split,
+        "fold": run.config.data.fold,
+        "pretrained_on": run.config.data.pretrain_on,
+        "n_train": len(run.split.train),
+        "n_test": len(run.split.test),
+        "train_counts": counts(run.catalog, run.split.train),
+        "test_counts": counts(run.catalog, run.split.test),
+        "steps": run.steps,
+        "devices": run.mesh.size,
+        "data_fingerprint": run.catalog.fingerprint,
+        "split_digest": run.split_digest,
+        "versions": versions(),
+    }
+
+
+def _figures(
+    run: Run,
+    labels: dict[str, np.ndarray],
+    judged: np.ndarray,
+    predictor: str,
+    probes: Probes,
+) -> dict[str, Any]:
+    """All figures of the system that is judged, with what calibrating it would gain."""
+    classes = run.catalog.classes
+    figures = assess(
+        Predictions(
+            paths=tuple(run.catalog.paths[position] for position in run.split.test),
+            classes=tuple(classes),
+            labels=labels["test"],
+            predicted=judged.argmax(axis=1),
+            probabilities=judged,
+        ),
+        train_counts=counts(run.catalog, run.split.train),
+        seed=run.config.seed,
+    )
+    own = predictor == "classifier"
+    figures["calibration"] |= mended_figures(
+        labels["test"],
+        judged,
+        classes,
+        trained=_trained_shares(run, labels["train"]) if own else probes.trained,
+        used=drawn_shares(labels["train"], "natural", classes=len(classes)),
+        # Its classifier has learnt all training images: none is left to validate on.
+        temperature=None if own else probes.temperature,
+        validation_images=0 if own else probes.validation_images,
+    )
+    if figures["calibration"]["temperature"]:
+        figures["notes"].append(
+            "The temperature was fitted on training images that the linear probe had "
+            "not seen but the backbone had, SupCon's with their labels: on new images "
+            "probabilities may still be too sure."
+        )
+    return {
+        **{key: value for key, value in figures.items() if key not in _ELSEWHERE},
+        "assessment": {key: figures[key] for key in _SETTINGS},
+    }
+
+
+def _trained_shares(run: Run, labels: np.ndarray) -> np.ndarray:
+    """Shares of the classes in the loss: as drawn, times their weights."""
+    classes = run.catalog.classes
+    shares = drawn_shares(labels, run.config.data.sampling, classes=len(classes))
+    scheme = run.config.method.to_dict().get("class_weights", "none")
+    weights = class_weights(counts(run.catalog, run.split.train), scheme)
+    if weights is not None:
+        shares = shares * weights
+    return shares / shares.sum()
+
+
+def _averages(
+    labels: np.ndarray, shares: np.ndarray, classes: tuple[str, ...]
+) -> dict[str, Any]:
+    figures = classification_figures(labels, shares.argmax(axis=1), classes)
+    return {name: value for name, value in figures.items() if name != "per_class"}
+
+
+def _write_atlas(
+    run: Run, state: TrainState, workdir: Path, folder: Path, labels: np.ndarray
+) -> None:
+    """Describe the prototypes of a method that has them, by the training images."""
+    if "prototypes" not in state.params:
+        return
+    atlas = prototype_atlas(
+        np.load(folder / "train_embeddings.npy", mmap_mode="r"),
+        jax.device_get(state.params["prototypes"]),
+        labels,
+        [run.catalog.paths[position] for position in run.split.train],
+        run.catalog.classes,
+    )
+    write_json(workdir / "atlas.json", {"part": "train", **atlas})
+
+
+def _write_predictions(
+    path: Path,
+    paths: list[str],
+    names: list[str],
+    probabilities: np.ndarray,
+    classes: tuple[str, ...],
+) -> None:
+    """`path,label,predicted` and one probability for each class, p_CLASS."""
+    write_csv(
+        path,
+        ("path", "label", "predicted", *(f"p_{name}" for name in classes)),
+        [
+            (
+                *map(plain_cell, (place, name, classes[row.argmax()])),
+                *(f"{p:.6g}" for p in row),
+            )
+            for place, name, row in zip(paths, names, probabilities, strict=True)
+        ],
+    )

@@ -1,0 +1,107 @@
+"""The probes of a run: classifiers on its frozen features, and how sure they should be.
+
+Nothing here sees the test part but to classify it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bmjax.data.sampling import drawn_shares
+from bmjax.evals.calibration import fit_temperature
+from bmjax.evals.knn_probe import knn_probabilities
+from bmjax.evals.linear_probe import apply_linear, fit_linear
+from bmjax.evals.logistic_probe import fit_logistic
+from bmjax.evals.recalibration import mend
+from bmjax.evals.subset import held_out
+from bmjax.run.build import Run
+
+NEIGHBOURS = (1, 20)
+_OWN = ("augmented_passes", "validation_share")  # keys of config.probe used here
+_LOGISTIC = "logistic_"  # and those of the logistic regression
+
+
+class Probes(NamedTuple):
+    """What the probes say of the test images."""
+
+    probabilities: dict[str, np.ndarray]  # float32 [n, N], by probe
+    described: dict[str, dict[str, Any]]  # how a probe's fit ended, for results.json
+    trained: np.ndarray  # float [N], shares of the classes that "linear" was trained on
+    temperature: float | None  # for "linear"; None: no image was held out
+    validation_images: int
+
+
+def fit_probes(
+    run: Run,
+    folder: Path,
+    features: dict[str, np.ndarray],
+    labels: dict[str, np.ndarray],
+    augmented: Callable[[int], tuple[np.ndarray, np.ndarray]],
+) -> Probes:
+    """Fit the paper's linear probe, DinoBloom's logistic regression and k-NN.
+
+    The temperature is for the linear probe: a second one, trained in the same way on
+    the training images without a held-out share of each class, is applied to these,
+    and the temperature that suits them best is taken.
+
+    Args:
+        run: what was trained.
+        folder: where linear.npz goes.
+        features: of "train" and "test".
+        labels: of both.
+        augmented: passes -> features of augmented training images, pass after pass,
+            and their labels.
+    """
+    classes = len(run.catalog.classes)
+    settings = run.config.probe.to_dict()
+    passes, share = (settings.pop(name) for name in _OWN)
+    logistic = {
+        name.removeprefix(_LOGISTIC): settings.pop(name)
+        for name in list(settings)
+        if name.startswith(_LOGISTIC)
+    }
+    settings |= {"classes": classes, "seed": run.config.seed}
+    train = (features["train"], labels["train"])
+    fitted_on = augmented(passes) if passes else train
+    linear = fit_linear(*fitted_on, **settings)
+    np.savez(folder / "linear.npz", **linear._asdict())
+    regression = fit_logistic(
+        *train,
+        classes=classes,
+        standardize=settings["standardize"],
+        seed=run.config.seed,
+        **logistic,
+    )
+    nearest = knn_probabilities(
+        *train, features["test"], classes=classes, neighbours=NEIGHBOURS
+    )
+    trained = drawn_shares(labels["train"], settings["sampling"], classes=classes)
+    outside = held_out(labels["train"], share, run.config.seed)
+    temperature = None
+    if outside.any():
+        kept = np.flatnonzero(np.tile(~outside, max(passes, 1)))
+        part = fit_linear(*fitted_on, rows=kept, **settings)
+        natural = drawn_shares(labels["train"], "natural", classes=classes)
+        shares = apply_linear(part, features["train"])[outside]
+        temperature = fit_temperature(
+            labels["train"][outside], mend(shares, trained, natural)
+        )
+    return Probes(
+        {
+            "linear": apply_linear(linear, features["test"]),
+            "logistic": apply_linear(regression.linear, features["test"]),
+            **{f"knn_{k}": shares for k, shares in nearest.items()},
+        },
+        {
+            "logistic": {
+                "iterations": regression.iterations,
+                "converged": regression.converged,
+                "images": regression.images,
+            }
+        },
+        trained,
+        temperature,
+        int(outside.sum()),
+    )

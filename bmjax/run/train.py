@@ -1,0 +1,281 @@
+"""A run from start to report, around the one loop."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from bmjax.console.signals import StopSignals
+from bmjax.data.pipeline import Replaced, training_batches
+from bmjax.devices.jax_setup import noted_cache_hits
+from bmjax.devices.mesh import put_batch
+from bmjax.errors import CheckpointError, DataError, NonFiniteError
+from bmjax.methods.collapse_warning import make_watch
+from bmjax.run.build import Run, build
+from bmjax.run.compile import compile_step, init_state
+from bmjax.run.evaluate import evaluate_run
+from bmjax.run.init_from import start_from
+from bmjax.run.logs import Metrics, Progress, note, say
+from bmjax.run.memory import check_fits, explained
+from bmjax.run.summary import describe_program, describe_run
+from bmjax.run.validate import check
+from bmjax.run.workdir import claim, note_config
+from bmjax.training import checkpoint
+from bmjax.training.step import TrainState, TrainStep
+from bmjax.types import Batch, Tree
+
+_IN_FLIGHT = 2  # steps handed to the devices ahead of the host: bounds the memory
+
+
+def train(config: ConfigDict, workdir: Path) -> None:
+    """Train, evaluate and report; go on where an interrupted run stopped.
+
+    Precedence: this workdir's own checkpoint, then `config.init_from`, then chance.
+    """
+    check(config)
+    with claim(workdir), StopSignals() as signals:
+        run = build(config, workdir)
+        describe_run(run, say)
+        state, first, seconds = starting_state(run, workdir / "checkpoints")
+        compiled = None
+        if first < run.steps or not first:
+            compiled = compile_that_fits(run, state)
+        note_config(workdir, config.to_dict())
+        replaced = Replaced(
+            limit=int(config.data.bad_share * len(run.split.train)), say=note
+        )
+        if compiled:
+            state, seconds = train_steps(
+                run,
+                compiled,
+                state,
+                workdir,
+                first=first,
+                seconds=seconds,
+                signals=signals,
+                replaced=replaced,
+            )
+        say(f"evaluating on {len(run.split.test):,} test images")
+        page = evaluate_run(run, state, workdir, seconds=seconds, replaced=replaced)
+        say(headline(workdir))
+        say(f"report: {page}")
+
+
+def headline(workdir: Path) -> str:
+    """One line on how well a run did, from its results.json."""
+    found = json.loads((workdir / "results.json").read_text())
+    shown = []
+    for name in ("accuracy", "macro_f1"):
+        text = f"{name.replace('_f1', ' F1')} {found[name]:.3f}"
+        if ends := found["intervals"][name]:
+            text += " [{:.3f}, {:.3f}]".format(*ends)
+        shown.append(text)
+    return f"{found['predictor']}: {', '.join(shown)}"
+
+
+def starting_state(run: Run, folder: Path) -> tuple[TrainState, int, float]:
+    """Return the state to go on from, its step, and the seconds spent on it."""
+    state = init_state(run)
+    found = checkpoint.newest(folder)
+    if found is None:
+        if run.config.init_from:
+            state = start_from(state, run, say)
+        return state, 0, 0.0
+    step, meta = found
+    if meta["data_fingerprint"] != run.catalog.fingerprint:
+        raise DataError(
+            f"the images in {str(run.catalog.root)!r} are not those that the run in "
+            f"{str(folder.parent)!r} began with (fingerprint "
+            f"{run.catalog.fingerprint[:12]}, expected "
+            f"{meta['data_fingerprint'][:12]}); restore them, or use another --workdir"
+        )
+    if meta["split_digest"] != run.split_digest:
+        raise DataError(
+            f"config.data.split = {run.config.data.split!r} is not the split that the "
+            f"run in {str(folder.parent)!r} began with (digest "
+            f"{run.split_digest[:12]}, expected {meta['split_digest'][:12]}); restore "
+            "it, or use another --workdir"
+        )
+    if step > run.steps:
+        raise CheckpointError(
+            f"checkpoint {step} in {str(folder)!r} lies beyond the run's {run.steps} "
+            "steps; use another --workdir"
+        )
+    say(f"resuming after step {step:,}")
+    return checkpoint.restore(folder, step, state), step, meta["seconds"]
+
+
+def compile_that_fits(run: Run, state: TrainState) -> jax.stages.Compiled:
+    """Compile the step, and say what it needs; it is refused before it would fail."""
+    started = time.monotonic()
+    with noted_cache_hits() as hits:
+        compiled = compile_step(run, state)
+    seconds = time.monotonic() - started
+    check_fits(run, state, compiled, say)
+    describe_program(run, compiled, seconds, say, cached=bool(hits))
+    return compiled
+
+
+def train_steps(
+    run: Run,
+    compiled: jax.stages.Compiled,
+    state: TrainState,
+    workdir: Path,
+    *,
+    first: int,
+    seconds: float,
+    signals: StopSignals,
+    replaced: Replaced,
+) -> tuple[TrainState, float]:
+    """Train to the last step with logs and checkpoints, save at the end.
+
+    Returns:
+        the final state, and the seconds spent in the loop over all of the run's starts.
+    """
+    folder = workdir / "checkpoints"
+    progress = Progress(first=first, total=run.steps, what=run.config.method.name)
+    batches = training_batches(
+        run.catalog,
+        run.stream,
+        size=run.config.data.size,
+        batch_size=run.config.data.batch_size,
+        first_step=first,
+        threads=run.config.data.threads,
+        prefetch=run.config.data.prefetch,
+        workers=run.config.data.workers,
+        stand_ins=run.stand_ins,
+        replaced=replaced,
+    )
+    metrics = Metrics(workdir, first_step=first)
+    # Ours: an epoch to settle, beyond what holds the prototypes still, and one to wait.
+    settled = run.in_steps("optim.freeze_prototypes") + run.steps_per_epoch
+    watch = make_watch(after=settled, patience=run.steps_per_epoch)
+    rates = np.asarray(jax.vmap(run.schedule)(jnp.arange(run.steps)))
+    begun = time.monotonic()
+    last = [first, begun]  # step and time of the last log
+
+    def save(step: int, state: TrainState) -> None:
+        checkpoint.save(
+            folder,
+            step,
+            state,
+            meta={
+                "data_fingerprint": run.catalog.fingerprint,
+                "split_digest": run.split_digest,
+                "classes": list(run.catalog.classes),
+                "seconds": seconds + time.monotonic() - begun,
+            },
+        )
+
+    def log(step: int, values: dict[str, float]) -> None:
+        now = time.monotonic()
+        speed = (step - last[0]) * run.config.data.batch_size / (now - last[1])
+        last[:] = [step, now]
+        metrics.write(
+            step,
+            {
+                **{f"train/{name}": value for name, value in values.items()},
+                "train/learning_rate": float(rates[step - 1]),
+                "train/images_per_second": speed,
+                "train/images_replaced": len(replaced.positions),
+            },
+        )
+        progress.show(step, loss=values["loss"], images_per_second=speed)
+        if warning := watch(step, values):
+            note(f"warning: {warning}")
+
+    try:
+        with signals.at_the_next_step(), explained(run, compiled):
+            state = loop(
+                compiled,
+                state,
+                batches,
+                mesh=run.mesh,
+                first=first,
+                total=run.steps,
+                save_every=run.save_every,
+                log_every=run.log_every,
+                save=save,
+                log=log,
+                after_step=progress.advance,
+                stop=signals,
+            )
+    finally:
+        progress.close()
+        metrics.close()
+    return state, seconds + time.monotonic() - begun
+
+
+def loop(
+    step_fn: TrainStep,
+    state: TrainState,
+    batches: Iterator[dict[str, np.ndarray]],
+    *,
+    mesh: jax.sharding.Mesh,
+    first: int,
+    total: int,
+    save_every: int,
+    log_every: int,
+    save: Callable[[int, TrainState], None],
+    log: Callable[[int, dict[str, float]], None],
+    after_step: Callable[[], None] = lambda: None,
+    stop: StopSignals | None = None,
+) -> TrainState:
+    """THE loop. Its order: due save, next batch, put, step, due log; a save at the end.
+
+    Saving comes before the next batch is taken, so that the state saved at step s is
+    the one that step s starts from: the data are addressed by the step, and nothing
+    else has to be remembered. Nothing but `put_batch` moves data to the devices; the
+    guard around the step makes that a fact.
+
+    Raises:
+        NonFiniteError: the loss is not a number any more; such a state is never saved.
+        Stopped: a signal came; the state was saved.
+    """
+    in_flight: deque[jax.Array] = deque()
+    finite_at, values = first, {}
+    for step in range(first, total):
+        due = step > first and step % save_every == 0
+        if due or (stop and stop.number):
+            _check_finite(state, values, step, finite_at)
+            save(step, state)
+            if stop and stop.number:
+                raise stop.error(f"saved at step {step:,}")
+        batch = Batch(**next(batches))
+        with jax.transfer_guard("disallow"):
+            state, values = step_fn(state, put_batch(batch, mesh))
+        in_flight.append(values["loss"])
+        if len(in_flight) > _IN_FLIGHT:
+            in_flight.popleft().block_until_ready()
+        after_step()
+        if (step + 1) % log_every == 0 or step + 1 == total:
+            _check_finite(state, values, step + 1, finite_at)
+            finite_at = step + 1
+            log(finite_at, {k: float(v) for k, v in jax.device_get(values).items()})
+    save(total, state)
+    if stop and stop.number:
+        raise stop.error(f"saved at step {total:,}, the last")
+    return state
+
+
+@jax.jit
+def _all_finite(values: dict[str, jax.Array], params: Tree) -> jax.Array:
+    leaves = jax.tree.leaves((values["loss"], params))
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
+
+
+def _check_finite(state: TrainState, values: dict, step: int, finite_at: int) -> None:
+    """Look at the parameters too: a step can have a finite loss and ruin them."""
+    if step > finite_at and not _all_finite(values, state.params):
+        raise NonFiniteError(
+            f"the loss or a parameter is not finite after step {step:,} (all were "
+            f"after step {finite_at:,}); lower config.optim.learning_rate or, for "
+            "SwAV, raise config.method.epsilon, in another --workdir; the last good "
+            "checkpoint is kept"
+        )

@@ -1,0 +1,147 @@
+"""A workdir belongs to one run: its configuration says which."""
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bmjax.data.open_images import read_catalog
+from bmjax.errors import ConfigError
+from bmjax.files import write_json
+
+# Keys that may change between a run and its continuation: they change no number (the
+# devices only by rounding).
+_HARMLESS = (
+    "checkpoint.",
+    "logs.",
+    "data.threads",
+    "data.workers",
+    "data.prefetch",
+    "data.bad_share",
+    "data.root",  # the fingerprint decides whether it is the same data
+    "mesh.devices",
+)
+# These come in after training: free until the run is finished, so that a mistake in
+# them does not cost the training.
+_EVALUATION = ("probe.", "tsne.")
+# What a run may leave before it has noted its configuration.
+_OURS = (".lock", "cells-", ".cells-", "config.json.part")
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"data": {"size": 96}} -> {"data.size": 96}."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def is_finished(workdir: Path, config: dict[str, Any]) -> bool:
+    """Whether this very run is done; reads, never writes.
+
+    Raises:
+        ConfigError: the workdir is a file or another run's.
+    """
+    check_owner(workdir, config)
+    if not _finished(workdir):
+        return False
+    before = json.loads((workdir / "config.json").read_text())["data"]["root"]
+    now = config["data"]["root"]
+    if now != before:
+        made_from = json.loads((workdir / "results.json").read_text())
+        catalog = read_catalog(
+            Path(now).expanduser(), exclude=excluded(config["data"]["exclude"])
+        )
+        if catalog.fingerprint != made_from["data_fingerprint"]:
+            raise ConfigError(
+                f"--workdir={str(workdir)!r} holds a finished run on other images: "
+                f"data.root was {before!r}, is {now!r}; give another --workdir"
+            )
+    return True
+
+
+def excluded(names: Sequence[str]) -> list[str]:
+    """Class names to leave out; "ART,BLA" says the same as ('ART', 'BLA')."""
+    return [name for item in names for name in item.split(",")]
+
+
+def _finished(workdir: Path) -> bool:
+    return (workdir / "report.html").exists()  # written last
+
+
+def check_owner(workdir: Path, config: dict[str, Any]) -> None:
+    """Raise ConfigError unless the workdir is free or this configuration's own."""
+    if workdir.exists() and not workdir.is_dir():
+        raise ConfigError(
+            f"--workdir={str(workdir)!r} is a file; give a folder of this run's own"
+        )
+    if not workdir.exists():
+        return
+    stored = workdir / "config.json"
+    if not stored.exists():
+        if strange := [
+            p.name for p in workdir.iterdir() if not p.name.startswith(_OURS)
+        ]:
+            raise ConfigError(
+                f"--workdir={str(workdir)!r} holds other files (such as "
+                f"{strange[0]!r}) and no config.json; give a new or empty folder"
+            )
+        return
+    try:
+        before = flatten(json.loads(stored.read_text()))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{str(stored)!r} cannot be read ({error}); give another --workdir"
+        ) from None
+    now = flatten(json.loads(json.dumps(config)))
+    free = _HARMLESS if _finished(workdir) else (*_HARMLESS, *_EVALUATION)
+    differing = [
+        f"{key} was {before.get(key, 'absent')!r}, is {now.get(key, 'absent')!r}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and not key.startswith(free)
+    ]
+    if differing:
+        raise ConfigError(
+            f"--workdir={str(workdir)!r} holds another run: "
+            f"{'; '.join(differing[:5])}{' ...' if len(differing) > 5 else ''}; "
+            "give another --workdir"
+        )
+
+
+@contextlib.contextmanager
+def claim(workdir: Path) -> Iterator[None]:
+    """Hold the workdir for this process.
+
+    The lock is the operating system's: it goes with the process, however it ends.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock = open(workdir / ".lock", "a")  # noqa: SIM115 held while the run lasts
+    except OSError as error:
+        raise ConfigError(
+            f"--workdir={str(workdir)!r} cannot be written: {error.strerror}; give a "
+            "folder that can"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"--workdir={str(workdir)!r} is in use by another process; wait for "
+                "it, or give another folder"
+            ) from None
+        yield
+
+
+def note_config(workdir: Path, config: dict[str, Any]) -> None:
+    """Make the workdir this run's own, once its configuration has proved possible."""
+    path = workdir / "config.json"
+    if not path.exists() or flatten(json.loads(path.read_text())) != flatten(
+        json.loads(json.dumps(config))
+    ):
+        write_json(path, config)

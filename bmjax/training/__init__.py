@@ -1,0 +1,1 @@
+"""The train step, the optimizer and saved states: pure functions, no configuration."""

@@ -1,0 +1,107 @@
+"""A trained network apart from its run: what it is, and where it was trained."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+import bmjax
+from bmjax.errors import ConfigError
+from bmjax.models.weight_files.state_dict import (
+    read_metadata,
+    read_weights,
+    write_weights,
+)
+from bmjax.training import checkpoint
+from bmjax.types import Tree
+
+_KEY = "bmjax"  # of our own metadata in a .safetensors file
+
+
+class Weights(NamedTuple):
+    """A network's arrays, and what is known about them.
+
+    params: "backbone", and "fc", "head" and "prototypes" where there are such.
+    about: "network", "method", "step", "classes", "size", "mean", "std" and
+        "trained_on" (fingerprint of the images, split and its digest, fold,
+        split_seed, and pretrain_on: "all" where the test part was shown too); {} for
+        a file of another program's.
+    """
+
+    params: Tree
+    batch_stats: Tree
+    about: dict[str, Any]
+
+
+def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
+    """Read the newest checkpoint of a run.
+
+    Raises:
+        ConfigError: the folder holds no run with a checkpoint.
+    """
+    folder = workdir / "checkpoints"
+    found = checkpoint.newest(folder)
+    if found is None or not (workdir / "config.json").exists():
+        raise ConfigError(
+            f"{str(workdir)!r} holds no checkpoint; give the workdir of a trained run"
+        )
+    step, meta = found
+    config = json.loads((workdir / "config.json").read_text())
+    saved = checkpoint.read(folder, step, sharding)
+    params = dict(saved["params"]["network"])
+    if "prototypes" in saved["params"]:
+        params["prototypes"] = saved["params"]["prototypes"]
+    data = config["data"]
+    about = {
+        "version": bmjax.__version__,
+        "network": config["model"]["name"],
+        "method": config["method"]["name"],
+        "step": step,
+        "classes": meta.get("classes"),
+        "size": data["size"],
+        "mean": data["mean"],
+        "std": data["std"],
+        "trained_on": {
+            "data_fingerprint": meta["data_fingerprint"],
+            "split_digest": meta.get("split_digest"),
+            **{key: data[key] for key in ("split", "fold", "split_seed")},
+            "pretrain_on": data.get("pretrain_on", "train"),
+        },
+    }
+    return Weights(params, saved["batch_stats"], about)
+
+
+def read_file(
+    path: Path,
+    network: str,
+    *,
+    num_classes: int = 0,
+    new_classifier: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Weights:
+    """Read a file of weights; `read_weights` has the arguments and the errors.
+
+    Raises:
+        CheckpointError: as `read_weights`.
+    """
+    about = json.loads(read_metadata(path).get(_KEY, "{}"))
+    params, batch_stats = read_weights(
+        path,
+        network,
+        num_classes=num_classes,
+        new_classifier=new_classifier,
+        say=say,
+    )
+    return Weights(params, batch_stats, about)
+
+
+def write_file(path: Path, weights: Weights) -> None:
+    """Write a .safetensors file that `read_file`, and torch, can read."""
+    write_weights(
+        path,
+        weights.params,
+        weights.batch_stats,
+        metadata={_KEY: json.dumps(weights.about)},
+    )

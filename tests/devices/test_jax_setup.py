@@ -1,0 +1,52 @@
+"""A second start takes its programs from the cache."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# Compiles what a run compiles before its first step, and counts what the cache says.
+START = """
+import collections, json
+import jax
+from bmjax.devices.jax_setup import noted_cache_hits, start_jax
+from tests.helpers.toy_run import toy_run
+
+seen = collections.Counter()
+jax.monitoring.register_event_listener(lambda name, **_: seen.update([name]))
+start_jax(devices=2)
+from bmjax.run.compile import compile_step, init_state
+
+run = toy_run("swav", **{"mesh.devices": 2})
+state = init_state(run)
+with noted_cache_hits() as hits:
+    compile_step(run, state)
+prefix = "/jax/compilation_cache/cache_"
+figures = {kind: seen[prefix + kind] for kind in ("hits", "misses")}
+print(json.dumps(figures | {"step": len(hits)}))
+"""
+
+
+@pytest.mark.slow
+def test_a_second_start_compiles_nothing_wherever_it_is_started(tmp_path):
+    def start(folder):
+        folder.mkdir()
+        cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-c", START],
+            cwd=folder,
+            env=os.environ | cache,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+
+    first, second = start(tmp_path / "one"), start(tmp_path / "two")
+    assert (first["hits"], first["step"]) == (0, 0)
+    assert first["misses"] >= 1
+    assert second == {"hits": first["misses"], "misses": 0, "step": 1}

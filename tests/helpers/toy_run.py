@@ -1,0 +1,29 @@
+"""A run of a shipped configuration's smoke variant, built without any images."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+
+from bmjax.data.images.catalog import Catalog
+from bmjax.run.build import Run, build
+
+CLASSES, EACH = ("A", "B", "C"), 20  # images
+
+
+def toy_catalog() -> Catalog:
+    return Catalog(
+        root=Path("(no images)"),
+        paths=tuple(f"{name}/{i:02d}.jpg" for name in CLASSES for i in range(EACH)),
+        labels=np.repeat(np.arange(len(CLASSES), dtype=np.int32), EACH),
+        classes=CLASSES,
+        fingerprint="toy",
+    )
+
+
+def toy_run(name: str, **changes) -> Run:
+    """Build one; changes are by key, as `toy_run("swav", **{"mesh.devices": 4})`."""
+    config = importlib.import_module(f"configs.{name}").get_config("smoke")
+    config.mesh.devices = 1
+    config.update_from_flattened_dict(changes)
+    return build(config, Path("nowhere"), toy_catalog())

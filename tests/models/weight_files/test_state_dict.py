@@ -1,0 +1,296 @@
+"""Weights of other programs: read whole or refused, never run, given back equal.
+
+tests/golden/tiny_zip.pth and tiny_stream.pth were written by torch 2.13.0 in its two
+formats: `torch_weight` of "resnet_tiny" under `module.`, one as a turned view, one that
+begins inside its storage, one a Parameter, beside an optimizer and a Namespace.
+"""
+
+import pickle
+import sys
+import types
+import zipfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+from safetensors.numpy import save_file
+
+from bmjax.errors import CheckpointError, ConfigError
+from bmjax.models import make_network
+from bmjax.models.weight_files.state_dict import (
+    read_metadata,
+    read_weights,
+    write_weights,
+)
+from bmjax.models.weight_files.torch_names import to_torch, torch_name
+from bmjax.models.weight_files.unpickle import read_pth
+from tests.conftest import GOLDEN
+from tests.helpers.golden_weights import bmjax_path, from_torch, torch_weight
+
+
+def entries_of(name, *, num_classes=3, head="none", **more):
+    """A state dict under torchvision's names, of seeded values."""
+    network = make_network(name, num_classes=num_classes, head=head, **more)
+    images = jnp.zeros((1, 16, 16, 3))
+    shapes = jax.eval_shape(network.init, jax.random.key(0), images)
+    return {
+        (entry := torch_name(path, head=head)): torch_weight(
+            name, entry, to_torch(np.empty(leaf.shape)).shape
+        )
+        for tree in shapes
+        for path, leaf in flatten_dict(tree).items()
+    }
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(entries, prefix="", **more):
+        path = tmp_path / "weights.safetensors"
+        prefixed = {f"{prefix}{name}": array for name, array in entries.items()}
+        save_file({**prefixed, **more}, path)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("kind", ["zip", "stream"])
+def test_torchs_own_files_are_read(kind):
+    params, batch_stats = read_weights(GOLDEN / f"tiny_{kind}.pth", "resnet_tiny")
+    found = {**flatten_dict(params), **flatten_dict(batch_stats)}
+    wanted = entries_of("resnet_tiny")
+    assert len(found) == len(wanted) == 32
+    for entry, values in wanted.items():
+        np.testing.assert_array_equal(found[bmjax_path(entry)], from_torch(values))
+
+
+@pytest.mark.parametrize("kind", ["zip", "stream"])
+def test_a_file_cut_anywhere_is_refused(kind, tmp_path):
+    whole = (GOLDEN / f"tiny_{kind}.pth").read_bytes()
+    cut = tmp_path / "cut.pth"
+    for length in [*range(0, 2000, 150), *range(2000, len(whole), 1500)]:
+        cut.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match="no whole file"):
+            read_pth(cut)
+
+
+def test_a_flipped_byte_in_the_archive_is_refused(tmp_path):
+    damaged = bytearray((GOLDEN / "tiny_zip.pth").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path = tmp_path / "damaged.pth"
+    path.write_bytes(damaged)
+    with pytest.raises(CheckpointError, match="CRC"):
+        read_pth(path)
+
+
+class Runs:
+    """Pickles as a call of os.system."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        import os
+
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_code_in_a_file_is_named_and_never_run(archive, tmp_path):
+    planted, path = tmp_path / "planted", tmp_path / "evil.pth"
+    pickled = pickle.dumps({"state_dict": Runs(f"touch {planted}")}, protocol=2)
+    if archive:
+        with zipfile.ZipFile(path, "w") as made:
+            made.writestr("archive/data.pkl", pickled)
+    else:
+        path.write_bytes(pickled)
+    with pytest.raises(CheckpointError, match=r"asks for posix\.system.*was not run"):
+        read_pth(path)
+    assert not planted.exists()
+
+
+def write_tensor(path, monkeypatch, *, offset, shape, stride, count=6):
+    """An archive as torch writes it, holding one tensor of these numbers."""
+    stand_ins = {}
+    for module, name in (
+        ("torch", "FloatStorage"),
+        ("torch._utils", "_rebuild_tensor_v2"),
+    ):
+        made = types.ModuleType(module)
+        stand_in = type(name, (), {"__module__": module})
+        setattr(made, name, stand_in)
+        monkeypatch.setitem(sys.modules, module, made)
+        stand_ins[name] = stand_in
+    storage, rebuild = object(), stand_ins["_rebuild_tensor_v2"]
+
+    class Tensor:
+        def __reduce__(self):
+            return rebuild, (storage, offset, shape, stride, False, None)
+
+    class Pickler(pickle._Pickler):
+        def persistent_id(self, value):
+            if value is storage:
+                return "storage", stand_ins["FloatStorage"], "0", "cpu", count
+            return None
+
+    with zipfile.ZipFile(path, "w") as archive:
+        with archive.open("archive/data.pkl", "w") as out:
+            Pickler(out, protocol=2).dump({"values": Tensor()})
+        archive.writestr("archive/data/0", np.arange(6, dtype=np.float32).tobytes())
+
+
+def test_a_tensor_is_the_view_that_it_says(tmp_path, monkeypatch):
+    path = tmp_path / "view.pth"
+    write_tensor(path, monkeypatch, offset=1, shape=(2, 2), stride=(1, 3))
+    np.testing.assert_array_equal(read_pth(path)["values"], [[1, 4], [2, 5]])
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"offset": 5, "shape": (2,), "stride": (1,)},
+        {"offset": 0, "shape": (2, 2), "stride": (10**12, 1)},
+        {"offset": 3, "shape": (2,), "stride": (-1,)},
+        {"offset": -1, "shape": (2,), "stride": (1,)},
+        {"offset": 0, "shape": (2, 2), "stride": (1,)},
+        {"offset": 0, "shape": (2,), "stride": (1,), "count": 7},
+        {"offset": 0.0, "shape": (2,), "stride": (1,)},
+    ],
+)
+def test_a_tensor_beyond_its_storage_is_refused(numbers, tmp_path, monkeypatch):
+    path = tmp_path / "beyond.pth"
+    write_tensor(path, monkeypatch, **numbers)
+    with pytest.raises(CheckpointError, match="no whole file"):
+        read_pth(path)
+
+
+def test_a_model_without_its_state_dict_is_refused(tmp_path):
+    path = tmp_path / "numbers.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"epoch": 3}, protocol=2))
+    with pytest.raises(CheckpointError, match=r"no state dict.*epoch"):
+        read_pth(path)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "beside"),
+    [
+        ("", ""),
+        ("module.", "module."),
+        ("encoder.", ""),
+        ("encoder.module.", ""),
+        ("model.backbone.", "model."),
+    ],
+)
+@pytest.mark.parametrize("head", ["linear", "mlp", "mlp_bn"])
+def test_prefixes_heads_and_prototypes_are_found(backbone, beside, head, file):
+    entries = entries_of("resnet_tiny", num_classes=0, head=head, embedding_dim=5)
+    entries["prototypes.weight"] = torch_weight("t", "prototypes.weight", (7, 5))
+    named = {
+        (beside if "head" in name or "proto" in name else backbone) + name: array
+        for name, array in entries.items()
+    }
+    params, batch_stats = read_weights(file(named), "resnet_tiny")
+    assert params["prototypes"].shape == (5, 7)
+    found = {**flatten_dict(params), **flatten_dict(batch_stats)}
+    assert len(found) == len(entries)
+    for path, values in found.items():
+        np.testing.assert_array_equal(
+            to_torch(values), entries[torch_name(path, head=head)]
+        )
+
+
+def test_what_goes_out_comes_back_with_the_same_logits(tmp_path):
+    network = make_network(
+        "resnext_tiny", num_classes=3, head="mlp_bn", embedding_dim=5
+    )
+    images = jax.random.normal(jax.random.key(0), (2, 24, 20, 3))
+    params, batch_stats = network.init(jax.random.key(1), images)
+    params["prototypes"] = jnp.ones((5, 7))
+    path = tmp_path / "out.safetensors"
+    write_weights(path, params, batch_stats, metadata={"network": "resnext_tiny"})
+    assert read_metadata(path) == {"network": "resnext_tiny"}
+    back = read_weights(path, "resnext_tiny", num_classes=3)
+    jax.tree.map(np.testing.assert_array_equal, back, (params, batch_stats))
+    before, _ = network.apply(params, batch_stats, images, train=False)
+    after, _ = network.apply(*back, images, train=False)
+    np.testing.assert_allclose(after["logits"], before["logits"], rtol=1e-5)
+
+
+def test_float16_and_bfloat16_become_float32(file):
+    for dtype in (np.float16, np.dtype(jnp.bfloat16)):
+        entries = {k: v.astype(dtype) for k, v in entries_of("resnet_tiny").items()}
+        params, _ = read_weights(file(entries), "resnet_tiny")
+        kernel = params["backbone"]["conv1"]["kernel"]
+        assert kernel.dtype == jnp.float32
+        np.testing.assert_array_equal(
+            to_torch(kernel), entries["conv1.weight"].astype(np.float32)
+        )
+
+
+def test_a_partial_file_is_refused_and_its_table_shows_why(file):
+    entries = entries_of("resnet_tiny")
+    del entries["layer2.0.bn1.running_mean"]
+    entries["conv1.weight"] = entries["conv1.weight"][:, :, 2:5, 2:5]
+    entries["queue"] = np.zeros((2, 3), np.float32)
+    said = []
+    with pytest.raises(CheckpointError, match="missing 1, mis-shaped 1"):
+        read_weights(file(entries), "resnet_tiny", say=said.append)
+    table = "\n".join(said)
+    assert "missing: layer2.0.bn1.running_mean" in table
+    assert "conv1.weight [8, 3, 3, 3], expected [8, 3, 7, 7]" in table
+    assert "unused: queue" in table
+    rows = [line.split() for line in said]
+    assert ["backbone", "28", "1", "1", "0"] in rows
+    assert ["classifier", "2", "0", "0", "0"] in rows
+
+
+@pytest.mark.slow
+def test_another_networks_file_is_refused_with_its_name(file):
+    with pytest.raises(CheckpointError, match=r"--config\.model\.name=resnext_tiny"):
+        read_weights(file(entries_of("resnext_tiny")), "resnet_tiny")
+    # A deeper network holds all that a shallower one wants.
+    entries = entries_of("resnet_tiny")
+    entries["layer2.1.conv1.weight"] = np.zeros((16, 16, 3, 3), np.float32)
+    with pytest.raises(CheckpointError, match=r"in the backbone 1 .*none of"):
+        read_weights(file(entries), "resnet_tiny")
+    with pytest.raises(ConfigError, match=r"config\.model\.name = 'resnet'"):
+        read_weights(file(entries), "resnet")
+
+
+def test_a_classifier_of_another_size_is_replaced_only_when_asked(file):
+    path = file(entries_of("resnet_tiny", num_classes=3))
+    with pytest.raises(CheckpointError, match="of 3 classes, expected 4"):
+        read_weights(path, "resnet_tiny", num_classes=4)
+    params, _ = read_weights(path, "resnet_tiny", num_classes=4, new_classifier=True)
+    assert set(params) == {"backbone"}
+
+
+def test_half_a_head_is_refused(file):
+    entries = entries_of("resnet_tiny", head="mlp", embedding_dim=5)
+    del entries["head.0.bias"]
+    with pytest.raises(CheckpointError, match=r"first head\.0\.bias.*head is not whol"):
+        read_weights(file(entries), "resnet_tiny")
+
+
+def test_two_networks_in_a_file_are_named(file):
+    entries = entries_of("resnet_tiny")
+    both = {f"{n}.{k}": v for n in ("student", "teacher") for k, v in entries.items()}
+    with pytest.raises(CheckpointError, match=r"found student\., teacher\."):
+        read_weights(file(both), "resnet_tiny")
+
+
+def test_no_network_and_no_numbers_are_errors(file, tmp_path):
+    with pytest.raises(CheckpointError, match="found none, but patch_embed"):
+        read_weights(file({"patch_embed": np.zeros(2)}), "resnet_tiny")
+    entries = entries_of("resnet_tiny")
+    entries["bn1.running_var"][3] = np.nan
+    with pytest.raises(CheckpointError, match=r"'bn1\.running_var'.*finite"):
+        read_weights(file(entries), "resnet_tiny")
+    path = file(entries_of("resnet_tiny"))
+    whole = path.read_bytes()
+    for length in (0, 5, 100, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"no whole \.safetensors"):
+            read_weights(path, "resnet_tiny")

@@ -1,0 +1,107 @@
+"""What is doubted before a run, and what is seen during it."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from bmjax.data.splits.make_split import Split
+from bmjax.methods.collapse_warning import STUCK, make_watch
+from bmjax.run.build import Run
+from bmjax.run.config_warnings import advice
+from bmjax.run.durations import to_steps
+
+PER_EPOCH = 100
+
+
+def notes(name, variant="", **changes):
+    """The advice on a configuration with 10,000 training images and these changes."""
+    config = importlib.import_module(f"configs.{name}").get_config(variant)
+    for key, value in changes.items():
+        config.update_from_flattened_dict({key.replace("__", "."): value})
+
+    def steps(key):
+        found = config
+        for part in key.split("."):
+            found = found[part]
+        return to_steps(found, steps_per_epoch=PER_EPOCH, key=key)
+
+    nothing = dict.fromkeys(Run._fields)
+    run = Run(
+        **nothing
+        | {
+            "config": config,
+            "split": Split(np.arange(10_000), np.arange(10)),
+            "steps": steps("train.duration"),
+            "steps_per_epoch": PER_EPOCH,
+            "in_steps": steps,
+        }
+    )
+    return advice(run)
+
+
+@pytest.mark.parametrize("name", ["supervised", "mixup", "supcon", "swav", "matek"])
+def test_the_papers_own_configurations_raise_no_doubt(name):
+    assert notes(name) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "sentence"),
+    [
+        ("swav", {"method__prototypes": 3000}, "use fewer, or a queue of 2,816"),
+        ("swav", {"method__queue_length": 10_240}, "every one of the 10,000"),
+        ("swav", {"train__duration": "15 epochs"}, "the queue is never used"),
+        ("swav", {"train__duration": "2 epochs"}, "prototypes never learn"),
+        (
+            "swav",
+            {"model__dtype": "bfloat16", "method__epsilon": 0.01},
+            "finer than bfloat16",
+        ),
+        ("supervised", {"method__class_weights": "sqrt"}, "counts rare classes twice"),
+        ("linear", {}, "a random one, which is a control"),
+        ("finetune", {"train__duration": "1 epoch"}, "the backbone is never trained"),
+    ],
+)
+def test_a_doubtful_configuration_is_doubted(name, changes, sentence):
+    found = notes(name, **changes)
+    assert any(sentence in note for note in found), found
+    assert all("config." in note for note in found)
+
+
+def healthy(**changes):
+    figures = {
+        "loss_over_ln_k": 0.999,
+        "embedding_spread": 0.9,
+        "prototypes_duplicate": 0.0,
+        "assignment_entropy": 0.3,
+    }
+    return figures | changes
+
+
+@pytest.mark.parametrize(
+    ("figures", "cure"),
+    [
+        ({"embedding_spread": 0.01}, "embeddings have fallen together; lower"),
+        ({"prototypes_duplicate": 0.9}, "raise config.optim.freeze_prototypes"),
+        ({"assignment_entropy": 0.99}, "lower config.method.epsilon"),
+        ({}, "lower config.optim.learning_rate"),
+    ],
+)
+def test_a_loss_that_stays_at_ln_k_is_told_once_with_its_cure(figures, cure):
+    watch = make_watch(after=100, patience=50)
+    told = [watch(step, healthy(**figures)) for step in range(0, 400, 10)]
+    spoken = [(10 * i, text) for i, text in enumerate(told) if text]
+    assert [step for step, _ in spoken] == [150]
+    assert cure in spoken[0][1]
+
+
+def test_a_loss_that_left_ln_k_in_between_is_no_cause_for_a_warning():
+    watch = make_watch(after=0, patience=50)
+    for step in range(0, 400, 10):
+        loss = STUCK - 0.01 if step % 40 == 0 else 0.999
+        assert watch(step, healthy(loss_over_ln_k=loss)) is None
+
+
+def test_methods_without_prototypes_are_not_watched():
+    watch = make_watch(after=0, patience=0)
+    assert watch(1000, {"loss": 3.0}) is None

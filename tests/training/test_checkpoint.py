@@ -1,0 +1,122 @@
+"""Saved states: whole, the newest, or passed over; never silently something else."""
+
+import json
+import logging
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from bmjax.errors import CheckpointError
+from bmjax.files import write_json
+from bmjax.training import checkpoint
+
+
+def state(value=0.0):
+    return {
+        "params": {"kernel": jnp.full((3, 4), value), "count": jnp.int32(7)},
+        "opt": (jnp.arange(5.0) + value,),
+    }
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for step in (1, 2, 3):
+        checkpoint.save(tmp_path, step, state(float(step)), meta={"step": step})
+    return tmp_path
+
+
+def data_file(folder, step):
+    """The largest file of a checkpoint: it holds array data."""
+    files = [f for f in (folder / str(step)).rglob("*") if f.is_file()]
+    return max(files, key=lambda f: f.stat().st_size)
+
+
+def test_what_was_saved_comes_back_bit_by_bit(folder):
+    step, meta = checkpoint.newest(folder)
+    restored = checkpoint.restore(folder, step, state())
+    assert (step, meta) == (3, {"step": 3})
+    assert checkpoint.digest(restored) == checkpoint.digest(state(3.0))
+    assert jax.tree.structure(restored) == jax.tree.structure(state())
+
+
+def test_only_the_newest_two_are_kept(folder):
+    assert sorted(p.name for p in folder.iterdir()) == ["2", "2.json", "3", "3.json"]
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda folder: flip(data_file(folder, 3)),
+        lambda folder: data_file(folder, 3).write_bytes(b"short"),
+        lambda folder: data_file(folder, 3).unlink(),
+        lambda folder: (folder / "3.json").unlink(),
+        lambda folder: (folder / "3.json").write_text("{garbage"),
+        lambda folder: (folder / "3.json").write_text("{}"),
+    ],
+    ids=["flipped", "truncated", "missing", "no manifest", "garbage", "empty"],
+)
+def test_a_damaged_checkpoint_is_passed_over_and_left_alone(folder, harm, caplog):
+    harm(folder)
+    files = sorted((folder / "3").rglob("*"))
+    with caplog.at_level(logging.WARNING):
+        step, _ = checkpoint.newest(folder)
+    assert step == 2
+    assert sorted((folder / "3").rglob("*")) == files
+    restored = checkpoint.restore(folder, step, state())
+    assert checkpoint.digest(restored) == checkpoint.digest(state(2.0))
+
+
+def test_leftovers_of_a_killed_save_do_not_count(folder):
+    (folder / "4").mkdir()
+    (folder / "5.orbax-checkpoint-tmp").mkdir()
+    (folder / "notes.txt").write_text("mine")
+    assert checkpoint.newest(folder)[0] == 3
+    checkpoint.save(folder, 4, state(4.0), meta={})
+    assert checkpoint.newest(folder)[0] == 4
+
+
+def test_nothing_saved_is_a_start_and_nothing_whole_is_an_error(tmp_path, folder):
+    assert checkpoint.newest(tmp_path / "nowhere") is None
+    for step in (2, 3):
+        flip(data_file(folder, step))
+    with pytest.raises(CheckpointError, match=r"no checkpoint .* is whole.*3, 2"):
+        checkpoint.newest(folder)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kernel": jnp.zeros((3, 5)), "count": jnp.int32(0)},
+        {"kernel": jnp.zeros((3, 4), jnp.bfloat16), "count": jnp.int32(0)},
+        {"kernel": jnp.zeros((3, 4))},
+        {"kernel": jnp.zeros((3, 4)), "count": jnp.int32(0), "more": jnp.zeros(1)},
+    ],
+    ids=["shape", "type", "fewer", "more"],
+)
+def test_another_programs_arrays_are_refused_by_name(folder, changed):
+    with pytest.raises(CheckpointError, match=r"1 array\(s\), first params\.\w+ is"):
+        checkpoint.restore(folder, 3, {**state(), "params": changed})
+
+
+def test_the_digest_sees_values_shapes_types_and_names():
+    base = checkpoint.digest({"a": jnp.zeros((2, 3))})
+    others = [
+        {"a": jnp.zeros((3, 2))},
+        {"a": jnp.zeros((2, 3), jnp.int32)},
+        {"b": jnp.zeros((2, 3))},
+        {"a": jnp.zeros((2, 3)).at[0, 0].set(1e-30)},
+    ]
+    assert len({base, *map(checkpoint.digest, others)}) == 5
+
+
+def test_json_is_written_whole(tmp_path):
+    write_json(tmp_path / "x.json", {"a": 1})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
