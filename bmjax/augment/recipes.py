@@ -59,7 +59,10 @@ def multi_crop(
     """
 
     def one_view(key: Array, images: Array, crop: Crops) -> Array:
-        crop_key, flip_key, jitter_key, gray_key, blur_key = jax.random.split(key, 5)
+        # Not fold_in of one of these: fold_in(k, 1) is what split(k, 4)[1] gives, a key
+        # that the operation itself draws from.
+        keys = jax.random.split(key, 6 if color.stain else 5)
+        crop_key, flip_key, jitter_key, gray_key, blur_key, *stain_keys = keys
         images = random_resized_crop(crop_key, images, size=crop.size, scale=crop.scale)
         images = random_flip(
             flip_key,
@@ -72,7 +75,7 @@ def multi_crop(
             images = jnp.clip(images, 0.0, 1.0)
         if color.stain:
             images = stain_jitter(
-                jax.random.fold_in(jitter_key, 1),
+                stain_keys[0],
                 images,
                 strength=color.stain_strength,
                 probability=color.stain,
