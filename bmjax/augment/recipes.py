@@ -59,10 +59,10 @@ def multi_crop(
     """
 
     def one_view(key: Array, images: Array, crop: Crops) -> Array:
-        # Not fold_in of one of these: fold_in(k, 1) is what split(k, 4)[1] gives, a key
-        # that the operation itself draws from.
-        keys = jax.random.split(key, 6 if color.stain else 5)
-        crop_key, flip_key, jitter_key, gray_key, blur_key, *stain_keys = keys
+        # A key for each operation by one split. Not by fold_in from another's key:
+        # fold_in(k, 1) is split(k, 4)[1], which the other operation draws from itself.
+        keys = jax.random.split(key, 6)
+        crop_key, flip_key, jitter_key, gray_key, blur_key, stain_key = keys
         images = random_resized_crop(crop_key, images, size=crop.size, scale=crop.scale)
         images = random_flip(
             flip_key,
@@ -75,7 +75,7 @@ def multi_crop(
             images = jnp.clip(images, 0.0, 1.0)
         if color.stain:
             images = stain_jitter(
-                stain_keys[0],
+                stain_key,
                 images,
                 strength=color.stain_strength,
                 probability=color.stain,

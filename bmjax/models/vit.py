@@ -6,6 +6,7 @@ are timm's: biases on queries, keys and values, GELU by the error function, laye
 normalization with epsilon 1e-6, initial values of `init_weights_vit_timm`.
 """
 
+import math
 import re
 from typing import Any, NamedTuple
 
@@ -97,9 +98,12 @@ class Attention(nn.Module):
         batch, count, width = tokens.shape
         parts = Dense(3 * width, std=_STD, name="qkv")(tokens)
         parts = parts.reshape(batch, count, 3, self.heads, width // self.heads)
-        mixed = jax.nn.dot_product_attention(
-            parts[:, :, 0], parts[:, :, 1], parts[:, :, 2]
-        )
+        queries, keys, values = (parts[:, :, index] for index in range(3))
+        scores = jnp.einsum("bihd,bjhd->bhij", queries, keys)
+        # Not jax.nn.dot_product_attention: its softmax is float32 where all is float64.
+        wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+        weights = jax.nn.softmax(wide / math.sqrt(width // self.heads))
+        mixed = jnp.einsum("bhij,bjhd->bihd", weights.astype(values.dtype), values)
         return Dense(width, std=_STD, name="proj")(mixed.reshape(batch, count, width))
 
 
