@@ -37,11 +37,13 @@ class Network(NamedTuple):
     """A network as two pure functions.
 
     `init(key, images) -> (params, batch_stats)`.
-    `apply(params, batch_stats, images, *, train) -> (outputs, batch_stats)`, where
-    images is float [B, H, W, C] or a tuple of such arrays of several sizes (the
+    `apply(params, batch_stats, images, *, train, key=None) -> (outputs, batch_stats)`,
+    where images is float [B, H, W, C] or a tuple of such arrays of several sizes (the
     backbone then runs once for each and the head once on all features, in order), and
     outputs holds `features` [B, F] and, by head, `embeddings` [B, D] and `logits`
-    [B, N]. With `train` false the batch statistics come back unchanged.
+    [B, N]. With `train` false the batch statistics come back unchanged; a network
+    without batch normalization has none, {}. `key` is for networks that draw in
+    training (stochastic depth); the others ignore it.
     """
 
     init: Callable[..., tuple[Tree, Tree]]

@@ -57,7 +57,7 @@ def base() -> ml_collections.ConfigDict:
     augment.stain_strength = 0.05  # Tellez et al., "HED-light"
 
     config.model = ml_collections.ConfigDict()
-    config.model.name = "resnet50"
+    config.model.name = "resnet50"  # any of bmjax/models/families.py
     config.model.head = "classifier"  # or a projection: "linear", "mlp", "mlp_bn"
     config.model.embedding_dim = 128
     config.model.hidden_dim = 0  # of an MLP head; 0: as wide as the features
@@ -68,14 +68,20 @@ def base() -> ml_collections.ConfigDict:
     config.method = ml_collections.ConfigDict()
 
     config.optim = optim = ml_collections.ConfigDict()
+    optim.name = "sgd"  # or "adamw"
     optim.learning_rate = 0.1
     optim.final_learning_rate = 0.0
     optim.warmup = "0 epochs"
     optim.warmup_start = 0.0
     optim.momentum = 0.9
     optim.weight_decay = 1e-6
+    # Another value: the decay goes there along half a cosine (dino: 0.04 to 0.4).
+    optim.final_weight_decay = optim.get_ref("weight_decay") * 1
     optim.hold = "1 step"  # how long the rate stays; "1 epoch": stepped by epoch
     optim.larc_trust = 0.0  # 0: plain SGD
+    optim.betas = (0.9, 0.999)  # of adamw; torch's
+    optim.clip_norm = 0.0  # largest length of the whole gradient; 0: any
+    optim.layer_decay = 1.0  # factor of the rate, a layer down; vision transformers
     optim.freeze_prototypes = "0 epochs"
     optim.freeze_backbone = "0 epochs"
 

@@ -59,7 +59,10 @@ def multi_crop(
     """
 
     def one_view(key: Array, images: Array, crop: Crops) -> Array:
-        crop_key, flip_key, jitter_key, gray_key, blur_key = jax.random.split(key, 5)
+        # A key for each operation by one split. Not by fold_in from another's key:
+        # fold_in(k, 1) is split(k, 4)[1], which the other operation draws from itself.
+        keys = jax.random.split(key, 6)
+        crop_key, flip_key, jitter_key, gray_key, blur_key, stain_key = keys
         images = random_resized_crop(crop_key, images, size=crop.size, scale=crop.scale)
         images = random_flip(
             flip_key,
@@ -72,7 +75,7 @@ def multi_crop(
             images = jnp.clip(images, 0.0, 1.0)
         if color.stain:
             images = stain_jitter(
-                jax.random.fold_in(jitter_key, 1),
+                stain_key,
                 images,
                 strength=color.stain_strength,
                 probability=color.stain,

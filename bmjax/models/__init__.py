@@ -1,11 +1,26 @@
-"""Networks: a ResNet or ResNeXt backbone with the heads that the methods need.
+"""Networks: a backbone of some family with the heads that the methods need.
 
 This folder alone imports flax. The rest of the library sees `make_network`, which gives
-two pure functions, and `NETWORKS`, the table of the names it knows.
+two pure functions, `NETWORKS`, the table of the names it knows, and what
+`bmjax/models/families.py` tells of them.
 """
 
 from bmjax.models.conv.dispatch import LOWERINGS
+from bmjax.models.families import (
+    NETWORKS,
+    check_image_size,
+    family_of,
+    feature_dim,
+    layer_scales,
+)
 from bmjax.models.network import make_network
-from bmjax.models.resnet import NETWORKS, feature_dim
 
-__all__ = ["LOWERINGS", "NETWORKS", "feature_dim", "make_network"]
+__all__ = [
+    "LOWERINGS",
+    "NETWORKS",
+    "check_image_size",
+    "family_of",
+    "feature_dim",
+    "layer_scales",
+    "make_network",
+]

@@ -3,23 +3,31 @@
 from flax import linen as nn
 from jax import Array
 
+from bmjax.models.init import Constant, FanIn, Normal
 from bmjax.models.norm import BatchNorm
 
 HEADS = ("none", "linear", "mlp", "mlp_bn")
 
 
 class Dense(nn.Module):
-    """An affine map; `initial` draws its kernel and bias."""
+    """An affine map in the type of its inputs."""
 
     outputs: int
+    std: float | None = None  # of normal kernels, biases 0; None: torch.nn.Linear's own
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        """Maps [B, inputs] to [B, outputs]."""
-        zeros = nn.initializers.zeros
-        kernel = self.param("kernel", zeros, (inputs.shape[-1], self.outputs))
-        bias = self.param("bias", zeros, (self.outputs,))
-        return inputs @ kernel + bias.reshape(1, -1)
+        """Maps [..., inputs] to [..., outputs]."""
+        width = inputs.shape[-1]
+        normal = self.std is not None
+        kernel_init = Normal(self.std) if normal else FanIn(width)
+        bias_init = Constant(0.0) if normal else FanIn(width)
+        kernel = self.param("kernel", kernel_init, (width, self.outputs))
+        bias = self.param("bias", bias_init, (self.outputs,))
+        ones = (1,) * (inputs.ndim - 1)
+        return inputs @ kernel.astype(inputs.dtype) + bias.astype(inputs.dtype).reshape(
+            *ones, -1
+        )
 
 
 class ProjectionHead(nn.Module):

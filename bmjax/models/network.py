@@ -10,9 +10,10 @@ from jax import Array
 
 from bmjax.errors import check_known
 from bmjax.models.conv.dispatch import LOWERINGS
+from bmjax.models.families import NETWORKS, family_of
+from bmjax.models.family import Family
 from bmjax.models.heads import HEADS, Dense, ProjectionHead
-from bmjax.models.init import draw_params, init_batch_stats
-from bmjax.models.resnet import NETWORKS, ResNet, ResNetSpec
+from bmjax.models.init import draw_declared
 from bmjax.types import Network, Tree
 
 Images = Array | tuple[Array, ...]
@@ -48,12 +49,14 @@ def make_network(
         keeping what is inside it: a third more work, far less memory.
 
     Raises:
-      ConfigError: for a name, head or lowering that does not exist.
+      ConfigError: for a name, head or lowering that does not exist. `init` and `apply`
+        raise it for images of a size that the network does not take.
     """
-    check_known("config.model.name", name, tuple(NETWORKS))
+    family = family_of(name)
     check_known("config.model.head", head, HEADS)
     check_known("config.model.convolutions", convolutions, LOWERINGS)
     module = _NetworkModule(
+        family=family,
         spec=NETWORKS[name],
         num_classes=num_classes,
         head_kind=head,
@@ -65,20 +68,29 @@ def make_network(
     )
 
     def init(key: Array, images: Images) -> tuple[Tree, Tree]:
-        shapes = jax.eval_shape(partial(module.init, train=True), key, images)
-        params = draw_params(key, shapes["params"])
-        return params, init_batch_stats(shapes["batch_stats"])
+        declared = jax.eval_shape(partial(module.init, train=True), key, images)
+        params = draw_declared(key, declared["params"])
+        return params, draw_declared(key, declared.get("batch_stats", {}))
 
     def apply(
-        params: Tree, batch_stats: Tree, images: Images, *, train: bool
+        params: Tree,
+        batch_stats: Tree,
+        images: Images,
+        *,
+        train: bool,
+        key: Array | None = None,
     ) -> tuple[dict[str, Array], Tree]:
         variables = {"params": params, "batch_stats": batch_stats}
         if not train:
             return module.apply(variables, images, train=False), batch_stats
         outputs, updated = module.apply(
-            variables, images, train=True, mutable=["batch_stats"]
+            variables,
+            images,
+            train=True,
+            mutable=["batch_stats"],
+            rngs=None if key is None else {"network": key},
         )
-        return outputs, updated["batch_stats"]
+        return outputs, updated.get("batch_stats", {})
 
     return Network(init, apply, num_classes)
 
@@ -86,7 +98,8 @@ def make_network(
 class _NetworkModule(nn.Module):
     """The backbone and what stands on it."""
 
-    spec: ResNetSpec
+    family: Family
+    spec: Any
     num_classes: int
     head_kind: str
     embedding_dim: int
@@ -98,8 +111,12 @@ class _NetworkModule(nn.Module):
     @nn.compact
     def __call__(self, images: Images, *, train: bool) -> dict[str, Array]:
         """Maps images, of one size or several, to the outputs named in `Network`."""
-        backbone = ResNet(
-            self.spec, self.lowering, self.dtype, self.remat, name="backbone"
+        backbone = self.family.build(
+            self.spec,
+            lowering=self.lowering,
+            dtype=self.dtype,
+            remat=self.remat,
+            name="backbone",
         )
         sizes = images if isinstance(images, tuple) else (images,)
         # Sizes cannot share a pass; in training each pass moves the running statistics.

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array, lax
 
+from bmjax.models.init import Constant
+
 
 class BatchNorm(nn.Module):
     """Normalizes each channel to zero mean and unit variance, then scales and shifts.
@@ -29,11 +31,12 @@ class BatchNorm(nn.Module):
         Statistics are float32, or the inputs' own type where that is wider.
         """
         channels = inputs.shape[-1]
-        ones, zeros = nn.initializers.ones, nn.initializers.zeros
-        scale = self.param("scale", ones, (channels,))
-        bias = self.param("bias", zeros, (channels,))
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
-        running_var = self.variable("batch_stats", "var", jnp.ones, (channels,))
+        ones, zeros, shape = Constant(1.0), Constant(0.0), (channels,)
+        scale = self.param("scale", ones, shape)
+        bias = self.param("bias", zeros, shape)
+        # Running statistics that change nothing; a constant needs no key.
+        running_mean = self.variable("batch_stats", "mean", zeros, None, shape)
+        running_var = self.variable("batch_stats", "var", ones, None, shape)
 
         if train:
             outputs, mean, var = _normalize(self.epsilon, inputs, scale, bias)

@@ -5,6 +5,7 @@ is "v1.5": in a bottleneck the stride sits on the 3x3 convolution. Padding is sy
 as in torch; `SAME` would shift every even-sized feature map by one pixel.
 """
 
+import re
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -12,6 +13,8 @@ from flax import linen as nn
 from jax import Array
 
 from bmjax.models.conv.dispatch import convolve
+from bmjax.models.family import Family, ParamPath
+from bmjax.models.init import fan_out
 from bmjax.models.norm import BatchNorm
 from bmjax.models.pool import max_pool
 
@@ -31,32 +34,8 @@ class ResNetSpec(NamedTuple):
         return 4 if self.bottleneck else 1
 
 
-NETWORKS = {
-    "resnet18": ResNetSpec((2, 2, 2, 2)),
-    "resnet34": ResNetSpec((3, 4, 6, 3)),
-    "resnet50": ResNetSpec((3, 4, 6, 3), bottleneck=True),
-    "resnet101": ResNetSpec((3, 4, 23, 3), bottleneck=True),
-    "resnext50_32x4d": ResNetSpec((3, 4, 6, 3), True, groups=32, group_width=4),
-    "resnext101_32x8d": ResNetSpec((3, 4, 23, 3), True, groups=32, group_width=8),
-    # Ours, for demonstrations on a laptop's processor.
-    "resnet10_w32": ResNetSpec((1, 1, 1, 1), width=32),
-    # Ours, for tests: each kind of block, with and without a stride, in two stages.
-    "resnet_tiny": ResNetSpec((1, 1), width=8),
-    "resnext_tiny": ResNetSpec((1, 1), True, groups=4, group_width=2, width=8),
-}
-
-
-def feature_dim(name: str) -> int:
-    """Returns the number of features F that the named network gives per image."""
-    spec = NETWORKS[name]
-    return spec.width * 2 ** (len(spec.stage_sizes) - 1) * spec.expansion
-
-
 class Conv(nn.Module):
-    """A convolution without bias, padded so that stride 1 keeps the image's size.
-
-    `initial` draws its kernel.
-    """
+    """A convolution without bias, padded so that stride 1 keeps the image's size."""
 
     channels: int
     size: int  # height and width of the kernel, odd
@@ -69,7 +48,8 @@ class Conv(nn.Module):
         """Maps [B, H, W, C] to [B, H', W', channels]."""
         inputs = images.shape[-1] // self.groups
         shape = (self.size, self.size, inputs, self.channels)
-        kernel = self.param("kernel", nn.initializers.zeros, shape)
+        begins = fan_out(self.size, self.size, self.channels)
+        kernel = self.param("kernel", begins, shape)
         return convolve(
             images,
             kernel.astype(images.dtype),
@@ -172,3 +152,51 @@ def _shortcut(block: Any, images: Array, channels: int, train: bool) -> Array:
         channels, 1, block.stride, lowering=block.lowering, name="downsample_conv"
     )(images)
     return BatchNorm(name="downsample_bn")(hidden, train=train)
+
+
+_DOWNSAMPLE = {"downsample_conv": "downsample.0", "downsample_bn": "downsample.1"}
+_LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+
+
+def _entry(path: ParamPath) -> str:
+    """Names an entry as torchvision does; timm has the same names."""
+    *modules, leaf = path
+    modules = [_DOWNSAMPLE.get(module, module) for module in modules]
+    modules[0] = re.sub(r"^(layer\d+)_(\d+)$", r"\1.\2", modules[0])
+    return ".".join((*modules, _LEAVES.get(leaf, leaf)))
+
+
+def _feature_dim(spec: ResNetSpec) -> int:
+    return spec.width * 2 ** (len(spec.stage_sizes) - 1) * spec.expansion
+
+
+def _build(spec: ResNetSpec, *, lowering: str, dtype: Any, remat: bool, name: str):
+    return ResNet(spec, lowering, dtype, remat, name=name)
+
+
+RESNETS = Family(
+    title="ResNet or ResNeXt",
+    specs={
+        "resnet18": ResNetSpec((2, 2, 2, 2)),
+        "resnet34": ResNetSpec((3, 4, 6, 3)),
+        "resnet50": ResNetSpec((3, 4, 6, 3), bottleneck=True),
+        "resnet101": ResNetSpec((3, 4, 23, 3), bottleneck=True),
+        "resnext50_32x4d": ResNetSpec((3, 4, 6, 3), True, groups=32, group_width=4),
+        "resnext101_32x8d": ResNetSpec((3, 4, 23, 3), True, groups=32, group_width=8),
+        # Ours, for demonstrations on a laptop's processor.
+        "resnet10_w32": ResNetSpec((1, 1, 1, 1), width=32),
+        # Ours, for tests: each kind of block, with and without a stride, in two stages.
+        "resnet_tiny": ResNetSpec((1, 1), width=8),
+        "resnext_tiny": ResNetSpec((1, 1), True, groups=4, group_width=2, width=8),
+    },
+    build=_build,
+    feature_dim=_feature_dim,
+    first_entry="layer1.0.conv1.weight",
+    entry=_entry,
+    backbone_roots=("conv", "bn", "layer"),
+)

@@ -30,7 +30,7 @@ from bmjax.data.splits.make_split import (
 from bmjax.devices.mesh import batch_sharded, make_mesh
 from bmjax.errors import ConfigError, DataError
 from bmjax.methods import METHODS
-from bmjax.models import make_network
+from bmjax.models import layer_scales, make_network
 from bmjax.run.durations import to_steps
 from bmjax.run.logs import say
 from bmjax.run.validate import method_durations
@@ -118,9 +118,13 @@ def build(config: ConfigDict, workdir: Path, catalog: Catalog | None = None) -> 
     )
     optimizer = make_optimizer(
         schedule,
+        name=config.optim.name,
         momentum=config.optim.momentum,
-        weight_decay=config.optim.weight_decay,
+        weight_decay=_weight_decay(config, steps("train.duration")),
         larc_trust=config.optim.larc_trust,
+        betas=tuple(config.optim.betas),
+        clip_norm=config.optim.clip_norm,
+        layer_scale=layer_scales(config.model.name, config.optim.layer_decay),
         frozen={
             "prototypes": steps("optim.freeze_prototypes"),
             "network.backbone": steps("optim.freeze_backbone"),
@@ -145,6 +149,14 @@ def build(config: ConfigDict, workdir: Path, catalog: Catalog | None = None) -> 
         log_every=max(1, steps("logs.every")),
         in_steps=steps,
     )
+
+
+def _weight_decay(config: ConfigDict, steps: int) -> float | optax.Schedule:
+    """A number, or the cosine from `weight_decay` to `final_weight_decay`."""
+    base, final = config.optim.weight_decay, config.optim.final_weight_decay
+    if base == final:
+        return base
+    return cosine_schedule(base=base, final=final, steps=steps)
 
 
 def data_root(config: ConfigDict, workdir: Path) -> Path:

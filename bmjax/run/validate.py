@@ -10,9 +10,10 @@ from bmjax.data.sampling import SAMPLINGS
 from bmjax.data.splits.make_split import check_split
 from bmjax.errors import ConfigError, check_known
 from bmjax.methods import METHODS
-from bmjax.models import LOWERINGS, NETWORKS
+from bmjax.models import LOWERINGS, NETWORKS, check_image_size
 from bmjax.run.durations import to_steps
 from bmjax.run.workdir import flatten
+from bmjax.training.optimizer import OPTIMIZERS
 
 # Lowest and highest value of each number that is used as more than a factor.
 _RANGES = {
@@ -49,6 +50,9 @@ _RANGES = {
     "optim.momentum": (0, 0.9999),
     "optim.weight_decay": (0, 1e3),
     "optim.larc_trust": (0, 1e3),
+    "optim.final_weight_decay": (0, 1e3),
+    "optim.clip_norm": (0, 1e38),
+    "optim.layer_decay": (0, 1),
     "mesh.devices": (0, 2**20),
     "probe.epochs": (1, 10**6),
     "probe.batch_size": (1, 2**20),
@@ -87,6 +91,7 @@ def check(config: ConfigDict) -> None:
         "model.name": tuple(NETWORKS),
         "model.convolutions": LOWERINGS,
         "model.dtype": _DTYPES,
+        "optim.name": tuple(OPTIMIZERS),
         "data.sampling": SAMPLINGS,
         "data.pretrain_on": _PRETRAIN_ON,
         "probe.sampling": _PROBE_SAMPLINGS,
@@ -100,6 +105,9 @@ def check(config: ConfigDict) -> None:
             raise ConfigError(
                 f"config.{key} = {flat[key]} is out of range; use {low:g} to {high:g}"
             )
+    sizes = ["data.size", "augment.large_size"]
+    for key in sizes + ["augment.small_size"] * bool(config.augment.small):
+        check_image_size(flat["model.name"], flat[key], f"config.{key}")
     for key in _PAIRS:
         pair = flat[key]
         if not (len(pair) == 2 and 0 < pair[0] <= pair[1]):

@@ -1,10 +1,15 @@
-"""SGD as the papers ran it: LARC, frozen parameters, momentum, a schedule, in order.
+"""The optimizers by name, as chains of optax's parts and two of our own.
+
+"sgd" is SGD as the papers ran it: LARC, frozen parameters, momentum, a schedule, in
+order. "adamw" is AdamW as vision transformers are trained with it.
 
 `optax.lars` is not this optimizer: it puts weight decay inside the trust ratio's norm
 and applies momentum after the learning rate. Here, as in apex's LARC around torch's
 SGD, the rate multiplies the momentum buffer.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -12,6 +17,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from bmjax.errors import ConfigError, check_known
 from bmjax.types import Tree
 
 FOREVER = 2**31 - 1  # steps
@@ -79,17 +85,13 @@ def freeze(frozen: dict[str, int]) -> optax.GradientTransformation:
         frozen: steps for which each stands still, by name: "prototypes", or
             "network.backbone" for all that lies below it.
     """
-    held_for = {tuple(name.split(".")): steps for name, steps in frozen.items()}
+    steps_of = _frozen_steps(frozen)
 
     def update(updates, state, params=None):
         del params
 
         def gate(path, value):
-            names = tuple(entry.key for entry in path)
-            steps = max(
-                (n for name, n in held_for.items() if names[: len(name)] == name),
-                default=0,
-            )
+            steps = steps_of(_names(path))
             if not steps:
                 return value
             return jnp.where(state.step < steps, jnp.zeros_like(value), value)
@@ -102,29 +104,184 @@ def freeze(frozen: dict[str, int]) -> optax.GradientTransformation:
     )
 
 
+def scale_by_layer(
+    scale: Callable[[tuple[str, ...]], float],
+) -> optax.GradientTransformation:
+    """Multiply each parameter's update by a factor of its own.
+
+    Args:
+        scale: from the path of a parameter, as ("network", "backbone", "norm",
+            "bias"), to the factor; `bmjax.models.layer_scales` makes it.
+    """
+
+    def update(updates, params=None):
+        del params
+        return jax.tree_util.tree_map_with_path(
+            lambda path, value: value * scale(_names(path)), updates
+        )
+
+    return optax.stateless(update)
+
+
+def decayed(params: Tree) -> Tree:
+    """Say for each parameter whether AdamW's weight decay takes from it.
+
+    It does from kernels and prototypes alone, and spares biases, the scales of
+    normalizations, class tokens, positions, and what else is no matrix that multiplies
+    (timm's `param_groups_weight_decay` with a network's own `no_weight_decay`;
+    facebookresearch/dino, get_params_groups).
+    """
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: _names(path)[-1] in _DECAYED, params
+    )
+
+
 def make_optimizer(
     schedule: optax.Schedule,
     *,
     momentum: float,
-    weight_decay: float,
+    weight_decay: float | optax.Schedule,
     larc_trust: float = 0.0,
     frozen: dict[str, int] | None = None,
+    name: str = "sgd",
+    betas: tuple[float, float] = (0.9, 0.999),
+    clip_norm: float = 0.0,
+    layer_scale: Callable[[tuple[str, ...]], float] | None = None,
 ) -> optax.GradientTransformation:
-    """SGD with momentum; `larc_trust` 0 leaves LARC out.
+    """Return the optimizer of a name.
 
-    Decay goes to every parameter, batch norm and biases too, as in both references.
+    Args:
+        schedule: of the learning rate, by step.
+        momentum: of "sgd".
+        weight_decay: a number, or a schedule of it by step. "sgd" adds it to every
+            parameter's gradient, batch norm's and biases' too, as in both references;
+            "adamw" takes it from the parameters that `decayed` says, by the rate.
+        larc_trust: 0 leaves LARC out. Of "sgd" alone.
+        frozen: steps for which parameters stand still; see `freeze`.
+        name: one of `OPTIMIZERS`.
+        betas: how much "adamw" keeps of its running means of the gradient and of its
+            square.
+        clip_norm: the largest length of the gradient of all parameters that are not
+            frozen; a longer one is scaled down. 0: any.
+        layer_scale: factors of the learning rate; see `scale_by_layer`.
+
+    Raises:
+        ConfigError: an unknown name, or numbers that do not go together.
     """
+    check_known("config.optim.name", name, tuple(OPTIMIZERS))
+    frozen = frozen or {}
+    parts = []
+    if clip_norm:
+        parts += [freeze(frozen), optax.clip_by_global_norm(clip_norm)]
+    parts += OPTIMIZERS[name](
+        momentum=momentum,
+        weight_decay=weight_decay,
+        larc_trust=larc_trust,
+        frozen=frozen,
+        betas=betas,
+    )
+    if layer_scale is not None:
+        parts.append(scale_by_layer(layer_scale))
+    return optax.chain(*parts, optax.scale_by_learning_rate(schedule))
+
+
+def _sgd(
+    *,
+    momentum: float,
+    weight_decay: float | optax.Schedule,
+    larc_trust: float,
+    frozen: dict[str, int],
+    betas: tuple[float, float],
+) -> list[optax.GradientTransformation]:
+    """Decay, or LARC with it; frozen parameters; momentum."""
+    del betas
+    if larc_trust and callable(weight_decay):
+        raise ConfigError(
+            "config.optim.final_weight_decay changes the weight decay over the run, "
+            f"which LARC (config.optim.larc_trust = {larc_trust:g}) does not; set "
+            "larc_trust to 0.0, or final_weight_decay to weight_decay"
+        )
     decay = (
         larc(trust=larc_trust, weight_decay=weight_decay)
         if larc_trust
         else optax.add_decayed_weights(weight_decay)
     )
-    return optax.chain(
-        decay,
-        freeze(frozen or {}),
-        optax.trace(momentum),
-        optax.scale_by_learning_rate(schedule),
-    )
+    return [decay, freeze(frozen), optax.trace(momentum)]
+
+
+def _adamw(
+    *,
+    momentum: float,
+    weight_decay: float | optax.Schedule,
+    larc_trust: float,
+    frozen: dict[str, int],
+    betas: tuple[float, float],
+) -> list[optax.GradientTransformation]:
+    """Adam's direction, and decay beside it (Loshchilov and Hutter 2019).
+
+    A parameter that is frozen for its first steps begins afterwards as one without a
+    past: its running means, and their correction, count from there. One that never
+    moves has no running means.
+    """
+    del momentum
+    if larc_trust:
+        raise ConfigError(
+            f"config.optim.larc_trust = {larc_trust:g} is of config.optim.name = "
+            "'sgd'; set it to 0.0 with 'adamw'"
+        )
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise ConfigError(
+            f"config.optim.betas = {tuple(betas)} should be two numbers of at least 0 "
+            "and below 1; use (0.9, 0.999)"
+        )
+    adam = partial(optax.scale_by_adam, b1=betas[0], b2=betas[1])  # eps as torch's
+    steps_of = _frozen_steps(frozen)
+
+    def label(params: Tree) -> Tree:
+        return jax.tree_util.tree_map_with_path(
+            lambda path, leaf: f"step_{steps_of(_names(path))}", params
+        )
+
+    by_start = {
+        f"step_{steps}": _adam_from(steps, adam) for steps in {0, *frozen.values()}
+    }
+    return [
+        optax.partition(by_start, label),
+        optax.add_decayed_weights(weight_decay, mask=decayed),
+        freeze(frozen),
+    ]
+
+
+def _adam_from(
+    steps: int, adam: Callable[[], optax.GradientTransformation]
+) -> optax.GradientTransformation:
+    if steps == 0:
+        return adam()
+    if steps >= FOREVER:
+        return optax.set_to_zero()
+    return optax.conditionally_mask(adam(), lambda step: step >= steps)
+
+
+OPTIMIZERS = {"sgd": _sgd, "adamw": _adamw}
+_DECAYED = ("kernel", "prototypes")
+
+
+def _names(path: tuple) -> tuple[str, ...]:
+    """The keys of a path in a tree of dicts."""
+    return tuple(entry.key for entry in path)
+
+
+def _frozen_steps(frozen: dict[str, int]) -> Callable[[tuple[str, ...]], int]:
+    """Return for how many steps the parameter of a path stands still."""
+    held_for = {tuple(name.split(".")): steps for name, steps in frozen.items()}
+
+    def steps_of(names: tuple[str, ...]) -> int:
+        return max(
+            (n for name, n in held_for.items() if names[: len(name)] == name),
+            default=0,
+        )
+
+    return steps_of
 
 
 def count_parameters(params: Tree) -> int:

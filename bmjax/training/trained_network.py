@@ -101,6 +101,7 @@ def write_file(path: Path, weights: Weights) -> None:
     """Write a .safetensors file that `read_file`, and torch, can read."""
     write_weights(
         path,
+        weights.about["network"],
         weights.params,
         weights.batch_stats,
         metadata={_KEY: json.dumps(weights.about)},

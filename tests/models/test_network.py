@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.linen import meta
 
 from bmjax.errors import ConfigError
 from bmjax.models import make_network
@@ -147,7 +148,9 @@ def test_batch_norm_is_sound_where_the_mean_is_large():
     # Standard deviation 1 on a mean of 1000: E[x^2] - E[x]^2 would lose it in float32.
     inputs = 1000 + np.random.default_rng(0).normal(size=(64, 3, 3, 2))
     module = BatchNorm()
-    variables = module.init(jax.random.key(0), jnp.zeros((1, 2)), train=True)
+    variables = meta.unbox(
+        module.init(jax.random.key(0), jnp.zeros((1, 2)), train=True)
+    )
     outputs, updated = module.apply(
         variables, jnp.asarray(inputs, jnp.float32), train=True, mutable=["batch_stats"]
     )

@@ -1,7 +1,7 @@
 """Weights from and to other programs' files, complete or not at all."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from bmjax.errors import CheckpointError, check_known
+from bmjax.errors import CheckpointError
 from bmjax.files import write_whole
+from bmjax.models.families import FAMILIES, family_of
+from bmjax.models.family import Family
 from bmjax.models.network import make_network
-from bmjax.models.resnet import NETWORKS
 from bmjax.models.weight_files.torch_names import (
     find_head,
     from_torch,
@@ -24,7 +25,6 @@ from bmjax.models.weight_files.torch_names import (
 from bmjax.models.weight_files.unpickle import read_pth
 from bmjax.types import Tree
 
-_FIRST = "layer1.0.conv1.weight"  # every network here has it
 _WRAPPED = re.compile(r"(?:^|(?<=\.))(?:module|_orig_mod)\.")  # by torch's wrappers
 _PARTS = ("backbone", "classifier", "head", "prototypes", "other")
 _SHOWN = 8  # names of each kind in the table
@@ -38,10 +38,10 @@ class _Match(NamedTuple):
     misshaped: list[str]  # with both shapes
     unused: list[str]
 
-    def whole(self) -> bool:
+    def whole(self, family: Family) -> bool:
         # A backbone's entry that is not used is another network's: the first blocks of
         # a ResNet-101 are a ResNet-50.
-        strange = [entry for entry in self.unused if _part(entry) == "backbone"]
+        strange = [e for e in self.unused if _part(e, family) == "backbone"]
         return not self.missing and not self.misshaped and not strange
 
 
@@ -76,17 +76,17 @@ def read_weights(
         CheckpointError: the file is damaged or unsafe, is another network's, lacks or
             mis-shapes any entry, or its classifier is of another size.
     """
-    check_known("config.model.name", name, tuple(NETWORKS))
+    family = family_of(name)
     path = Path(path)
-    entries = _strip(_read_entries(path), path)
+    entries = _strip(_read_entries(path), path, family)
     expected = _expected(name, entries)
     match = _compare(entries, expected)
     if say:
         for line in _table(path, name, match):
             say(line)
-    if not match.whole():
+    if not match.whole(family):
         raise CheckpointError(_misfit(path, name, entries, match))
-    classes = len(entries["fc.weight"]) if "fc.weight" in entries else 0
+    classes = len(entries.get(f"{family.classifier}.weight", ()))
     if num_classes and classes not in (0, num_classes) and not new_classifier:
         raise CheckpointError(
             f"{str(path)!r} has a classifier of {classes:,} classes, expected "
@@ -107,16 +107,17 @@ def read_weights(
 
 
 def write_weights(
-    path: Path, params: Tree, batch_stats: Tree, *, metadata: dict[str, str]
+    path: Path, name: str, params: Tree, batch_stats: Tree, *, metadata: dict[str, str]
 ) -> None:
-    """Write a .safetensors file under torchvision's names, whole or not at all.
+    """Write a .safetensors file under timm's names, whole or not at all.
 
     torch reads it with `safetensors.torch.load_file` and the strict
-    `load_state_dict` of torchvision's network of the same name (where no projection
-    head or prototypes are in it).
+    `load_state_dict` of timm's network of the same name (where no projection head or
+    prototypes are in it); a residual network's names are torchvision's too.
 
     Args:
         path: the file.
+        name: the network, one of `NETWORKS`.
         params: as `read_weights` returns them.
         batch_stats: likewise.
         metadata: what `read_metadata` gives back.
@@ -126,7 +127,11 @@ def write_weights(
     hidden = params.get("head", {})
     head = "mlp_bn" if "bn1" in hidden else "mlp" if "fc1" in hidden else "linear"
     leaves = {**flatten_dict(params), **flatten_dict(batch_stats)}
-    entries = {torch_name(key, head=head): to_torch(leaves[key]) for key in leaves}
+    family = family_of(name)
+    entries = {
+        torch_name(key, family, head=head): to_torch(leaf)
+        for key, leaf in leaves.items()
+    }
     write_whole(path, save(entries, metadata=metadata))
 
 
@@ -156,17 +161,24 @@ def _read_entries(path: Path) -> dict[str, np.ndarray]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _strip(entries: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
-    """Take the prefixes off, so that the backbone's names are torchvision's."""
+def _strip(
+    entries: dict[str, np.ndarray], path: Path, family: Family
+) -> dict[str, np.ndarray]:
+    """Take the prefixes off, so that the backbone's names are the family's."""
     bare = {_WRAPPED.sub("", name): array for name, array in entries.items()}
-    ends = {n.removesuffix(_FIRST) for n in bare if n.endswith(_FIRST)}
-    prefixes = sorted(p for p in ends if not p or p.endswith("."))
+    prefixes = _prefixes(bare, family)
     if len(prefixes) != 1:
         found = ", ".join(prefixes) if prefixes else f"none, but {', '.join(bare)}"
+        others = [other for other in FAMILIES if _prefixes(bare, other)]
+        cure = "save the one to be used alone"
+        if not prefixes and others:
+            cure = (
+                f"it holds a {others[0].title}; set --config.model.name to one of "
+                f"{', '.join(others[0].specs)}"
+            )
         raise CheckpointError(
-            f"{str(path)!r} should hold one ResNet or ResNeXt, with an entry "
-            f"{_FIRST!r} under one prefix; found {found[:200]}; save the one to be "
-            "used alone"
+            f"{str(path)!r} should hold one {family.title}, with an entry "
+            f"{family.first_entry!r} under one prefix; found {found[:200]}; {cure}"
         )
     (prefix,) = prefixes
     # Heads stand beside the backbone's entries or, as in SupContrast, one level up.
@@ -179,6 +191,13 @@ def _strip(entries: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
     return stripped | bare
 
 
+def _prefixes(bare: Iterable[str], family: Family) -> list[str]:
+    """The prefixes under which a family's backbones stand."""
+    first = family.first_entry
+    starts = {name.removesuffix(first) for name in bare if name.endswith(first)}
+    return sorted(start for start in starts if not start or start.endswith("."))
+
+
 def _expected(
     name: str, entries: dict[str, np.ndarray]
 ) -> dict[str, tuple[str, tuple[str, ...], tuple[int, ...]]]:
@@ -186,11 +205,12 @@ def _expected(
 
     Every head that the file begins is expected whole.
     """
+    family = family_of(name)
     head, last = find_head(entries)
     dim, hidden = entries[last].shape[:2] if last else (0, 0)
     network = make_network(
         name,
-        num_classes=len(entries.get("fc.weight", ())),
+        num_classes=len(entries.get(f"{family.classifier}.weight", ())),
         head=head,
         embedding_dim=dim,
         hidden_dim=hidden,
@@ -202,7 +222,7 @@ def _expected(
         shape = (dim or width, count)
         params = {**params, "prototypes": jax.ShapeDtypeStruct(shape, jnp.float32)}
     return {
-        torch_name(key, head=head): (tree, key, torch_shape(leaf.shape))
+        torch_name(key, family, head=head): (tree, key, torch_shape(leaf.shape))
         for tree, leaves in (("params", params), ("batch_stats", batch_stats))
         for key, leaf in flatten_dict(leaves).items()
     }
@@ -229,10 +249,11 @@ def _compare(entries: dict[str, np.ndarray], expected: dict[str, tuple]) -> _Mat
 
 def _table(path: Path, name: str, match: _Match) -> Iterator[str]:
     """Lines to print: how much of each part matches, and what does not by name."""
+    family = family_of(name)
     yield f"weights in {path} as {name}:"
     yield f"  {'part':<12}{'matched':>8}{'missing':>8}{'mis-shaped':>11}{'unused':>8}"
     for part in _PARTS:
-        counts = [sum(_part(e) == part for e in entries) for entries in match]
+        counts = [sum(_part(e, family) == part for e in entries) for entries in match]
         if any(counts):
             yield "  {:<12}{:>8}{:>8}{:>11}{:>8}".format(part, *counts)
     for what, entries in zip(match._fields[1:], match[1:], strict=True):
@@ -243,33 +264,35 @@ def _table(path: Path, name: str, match: _Match) -> Iterator[str]:
             yield f"  {shown}: {'; '.join(entries[:_SHOWN])}{tail}"
 
 
-def _part(entry: str) -> str:
+def _part(entry: str, family: Family) -> str:
     """The row of the table that an entry counts in."""
-    root = entry.split(".")[0]
-    if root in ("conv1", "bn1") or root.startswith("layer"):
+    if re.match(r"[^.\d]*", entry)[0] in family.backbone_roots:
         return "backbone"
-    names = {"fc": "classifier", "projection_head": "head", "head": "head"}
-    return names.get(root, "prototypes" if root == "prototypes" else "other")
+    if entry.rpartition(".")[0] == family.classifier:
+        return "classifier"
+    names = {"projection_head": "head", "head": "head", "prototypes": "prototypes"}
+    return names.get(entry.split(".")[0], "other")
 
 
 def _misfit(
     path: Path, name: str, entries: dict[str, np.ndarray], match: _Match
 ) -> str:
     """One sentence on a file that does not fit, with the network that it does fit."""
-    backbone = {e: a for e, a in entries.items() if _part(e) == "backbone"}
+    family = family_of(name)
+    backbone = {e: a for e, a in entries.items() if _part(e, family) == "backbone"}
     right = [
         other
-        for other in NETWORKS
-        if _compare(backbone, _expected(other, backbone)).whole()
+        for other in family.specs
+        if _compare(backbone, _expected(other, backbone)).whole(family)
     ]
     first = (match.misshaped + match.missing + match.unused)[0]
-    strange = sum(_part(entry) == "backbone" for entry in match.unused)
+    strange = sum(_part(entry, family) == "backbone" for entry in match.unused)
     if right and right != [name]:
         cure = f"it is a {right[0]}; set --config.model.name={right[0]}"
     elif right:
         cure = "its backbone fits, but a head is not whole; save it whole or without"
     else:
-        cure = f"it fits none of {', '.join(NETWORKS)}; give a file of one of these"
+        cure = f"it fits none of {', '.join(family.specs)}; give a file of one of these"
     return (
         f"{str(path)!r} is no {name}: entries missing {len(match.missing):,}, "
         f"mis-shaped {len(match.misshaped):,}, too many in the backbone {strange:,} "

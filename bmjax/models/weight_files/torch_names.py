@@ -1,17 +1,17 @@
 """The same array in our trees and in torch's state dicts: names and layouts.
 
-Names are torchvision's (timm has the same for these networks), the head's and the
-prototypes' those of facebookresearch/swav, an MLP head's without batch normalization
-those of HobbitLong/SupContrast.
+Names of a backbone and a classifier are its family's to say, the head's and the
+prototypes' are those of facebookresearch/swav, an MLP head's without batch
+normalization those of HobbitLong/SupContrast.
 """
 
-import re
 from collections.abc import Container
 
 import numpy as np
 from jax import Array
 
-_DOWNSAMPLE = {"downsample_conv": "downsample.0", "downsample_bn": "downsample.1"}
+from bmjax.models.family import Family
+
 _HEADS = {
     "linear": {"fc": "projection_head"},
     "mlp_bn": {
@@ -28,46 +28,46 @@ _LEAVES = {
     "mean": "running_mean",
     "var": "running_var",
 }
+# Axes by the number of them: kernels of convolutions and of dense layers.
+_TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0)}
+_FROM_TORCH = {4: (2, 3, 1, 0), 2: (1, 0)}
 
 
-def torch_name(path: tuple[str, ...], *, head: str = "none") -> str:
+def torch_name(path: tuple[str, ...], family: Family, *, head: str = "none") -> str:
     """Name the entry of an array in our trees.
 
     Args:
         path: of the array, as ("backbone", "layer1_0", "conv1", "kernel").
+        family: of the network.
         head: the kind of the projection head, for arrays of it.
     """
     if path == ("prototypes",):
         return "prototypes.weight"
     part, *modules, leaf = path
+    if part == "backbone":
+        return family.entry((*modules, leaf))
     if part == "fc":
-        modules = ["fc"]
-    elif part == "head":
-        modules = [_HEADS[head][modules[0]]]
-    else:
-        modules = [_DOWNSAMPLE.get(module, module) for module in modules]
-        modules[0] = re.sub(r"^(layer\d+)_(\d+)$", r"\1.\2", modules[0])
-    return ".".join((*modules, _LEAVES[leaf]))
+        return f"{family.classifier}.{_LEAVES[leaf]}"
+    return f"{_HEADS[head][modules[0]]}.{_LEAVES[leaf]}"
 
 
 def to_torch(array: Array | np.ndarray) -> np.ndarray:
-    """HWIO to OIHW, (inputs, outputs) to (outputs, inputs)."""
+    """HWIO to OIHW, (inputs, outputs) to (outputs, inputs); others as they are."""
     array = np.asarray(array)
-    turned = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
-    return np.ascontiguousarray(turned)
+    return np.ascontiguousarray(
+        array.transpose(_TO_TORCH.get(array.ndim, range(array.ndim)))
+    )
 
 
 def from_torch(array: np.ndarray) -> np.ndarray:
-    """OIHW to HWIO, (outputs, inputs) to (inputs, outputs)."""
-    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
+    """OIHW to HWIO, (outputs, inputs) to (inputs, outputs); others as they are."""
+    return array.transpose(_FROM_TORCH.get(array.ndim, range(array.ndim)))
 
 
 def torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that `to_torch` gives to an array of this shape."""
-    if len(shape) == 4:
-        height, width, inputs, outputs = shape
-        return outputs, inputs, height, width
-    return shape[::-1]
+    axes = _TO_TORCH.get(len(shape), range(len(shape)))
+    return tuple(shape[axis] for axis in axes)
 
 
 def find_head(names: Container[str]) -> tuple[str, str]:

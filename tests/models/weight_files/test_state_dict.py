@@ -18,7 +18,8 @@ from flax.traverse_util import flatten_dict
 from safetensors.numpy import save_file
 
 from bmjax.errors import CheckpointError, ConfigError
-from bmjax.models import make_network
+from bmjax.models import family_of, make_network
+from bmjax.models.resnet import RESNETS
 from bmjax.models.weight_files.state_dict import (
     read_metadata,
     read_weights,
@@ -36,7 +37,7 @@ def entries_of(name, *, num_classes=3, head="none", **more):
     images = jnp.zeros((1, 16, 16, 3))
     shapes = jax.eval_shape(network.init, jax.random.key(0), images)
     return {
-        (entry := torch_name(path, head=head)): torch_weight(
+        (entry := torch_name(path, family_of(name), head=head)): torch_weight(
             name, entry, to_torch(np.empty(leaf.shape)).shape
         )
         for tree in shapes
@@ -197,7 +198,7 @@ def test_prefixes_heads_and_prototypes_are_found(backbone, beside, head, file):
     assert len(found) == len(entries)
     for path, values in found.items():
         np.testing.assert_array_equal(
-            to_torch(values), entries[torch_name(path, head=head)]
+            to_torch(values), entries[torch_name(path, RESNETS, head=head)]
         )
 
 
@@ -209,7 +210,8 @@ def test_what_goes_out_comes_back_with_the_same_logits(tmp_path):
     params, batch_stats = network.init(jax.random.key(1), images)
     params["prototypes"] = jnp.ones((5, 7))
     path = tmp_path / "out.safetensors"
-    write_weights(path, params, batch_stats, metadata={"network": "resnext_tiny"})
+    name = "resnext_tiny"
+    write_weights(path, name, params, batch_stats, metadata={"network": name})
     assert read_metadata(path) == {"network": "resnext_tiny"}
     back = read_weights(path, "resnext_tiny", num_classes=3)
     jax.tree.map(np.testing.assert_array_equal, back, (params, batch_stats))
