@@ -22,6 +22,7 @@ from bmjax.data.open_images import read_catalog
 from bmjax.errors import DataError
 from bmjax.files import check_place, write_json
 
+_CHANNELS = ("red", "green", "blue")
 _AHEAD = 4  # images in flight for each thread: bounds the memory
 
 
@@ -104,10 +105,29 @@ def show_stats(
             f"mean {_triple(found.moments.mean)}",
             f"std  {_triple(found.moments.std)}",
             "",
-            f'--config.data.mean="{_triple(found.moments.mean)}" '
-            f'--config.data.std="{_triple(found.moments.std)}"',
+            *_as_keys(found.moments),
         ]
     )
+
+
+def _as_keys(moments: Moments) -> list[str]:
+    """The moments as keys of a command, or why they cannot be given as such."""
+    constant = [
+        f"{name} ({mean:.6f})"
+        for name, mean, std in zip(_CHANNELS, *moments, strict=True)
+        if round(std, 6) == 0
+    ]
+    if constant:
+        return [
+            f"note: {', '.join(constant)} is constant: every pixel of every image "
+            "has the same value there, so that this channel tells nothing and cannot "
+            "be divided by its deviation; look at the images, or give config.data.std "
+            "a number above 0 for it"
+        ]
+    return [
+        f'--config.data.mean="{_triple(moments.mean)}" '
+        f'--config.data.std="{_triple(moments.std)}"'
+    ]
 
 
 def _triple(values: tuple[float, ...]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bmjax.data.__main__ import main
-from bmjax.data.channel_stats import scan
+from bmjax.data.channel_stats import scan, show_stats
 from bmjax.data.images.folder import read_folder
 
 
@@ -86,3 +86,15 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     )
     assert main(["stats", str(tree), f"--json={tmp_path / place}"]) == 2
     assert capsys.readouterr().err.startswith("bmjax: --json=")
+
+
+def test_a_constant_channel_is_named_and_no_keys_are_given(tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("A", "B"):
+        (tmp_path / name).mkdir()
+        pixels = random.integers(0, 256, (8, 8, 3), np.uint8)
+        pixels[..., 0] = 7  # OpenCV writes blue first
+        assert cv2.imwrite(str(tmp_path / name / "x.png"), pixels)
+    text = show_stats(str(tmp_path), exclude=(), threads=1, out=None)
+    assert "blue (0.027451) is constant" in text
+    assert "--config" not in text

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from bmjax.console.signals import StopSignals
 from bmjax.data.channel_stats import Scan, scan
 from bmjax.data.images.catalog import Catalog, fingerprint
-from bmjax.data.images.folder import read_folder
+from bmjax.data.open_images import read_catalog
 from bmjax.data.prepared.builder import SPLIT, BoneMarrow
 from bmjax.data.prepared.card import Contents, texts, write_card
 from bmjax.data.prepared.read import (
@@ -52,7 +52,7 @@ def prepare(root: str, *, out: Path, skip_bad: bool = False, threads: int = 0) -
     """
     if is_prepared(Path(root)):
         raise ConfigError(f"{root!r} is a prepared set; give the folder of its images")
-    catalog = read_folder(root)
+    catalog = read_catalog(root)
     out = out.expanduser().absolute()
     if _is_done(out, catalog):
         return f"already complete: {out}"
@@ -168,7 +168,7 @@ def _make(source: Catalog, found: Scan, part: Path) -> Path:
             "command again when nothing writes there"
         )
     refused = [source.paths[position] for position in found.refused]
-    contents = Contents(counts(catalog), digest, found.moments, refused)
+    contents = Contents(counts(catalog), digest, found.moments, refused, source.notes)
     write_whole(made / "README.md", write_card(contents))
     index = {
         "format": FORMAT,
@@ -176,6 +176,7 @@ def _make(source: Catalog, found: Scan, part: Path) -> Path:
         "source": source.fingerprint,
         "moments": found.moments._asdict(),
         "refused": refused,
+        "notes": source.notes,
         "shards": shards,
         "images": images,
     }

@@ -266,3 +266,14 @@ def test_the_releases_own_counts_bring_its_licence():
     some = {**release, "NGS": 3}
     assert "not its counts" in write_card(Contents(some, "", moments, ()))
     assert not texts(some)["license"]
+
+
+def test_what_was_passed_over_is_on_the_card_and_said_again(tree, tmp_path, capsys):
+    (tree / "ABE" / "left.tiff").write_bytes(b"II*\0")
+    out = tmp_path / "with_notes"
+    prepare(str(tree), out=out)
+    assert "left" in capsys.readouterr().err
+    card = (out / "README.md").read_text()
+    assert "1 image(s) of a format that is not read" in card
+    read_catalog(out)
+    assert "left" in capsys.readouterr().err
