@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator, Philox
 
+from bmjax.console.worker_process import end_with_parent
 from bmjax.data import matek as labels
 from bmjax.data.synthetic.scene import draw_scene
 from bmjax.errors import ConfigError, DataError
@@ -173,7 +174,7 @@ def _write(
                 progress(done, len(items))
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _one_thread) as pool:
+    with ProcessPoolExecutor(processes, context, _begin_worker) as pool:
         try:
             for written in pool.map(_write_chunk, [seed] * len(chunks), chunks):
                 done += written
@@ -191,8 +192,9 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _one_thread() -> None:
+def _begin_worker() -> None:
     """Each process has its own core; OpenCV's threads would only crowd it."""
+    end_with_parent()
     cv2.setNumThreads(1)
 
 

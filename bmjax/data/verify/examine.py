@@ -17,7 +17,7 @@ from bmjax.data.images.decode import PIXEL_LIMIT, decode_whole
 from bmjax.data.images.header import Header, find_end, read_header
 from bmjax.data.verify.duplicates import DIGEST
 from bmjax.data.verify.garble import looks_garbled
-from bmjax.errors import DataError
+from bmjax.errors import DataError, Stopped
 
 BYTE_LIMIT = 256 * 2**20  # a larger file is no picture of one cell and is not read
 _SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",)}
@@ -126,6 +126,8 @@ def _orientation(encoded: np.ndarray, header: Header) -> int | None:
     try:
         with Image.open(io.BytesIO(data), formats=(header.format,)) as image:
             return image.getexif().get(_ORIENTATION)
+    except Stopped:
+        raise
     except Exception:  # whatever hostile EXIF makes of the parser: none
         return None
 

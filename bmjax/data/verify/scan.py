@@ -1,10 +1,7 @@
 """Every image examined, on several cores."""
 
-import contextlib
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from bmjax.console.signals import ignore_signals, signals_wait
+from bmjax.console.worker_process import end_with_parent
 from bmjax.data.verify.examine import Examined, examine
 from bmjax.errors import DataError
 
@@ -40,9 +39,9 @@ def scan(root: Path, paths: Sequence[str], *, workers: int | None) -> list[Exami
     context = multiprocessing.get_context("spawn")
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     found: list[Examined] = []
-    with ProcessPoolExecutor(workers, context, _leave_interrupts) as pool:
+    with ProcessPoolExecutor(workers, context, _begin_worker) as pool:
         try:
-            with _signals_wait():
+            with signals_wait():
                 results = pool.map(_examine_all, [root] * len(chunks), chunks)
             found.extend(_bar((one for many in results for one in many), len(paths)))
             return found
@@ -57,29 +56,10 @@ def scan(root: Path, paths: Sequence[str], *, workers: int | None) -> list[Exami
             raise
 
 
-@contextlib.contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Let processes start whole: one whose beginning is cut short shows a traceback."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
-        return
-    came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, frame: came.append(number))
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[0])
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C is for the process that waits; it stops the others in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin_worker() -> None:
+    """The process that waits stops the others in order, or they end with it."""
+    end_with_parent()
+    ignore_signals()
 
 
 def _examine_all(root: Path, paths: Sequence[str]) -> list[Examined]:
