@@ -17,7 +17,7 @@ from bmjax.data.verify.folder_content import (
     read_content,
 )
 from bmjax.data.verify.kinds import KINDS, Finding, Weight
-from bmjax.data.verify.scan import scan
+from bmjax.data.verify.scan import examine_files
 from bmjax.errors import DataError, check_known
 
 
@@ -117,7 +117,7 @@ def verify(
     content = _read_content(root)
     images = content.images
     is_release = release.is_release(content.classes) and not own
-    found = scan(root, [image.path for image in images], workers=workers)
+    found = examine_files(root, [image.path for image in images], workers=workers)
     findings = list(content.findings)
     for image, examined in zip(images, found, strict=True):
         findings += [Finding(k, image.path, why) for k, why in examined.findings]
