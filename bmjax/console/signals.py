@@ -2,19 +2,29 @@
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 
 from bmjax.errors import INTERRUPTED, STOPPED, Stopped
+
+BOTH = (signal.SIGTERM, signal.SIGINT)
+
+
+def ignore_signals() -> None:
+    """Leave SIGTERM and Ctrl-C to the process that this one works for.
+
+    They reach all processes of a terminal or a job, but it is that one which saves what
+    there is to save and then ends its workers.
+    """
+    for number in BOTH:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class SignalReceiver:
     """SIGTERM and Ctrl-C go to `_receive` inside the `with`, and where before after."""
 
     def __enter__(self) -> "SignalReceiver":
-        self._before = {
-            number: signal.signal(number, self._receive)
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        self._before = {number: signal.signal(number, self._receive) for number in BOTH}
         return self
 
     def __exit__(self, *error) -> None:
@@ -52,3 +62,29 @@ class StopSignals(SignalReceiver):
         """The error to leave with."""
         code = INTERRUPTED if self.number == signal.SIGINT else STOPPED
         return Stopped(f"{what}; the same command goes on from there", code)
+
+
+class _Kept(SignalReceiver):
+    """Signals that came meanwhile."""
+
+    def __init__(self):
+        self.numbers: list[int] = []
+
+    def _receive(self, number: int, frame) -> None:
+        del frame
+        self.numbers.append(number)
+
+
+@contextlib.contextmanager
+def signals_wait() -> Iterator[None]:
+    """Let the block finish before a signal takes effect, as where processes start.
+
+    A process whose beginning is cut short shows a traceback.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    with _Kept() as kept:
+        yield
+    if kept.numbers:
+        signal.raise_signal(kept.numbers[0])

@@ -25,21 +25,22 @@ Read every file of a folder of images once, change nothing, and say what is wron
 
 A folder most of whose class folders have the release's abbreviations is held against
 the release of Matek et al. 2021 (171,374 images, 21 classes, Table 1 of the paper).
-Links are followed to files below ROOT alone. Exit code: 0 clean, 3 problems found,
-2 an argument that cannot be right, 75 stopped by SIGTERM, 130 by Ctrl-C."""
+What is read is what training reads; links are followed, except in a circle. Exit code:
+0 clean, 3 problems found, 2 an argument that cannot be right, 75 stopped by SIGTERM,
+130 by Ctrl-C."""
 
 _VERIFY_KINDS = """\
 problems, everywhere:
   unreadable empty not_an_image truncated damaged bomb reported_garbled misnamed
-  hostile_name unknown_class empty_class outside_classes other_format link_out
-  broken_link linked_folder not_a_file count same_bytes same_pixels
+  hostile_name unknown_class empty_class outside_classes other_format part_of_data
+  twin_classes broken_link link_loop not_a_file count same_bytes same_pixels
   same_picture_two_classes
 suspicions, which count as problems:
   looks_garbled
 problems in the release, notes in your own data, where training converts them:
   size grey cmyk sixteen_bit palette alpha rotated progressive trailing_bytes suffix
 notes:
-  stray hidden
+  stray hidden link_out linked_folder
 FILE says of each kind what it means and what training does with such a file."""
 
 

@@ -4,25 +4,22 @@ Counts of pixel values are whole numbers, so that the moments are the same to th
 bit whatever the number of threads.
 """
 
-import itertools
-import os
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from bmjax.console.progress import tracked
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.images.decode import decode_whole
+from bmjax.data.images.read_bounded import read_bounded
 from bmjax.data.open_images import read_catalog
 from bmjax.errors import DataError
 from bmjax.files import check_place, write_json
 
-_AHEAD = 4  # images in flight for each thread: bounds the memory
+_CHANNELS = ("red", "green", "blue")
 
 
 class Moments(NamedTuple):
@@ -32,7 +29,7 @@ class Moments(NamedTuple):
     std: tuple[float, float, float]
 
 
-class Scan(NamedTuple):
+class ImageScan(NamedTuple):
     """What a look at every image found."""
 
     moments: Moments
@@ -41,7 +38,7 @@ class Scan(NamedTuple):
     refused: dict[int, str]  # positions that cannot be read, and why
 
 
-def scan(catalog: Catalog, *, threads: int = 0) -> Scan:
+def scan_images(catalog: Catalog, *, threads: int = 0) -> ImageScan:
     """Decode every image once, at its own size.
 
     Args:
@@ -52,8 +49,10 @@ def scan(catalog: Catalog, *, threads: int = 0) -> Scan:
         DataError: not one of the images can be read.
     """
     histogram, size, refused = np.zeros((3, 256)), 0, {}
-    looks = _looks(catalog, threads or os.cpu_count() or 1)
-    shown = tqdm(looks, "looking", len(catalog), unit=" images", disable=None)
+    histograms = read_bounded(
+        partial(_read_histogram, catalog), range(len(catalog)), threads=threads
+    )
+    shown = tracked(histograms, "images looked at", len(catalog))
     for position, found in enumerate(shown):
         if isinstance(found, str):
             refused[position] = found
@@ -62,7 +61,7 @@ def scan(catalog: Catalog, *, threads: int = 0) -> Scan:
             size += found[1]
     if len(refused) == len(catalog):
         raise DataError(f"no image can be read; the first: {refused[0]}")
-    return Scan(_moments(histogram), int(histogram[0].sum()), size, refused)
+    return ImageScan(_moments(histogram), int(histogram[0].sum()), size, refused)
 
 
 def show_stats(
@@ -81,7 +80,7 @@ def show_stats(
     if out is not None:
         check_place("--json", out)
     catalog = read_catalog(root, exclude=exclude)
-    found = scan(catalog, threads=threads)
+    found = scan_images(catalog, threads=threads)
     if found.refused:
         raise DataError(
             f"{len(found.refused):,} of {len(catalog):,} images cannot be read; the "
@@ -104,41 +103,45 @@ def show_stats(
             f"mean {_triple(found.moments.mean)}",
             f"std  {_triple(found.moments.std)}",
             "",
-            f'--config.data.mean="{_triple(found.moments.mean)}" '
-            f'--config.data.std="{_triple(found.moments.std)}"',
+            *_as_keys(found.moments),
         ]
     )
+
+
+def _as_keys(moments: Moments) -> list[str]:
+    """The moments as keys of a command, or why they cannot be given as such."""
+    constant = [
+        f"{name} ({mean:.6f})"
+        for name, mean, std in zip(_CHANNELS, *moments, strict=True)
+        if round(std, 6) == 0
+    ]
+    if constant:
+        return [
+            f"note: {', '.join(constant)} is constant: every pixel of every image "
+            "has the same value there, so that this channel tells nothing and cannot "
+            "be divided by its deviation; look at the images, or give config.data.std "
+            "a number above 0 for it"
+        ]
+    return [
+        f'--config.data.mean="{_triple(moments.mean)}" '
+        f'--config.data.std="{_triple(moments.std)}"'
+    ]
 
 
 def _triple(values: tuple[float, ...]) -> str:
     return "({})".format(", ".join(f"{value:.6f}" for value in values))
 
 
-def _looks(catalog: Catalog, threads: int) -> Iterator[tuple[np.ndarray, int] | str]:
-    """In order: each image's histogram [3, 256] and bytes, or why there are none."""
-
-    def look(position: int) -> tuple[np.ndarray, int] | str:
-        name = str(catalog.root / catalog.paths[position])
-        try:
-            encoded = catalog.encoded(position)
-            pixels = decode_whole(encoded, name=name)
-        except DataError as error:
-            return str(error)
-        histogram = np.stack([_histogram(pixels, channel) for channel in range(3)])
-        return histogram, encoded.size
-
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = deque()
-        positions = iter(range(len(catalog)))
-        try:
-            for position in itertools.islice(positions, threads * _AHEAD):
-                waiting.append(pool.submit(look, position))
-            while waiting:
-                yield waiting.popleft().result()
-                for position in itertools.islice(positions, 1):
-                    waiting.append(pool.submit(look, position))
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _read_histogram(catalog: Catalog, position: int) -> tuple[np.ndarray, int] | str:
+    """An image's histogram [3, 256] and bytes, or why there are none."""
+    name = str(catalog.root / catalog.paths[position])
+    try:
+        encoded = catalog.encoded(position)
+        pixels = decode_whole(encoded, name=name)
+    except DataError as error:
+        return str(error)
+    histogram = np.stack([_histogram(pixels, channel) for channel in range(3)])
+    return histogram, encoded.size
 
 
 def _histogram(pixels: np.ndarray, channel: int) -> np.ndarray:

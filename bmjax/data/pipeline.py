@@ -1,13 +1,14 @@
 """From positions to batches of pixels, by grain; memory is bounded by the prefetch."""
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import grain
 import numpy as np
 
+from bmjax.console.signals import ignore_signals
+from bmjax.console.worker_process import end_with_parent
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.images.decode import decode
 from bmjax.errors import DataError
@@ -223,11 +224,10 @@ def _in_workers(dataset: grain.IterDataset, workers: int) -> grain.IterDataset:
 def _only_decode(index: int, count: int) -> None:
     """A worker has no business with a GPU's memory, nor with signals.
 
-    Ctrl-C and a scheduler's SIGTERM reach all processes, but it is the run that saves
-    its state and then ends its workers.
+    It ends with the run, which saves its state when a signal comes.
     """
     del index, count
+    end_with_parent()
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ["JAX_PLATFORMS"] = "cpu"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ignore_signals()

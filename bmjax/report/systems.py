@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bmjax.data.images.listing import is_hidden
 from bmjax.errors import ConfigError, DataError
 from bmjax.evals.predictions import Predictions, read_predictions
 from bmjax.report.run_files import Run, read_run, section
@@ -73,12 +74,16 @@ def image_roots(system: System) -> list[Path]:
 
 
 def folders_of_cells(root: Path) -> list[Path]:
-    """A data folder, and the one around the classes inside it where there is one."""
+    """A data folder and those in it, one of which may wrap the classes."""
     try:
-        inner = sorted(path for path in root.iterdir() if path.is_dir())
+        inner = sorted(
+            path
+            for path in root.iterdir()
+            if path.is_dir() and not is_hidden(path.name)
+        )
     except (OSError, ValueError):
         return []
-    return [root, *inner] if len(inner) == 1 else [root]
+    return [root, *inner]
 
 
 def _of_one_set_of_classes(systems: Sequence[System]) -> list[System]:

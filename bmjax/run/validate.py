@@ -65,6 +65,7 @@ _RANGES = {
     "tsne.images": (1, 10**7),
     "tsne.perplexity": (1, 10**4),
 }
+_LEAST_DEVIATION = 1e-6  # of a channel, white is 1: `stats` prints six digits
 _PROBE_SAMPLINGS = ("natural", "balanced")
 _PRETRAIN_ON = ("train", "all")
 _DTYPES = ("float32", "bfloat16")
@@ -114,6 +115,14 @@ def check(config: ConfigDict) -> None:
             raise ConfigError(
                 f"config.{key} = {tuple(pair)} is no range; give two numbers above 0, "
                 "the lower first"
+            )
+    for key in ("data.mean", "data.std"):
+        values, lowest = flat[key], 0 if key == "data.mean" else _LEAST_DEVIATION
+        if len(values) != 3 or not all(lowest <= value <= 1 for value in values):
+            raise ConfigError(
+                f"config.{key} = {tuple(values)} is out of range; give one number from "
+                f"{lowest:g} to 1 for each of red, green and blue, as python -m "
+                "bmjax.data stats prints them"
             )
     durations = (*_DURATIONS, "checkpoint.every", "logs.every")
     for key in (*durations, *(f"method.{k}" for k in method_durations(config))):

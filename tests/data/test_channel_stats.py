@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bmjax.data.__main__ import main
-from bmjax.data.channel_stats import scan
+from bmjax.data.channel_stats import scan_images, show_stats
 from bmjax.data.images.folder import read_folder
 
 
@@ -31,7 +31,7 @@ def test_moments_are_those_of_all_pixels_in_red_green_blue(tree):
             for path in tree.rglob("*.png")
         ]
     )
-    found = scan(read_folder(tree))
+    found = scan_images(read_folder(tree))
     assert found.pixels == len(pixels)
     assert found.bytes == sum(path.stat().st_size for path in tree.rglob("*.png"))
     np.testing.assert_allclose(found.moments.mean, pixels.mean(0), rtol=1e-12)
@@ -40,7 +40,7 @@ def test_moments_are_those_of_all_pixels_in_red_green_blue(tree):
 
 def test_the_number_of_threads_does_not_change_a_bit(tree):
     catalog = read_folder(tree)
-    assert scan(catalog, threads=1) == scan(catalog, threads=5)
+    assert scan_images(catalog, threads=1) == scan_images(catalog, threads=5)
 
 
 def test_stats_gives_a_line_to_paste_and_a_file_to_keep(tree, tmp_path, capsys):
@@ -49,7 +49,7 @@ def test_stats_gives_a_line_to_paste_and_a_file_to_keep(tree, tmp_path, capsys):
     kept = json.loads(file.read_text())
     catalog = read_folder(tree, exclude=["AAA"])
     assert kept["fingerprint"] == catalog.fingerprint
-    moments = scan(catalog).moments
+    moments = scan_images(catalog).moments
     assert kept["mean"] == list(moments.mean)
     line = capsys.readouterr().out.splitlines()[-1]
     shown = [", ".join(f"{value:.6f}" for value in moment) for moment in moments]
@@ -71,7 +71,7 @@ def test_a_file_that_is_no_image_is_named(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_real_cells_have_their_moments(shared):
-    moments = scan(read_folder(shared / "cells" / "real")).moments
+    moments = scan_images(read_folder(shared / "cells" / "real")).moments
     np.testing.assert_allclose(moments.mean, (0.812, 0.686, 0.712), atol=5e-4)
     np.testing.assert_allclose(moments.std, (0.214, 0.240, 0.100), atol=5e-4)
 
@@ -81,8 +81,20 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     tree, tmp_path, capsys, monkeypatch, place
 ):
     monkeypatch.setattr(
-        "bmjax.data.channel_stats.scan",
+        "bmjax.data.channel_stats.scan_images",
         lambda *a, **k: pytest.fail("it was worked for"),
     )
     assert main(["stats", str(tree), f"--json={tmp_path / place}"]) == 2
     assert capsys.readouterr().err.startswith("bmjax: --json=")
+
+
+def test_a_constant_channel_is_named_and_no_keys_are_given(tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("A", "B"):
+        (tmp_path / name).mkdir()
+        pixels = random.integers(0, 256, (8, 8, 3), np.uint8)
+        pixels[..., 0] = 7  # OpenCV writes blue first
+        assert cv2.imwrite(str(tmp_path / name / "x.png"), pixels)
+    text = show_stats(str(tmp_path), exclude=(), threads=1, out=None)
+    assert "blue (0.027451) is constant" in text
+    assert "--config" not in text

@@ -1,4 +1,8 @@
-"""Image files drawn for tests of decoding and verification."""
+"""Image files drawn for tests of decoding and verification.
+
+Everything is whole numbers: pixels and bytes are the same on every processor, which
+those of synthetic cells are not.
+"""
 
 import io
 import struct
@@ -8,12 +12,47 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from bmjax.data.synthetic import draw_cell
+SIDE = 250
 
 
-def cell(seed=0, label="BLA"):
-    """A drawn cell, uint8 [250, 250, 3]."""
-    return draw_cell(label, np.random.default_rng(seed))
+def cell(seed=0):
+    """A stained cell among red ones, uint8 [250, 250, 3]."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    pixels = np.empty((SIDE, SIDE, 3), np.int64)
+    pixels[:] = (232, 222, 228)
+    for _ in range(14):
+        center = random.integers(0, SIDE, 2)
+        _paint(pixels, center, random.integers(28, 36), (214, 168, 172))
+    center = random.integers(110, 140, 2)
+    radius = random.integers(60, 85)
+    clumps = _smooth(random.integers(0, 256, (SIDE, SIDE)), 3) - 128
+    _paint(pixels, center, radius, (168, 172, 208), clumps)
+    nucleus = center + random.integers(-12, 13, 2)
+    _paint(pixels, nucleus, radius * 3 // 5, (104, 62, 138), 3 * clumps)
+    for _ in range(40):
+        grain = center + random.integers(-radius // 2, radius // 2 + 1, 2)
+        _paint(pixels, grain, random.integers(2, 5), (150, 60, 90))
+    pixels += random.integers(-2, 3, pixels.shape)
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def _paint(pixels, center, radius, color, texture=0):
+    """Lay a disc with a soft edge over the picture."""
+    y, x = np.ogrid[:SIDE, :SIDE]
+    squared = (y - center[0]) ** 2 + (x - center[1]) ** 2
+    # 0 to 256, over about four pixels at the edge
+    cover = np.clip(128 + (radius**2 - squared) * 32 // radius, 0, 256)[..., None]
+    paint = np.asarray(color) + np.broadcast_to(texture, (SIDE, SIDE))[..., None]
+    pixels[:] += (paint - pixels) * cover // 256
+
+
+def _smooth(values, reach):
+    """Means of squares of 2 reach + 1 pixels a side, twice; torus."""
+    for _ in range(2):
+        for axis in (0, 1):
+            shifted = [np.roll(values, n, axis) for n in range(-reach, reach + 1)]
+            values = sum(shifted) // len(shifted)
+    return values
 
 
 def jpeg(pixels, quality=95, **options):

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bmjax.data.prepared.prepare import prepare
 from bmjax.report import write_comparison
 from bmjax.report.pictures import MOST_BYTES, Album
 from tests.helpers.report_pages import Page, write_rows
@@ -38,6 +39,27 @@ def test_pictures_come_from_the_data_folder_alone(cells):
         "x" * 5000,
     ):
         assert album.picture(path, 16) == ""
+
+
+def test_a_prepared_set_gives_the_pictures_of_its_folder(cells, tmp_path):
+    (cells / "BLA" / "torn.jpg").unlink()
+    noise = np.random.default_rng(1).integers(0, 255, (32, 32, 3), np.uint8)
+    (cells / "EOS" / "0001-1000").mkdir(parents=True)
+    cv2.imwrite(str(cells / "EOS" / "0001-1000" / "b.png"), noise)
+    prepare(str(cells), out=tmp_path / "set")
+    plain, prepared = Album([cells]), Album([tmp_path / "set"])
+    for path in ("BLA/a.jpg", "EOS/0001-1000/b.png"):
+        assert prepared.picture(path, 16) == plain.picture(path, 16) != ""
+    for path in ("../secret.jpg", "BLA/none.jpg", "bmjax_index.json", "", "a\0b"):
+        assert prepared.picture(path, 16) == ""
+
+
+def test_a_damaged_set_costs_its_pictures_and_not_the_page(cells, tmp_path):
+    (cells / "BLA" / "torn.jpg").unlink()
+    prepare(str(cells), out=tmp_path / "set")
+    (tmp_path / "set" / "bmjax_index.json").write_text("{}")
+    assert Album([tmp_path / "set"]).picture("BLA/a.jpg", 16) == ""
+    assert Album([tmp_path / "set", cells]).picture("BLA/a.jpg", 16) != ""
 
 
 def test_pictures_hold_pixels_alone(cells):

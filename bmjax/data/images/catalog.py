@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ class Catalog:
         classes: names of the class folders, sorted.
         fingerprint: digest of every path and size in bytes; another folder, another
             fingerprint.
+        notes: sentences on what lies in the folder and was passed over.
     """
 
     root: Path
@@ -29,6 +30,7 @@ class Catalog:
     labels: np.ndarray
     classes: tuple[str, ...]
     fingerprint: str
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:
         return len(self.paths)

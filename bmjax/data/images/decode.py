@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bmjax.data.images.content import foreign_content
 from bmjax.data.images.header import read_header
 from bmjax.errors import DataError
 
@@ -78,6 +79,12 @@ def decode_whole(encoded: np.ndarray, *, name: str) -> np.ndarray:
         pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB) if header else None
     except cv2.error:  # a damaged header
         pixels = None
+    if pixels is None and not header and (foreign := foreign_content(encoded))[0]:
+        what, cure = foreign
+        raise DataError(
+            f"image {name!r} is no readable JPEG or PNG but {what}, whatever its name "
+            f"says; {cure}"
+        )
     if pixels is None:
         raise DataError(
             f"image {name!r} is no readable JPEG or PNG ({encoded.size} bytes); "

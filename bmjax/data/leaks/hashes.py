@@ -2,10 +2,9 @@
 
 import hashlib
 import io
-import os
 import zipfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.images.decode import decode_whole
+from bmjax.data.images.read_bounded import read_bounded
 from bmjax.errors import DataError
 from bmjax.files import write_whole
 
@@ -50,10 +50,9 @@ def hash_images(
     found = empty_hashes(count)
     starts = range(0, count, _TOGETHER)
     progress(0, count)
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        done = pool.map(lambda start: _fill(catalog, found, start), starts)
-        for start, _ in zip(starts, done, strict=True):
-            progress(min(start + _TOGETHER, count), count)
+    filled = read_bounded(partial(_fill, catalog, found), starts, threads=threads)
+    for start, _ in zip(starts, filled, strict=True):
+        progress(min(start + _TOGETHER, count), count)
     return found
 
 

@@ -29,6 +29,7 @@ class Contents(NamedTuple):
     fingerprint: str
     moments: Moments
     refused: Sequence[str]  # paths of files that are no readable images
+    notes: Sequence[str] = ()  # on what lay in the folder and was passed over
 
 
 def texts(counts: dict[str, int]) -> dict[str, str]:
@@ -76,6 +77,7 @@ def write_card(contents: Contents) -> str:
             f"* Standard deviation: {_numbers(contents.moments.std)}",
             "",
             *_refused(contents.refused),
+            *_passed_over(contents.notes),
             *_source(contents.counts),
             "## Classes",
             "",
@@ -96,6 +98,12 @@ def _refused(refused: Sequence[str]) -> list[str]:
         return ["No image was refused.", ""]
     lines = [f"{len(refused):,} files that are no readable images were left out:", ""]
     return [*lines, *(f"* {_safe(path)}" for path in refused), ""]
+
+
+def _passed_over(notes: Sequence[str]) -> list[str]:
+    if not notes:
+        return []
+    return ["Of the folder, besides:", "", *(f"* {_safe(note)}" for note in notes), ""]
 
 
 def _source(counts: dict[str, int]) -> list[str]:

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from bmjax.console.progress import show_progress, tracked
 from bmjax.console.signals import StopSignals
-from bmjax.data.channel_stats import Scan, scan
+from bmjax.data.channel_stats import ImageScan, scan_images
 from bmjax.data.images.catalog import Catalog, fingerprint
-from bmjax.data.images.folder import read_folder
+from bmjax.data.open_images import read_catalog
 from bmjax.data.prepared.builder import SPLIT, BoneMarrow
 from bmjax.data.prepared.card import Contents, texts, write_card
 from bmjax.data.prepared.read import (
@@ -52,13 +52,13 @@ def prepare(root: str, *, out: Path, skip_bad: bool = False, threads: int = 0) -
     """
     if is_prepared(Path(root)):
         raise ConfigError(f"{root!r} is a prepared set; give the folder of its images")
-    catalog = read_folder(root)
+    catalog = read_catalog(root)
     out = out.expanduser().absolute()
     if _is_done(out, catalog):
         return f"already complete: {out}"
     try:
         with StopSignals(), _claim(out) as part:
-            found = scan(catalog, threads=threads)
+            found = scan_images(catalog, threads=threads)
             _check_readable(catalog, found, skip_bad)
             made = _make(catalog, found, part)
             os.replace(made, out)
@@ -116,7 +116,7 @@ def _claim(out: Path) -> Iterator[Path]:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def _check_readable(catalog: Catalog, found: Scan, skip_bad: bool) -> None:
+def _check_readable(catalog: Catalog, found: ImageScan, skip_bad: bool) -> None:
     if found.refused and not skip_bad:
         names = [repr(catalog.paths[position]) for position in found.refused]
         more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
@@ -127,16 +127,16 @@ def _check_readable(catalog: Catalog, found: Scan, skip_bad: bool) -> None:
         )
 
 
-def _make(source: Catalog, found: Scan, part: Path) -> Path:
+def _make(source: Catalog, found: ImageScan, part: Path) -> Path:
     """Write shards, index and card below `part`; return the folder that holds them."""
     import tensorflow_datasets as tfds
 
     taken = np.setdiff1d(np.arange(len(source)), list(found.refused))
     catalog = _subset(source, taken)
-    shown = tqdm(desc="storing", total=len(catalog), unit=" images", disable=None)
+    progress = show_progress("images stored")
 
     def read(position: int) -> bytes:
-        shown.update()
+        progress(position + 1, len(catalog))  # they are asked for in order
         return source.encoded(int(taken[position])).tobytes()
 
     builder = BoneMarrow(
@@ -147,7 +147,7 @@ def _make(source: Catalog, found: Scan, part: Path) -> Path:
         data_dir=str(part),
     )
     tfds.disable_progress_bar()
-    with shown, contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()):
         try:
             builder.download_and_prepare()
         except RuntimeError as error:  # array_record's, where the disk refuses
@@ -168,7 +168,7 @@ def _make(source: Catalog, found: Scan, part: Path) -> Path:
             "command again when nothing writes there"
         )
     refused = [source.paths[position] for position in found.refused]
-    contents = Contents(counts(catalog), digest, found.moments, refused)
+    contents = Contents(counts(catalog), digest, found.moments, refused, source.notes)
     write_whole(made / "README.md", write_card(contents))
     index = {
         "format": FORMAT,
@@ -176,6 +176,7 @@ def _make(source: Catalog, found: Scan, part: Path) -> Path:
         "source": source.fingerprint,
         "moments": found.moments._asdict(),
         "refused": refused,
+        "notes": source.notes,
         "shards": shards,
         "images": images,
     }
@@ -206,7 +207,7 @@ def _compared(
     from array_record.python.array_record_data_source import ArrayRecordDataSource
 
     records = ArrayRecordDataSource([str(made / shard["file"]) for shard in shards])
-    shown = tqdm(taken.tolist(), "comparing", unit=" images", disable=None)
+    shown = tracked(taken.tolist(), "images compared", len(taken))
     for record, position in enumerate(shown):
         content = source.encoded(position).tobytes()
         start = records[record].find(content)

@@ -107,6 +107,7 @@ def read_prepared(root: Path, *, exclude: Sequence[str] = ()) -> PreparedCatalog
         labels=np.array([kept[_class(path)] for path in paths], np.int32),
         classes=tuple(kept),
         fingerprint=fingerprint(paths, (size for _, _, size, _ in rows)),
+        notes=tuple(index.get("notes", ())),
         shards=tuple((shard["file"], shard["images"]) for shard in index["shards"]),
         places=np.array([(record, start, size) for record, _, size, start in rows]),
     )
@@ -117,7 +118,8 @@ def read_index(root: Path) -> dict[str, Any]:
 
     Returns:
         fingerprint and source (its own, and of the folder that it was made from),
-        shards (file, bytes, images), images (path, bytes, start), refused, moments.
+        shards (file, bytes, images), images (path, bytes, start), refused, moments,
+        and notes on what lay in the folder and was passed over (not in older sets).
 
     Raises:
         DataError: it is missing, damaged, or of another version.

@@ -12,18 +12,15 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from bmjax.data.images.content import foreign_content
 from bmjax.data.images.decode import PIXEL_LIMIT, decode_whole
 from bmjax.data.images.header import Header, find_end, read_header
 from bmjax.data.verify.duplicates import DIGEST
 from bmjax.data.verify.garble import looks_garbled
-from bmjax.errors import DataError
+from bmjax.errors import DataError, Stopped
 
 BYTE_LIMIT = 256 * 2**20  # a larger file is no picture of one cell and is not read
 _SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",)}
-_OTHERS = {
-    b"GIF8": "a GIF", b"BM": "a BMP", b"RIFF": "a WebP", b"II*\0": "a TIFF",
-    b"MM\0*": "a TIFF", b"%PDF": "a PDF", b"<": "a page or drawing", b"PK": "a ZIP",
-}  # fmt: skip
 _ORIENTATION = 274  # EXIF tag
 
 
@@ -92,9 +89,9 @@ def _no_image(encoded: np.ndarray) -> tuple[str, str]:
     start = encoded[:8].tobytes()
     if start.startswith((b"\xff\xd8\xff", b"\x89PNG")):
         return "truncated", "it ends within its header, or its header is damaged"
-    for sign, what in _OTHERS.items():
-        if start.startswith(sign):
-            return "not_an_image", f"it seems to be {what}"
+    what, cure = foreign_content(encoded)
+    if what:
+        return "not_an_image", f"it seems to be {what}; {cure}"
     return "not_an_image", f"{encoded.size} bytes"
 
 
@@ -129,6 +126,8 @@ def _orientation(encoded: np.ndarray, header: Header) -> int | None:
     try:
         with Image.open(io.BytesIO(data), formats=(header.format,)) as image:
             return image.getexif().get(_ORIENTATION)
+    except Stopped:
+        raise
     except Exception:  # whatever hostile EXIF makes of the parser: none
         return None
 

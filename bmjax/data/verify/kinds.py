@@ -93,19 +93,22 @@ KINDS = {
         Weight.PROBLEM, "is an image outside the class folders", _IGNORED
     ),
     "other_format": Kind(
-        Weight.PROBLEM, "is an image, but no JPEG or PNG by its suffix", _IGNORED
-    ),
-    "link_out": Kind(
         Weight.PROBLEM,
-        "is a link to outside the folder; verify does not follow it",
-        "follows a link to an image",
+        "is an image, but no JPEG or PNG by its suffix",
+        "counted and not seen; refused where a class has no other images",
+    ),
+    "part_of_data": Kind(
+        Weight.PROBLEM,
+        "is a part of a data set (train, test), where a class is expected",
+        "refused",
+    ),
+    "twin_classes": Kind(
+        Weight.PROBLEM,
+        "is named as another class folder but for case, spaces or Unicode form",
+        "refused",
     ),
     "broken_link": Kind(Weight.PROBLEM, "is a link to nothing", _IGNORED),
-    "linked_folder": Kind(
-        Weight.PROBLEM,
-        "is a link to a folder; verify does not follow it",
-        "followed where it is a class folder, else not seen",
-    ),
+    "link_loop": Kind(Weight.PROBLEM, "is a link to a folder around it", _IGNORED),
     "not_a_file": Kind(
         Weight.PROBLEM, "is a pipe, socket or device and was not opened", _IGNORED
     ),
@@ -121,8 +124,16 @@ KINDS = {
         Weight.PROBLEM, "is another file's picture, pixel for pixel", _READ
     ),
     # In passing.
+    "link_out": Kind(Weight.NOTE, "is a link to outside the folder", "followed"),
+    "linked_folder": Kind(
+        Weight.NOTE, "is a link to another folder within this one", "followed"
+    ),
     "stray": Kind(Weight.NOTE, "is no image", _IGNORED),
-    "hidden": Kind(Weight.NOTE, "is hidden: its name begins with a dot", _IGNORED),
+    "hidden": Kind(
+        Weight.NOTE,
+        "is hidden: its name begins with a dot, or it is __MACOSX",
+        _IGNORED,
+    ),
 }
 
 

@@ -1,17 +1,16 @@
 """Every image examined, on several cores."""
 
-import contextlib
 import multiprocessing
 import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain
 from pathlib import Path
 
-from tqdm import tqdm
-
+from bmjax.console.progress import tracked
+from bmjax.console.signals import ignore_signals, signals_wait
+from bmjax.console.worker_process import end_with_parent
 from bmjax.data.verify.examine import Examined, examine
 from bmjax.errors import DataError
 
@@ -19,8 +18,10 @@ _CHUNK = 64  # images that a worker takes at a time
 _ALONE = 256  # so few are examined before a second process has started
 
 
-def scan(root: Path, paths: Sequence[str], *, workers: int | None) -> list[Examined]:
-    """Examine files below `root`, in their order, with a bar on a terminal.
+def examine_files(
+    root: Path, paths: Sequence[str], *, workers: int | None
+) -> list[Examined]:
+    """Examine files below `root`, in their order, with a line on a terminal.
 
     Workers are processes: a decoder warns on its process's standard error alone, and
     so each complaint is known to be about the picture being decoded.
@@ -36,15 +37,16 @@ def scan(root: Path, paths: Sequence[str], *, workers: int | None) -> list[Exami
     workers = workers or _cores()
     if workers == 1 or len(paths) <= _ALONE:
         found = (examine(root / path) for path in paths)
-        return list(_bar(found, len(paths)))
+        return list(tracked(found, "images", len(paths)))
     context = multiprocessing.get_context("spawn")
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     found: list[Examined] = []
-    with ProcessPoolExecutor(workers, context, _leave_interrupts) as pool:
+    with ProcessPoolExecutor(workers, context, _begin_worker) as pool:
         try:
-            with _signals_wait():
+            with signals_wait():
                 results = pool.map(_examine_all, [root] * len(chunks), chunks)
-            found.extend(_bar((one for many in results for one in many), len(paths)))
+            examined = chain.from_iterable(results)
+            found.extend(tracked(examined, "images", len(paths)))
             return found
         except BrokenProcessPool:
             raise DataError(
@@ -57,38 +59,14 @@ def scan(root: Path, paths: Sequence[str], *, workers: int | None) -> list[Exami
             raise
 
 
-@contextlib.contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Let processes start whole: one whose beginning is cut short shows a traceback."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
-        return
-    came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, frame: came.append(number))
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[0])
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C is for the process that waits; it stops the others in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin_worker() -> None:
+    """The process that waits stops the others in order, or they end with it."""
+    end_with_parent()
+    ignore_signals()
 
 
 def _examine_all(root: Path, paths: Sequence[str]) -> list[Examined]:
     return [examine(root / path) for path in paths]
-
-
-def _bar(found: Iterator[Examined], total: int) -> Iterator[Examined]:
-    # disable=None: silent in a pipe or a log.
-    return iter(tqdm(found, total=total, unit=" images", disable=None, leave=False))
 
 
 def _cores() -> int:

@@ -1,14 +1,14 @@
 """`python -m bmjax.data verify`: print the summary, keep the report, tell by code."""
 
 import os
-import signal
 import sys
 from pathlib import Path
 
+from bmjax.console.signals import StopSignals
 from bmjax.data.prepared.read import is_prepared
 from bmjax.data.verify.verify_report import Report, verify
 from bmjax.data.verify.verify_summary import summarize, to_json
-from bmjax.errors import DATA, DONE, INTERRUPTED, STOPPED, ConfigError, DataError
+from bmjax.errors import DATA, DONE, ConfigError, DataError, Stopped
 from bmjax.files import write_whole
 
 
@@ -27,6 +27,7 @@ def run(
     Raises:
         ConfigError: an argument that cannot be right; nothing was read.
         DataError: no such folder.
+        Stopped: by a signal; no report was written.
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers = {workers} is out of range; take 1 or more")
@@ -38,32 +39,16 @@ def run(
     if json:
         _check_place(Path(json), Path(root))
     kinds = [kind.strip() for kind in accept.split(",") if kind.strip()]
-    # Ctrl-C too: a shell starts what it puts in the background deaf to it.
-    handlers = {
-        signal.SIGTERM: _terminate,
-        signal.SIGINT: signal.default_int_handler,
-    }
-    before = {number: signal.signal(number, handlers[number]) for number in handlers}
     try:
-        report = verify(root, own=own, accept=kinds, workers=workers)
-    except (KeyboardInterrupt, _Terminated) as stop:
-        print("bmjax: stopped; no report was written", file=sys.stderr)
-        return STOPPED if isinstance(stop, _Terminated) else INTERRUPTED
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # Ctrl-C too: a shell starts what it puts in the background deaf to it.
+        with StopSignals():
+            report = verify(root, own=own, accept=kinds, workers=workers)
+    except Stopped as stopped:
+        raise Stopped("stopped; no report was written", stopped.exit_code) from None
     _print(summarize(report))
     if json:
         _keep(report, Path(json))
     return DATA if report.problems else DONE
-
-
-class _Terminated(BaseException):
-    """SIGTERM came; as an exception, so that the workers are stopped too."""
-
-
-def _terminate(*_: object) -> None:
-    raise _Terminated
 
 
 def _keep(report: Report, file: Path) -> None:

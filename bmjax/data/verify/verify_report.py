@@ -1,19 +1,23 @@
-"""Verification from one end to the other: walk, examine, compare, count."""
+"""Verification from one end to the other: list, examine, compare, count."""
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bmjax.data.images.catalog import fingerprint
 from bmjax.data.images.folder import TCIA
 from bmjax.data.verify import release
 from bmjax.data.verify.duplicates import Group, find_duplicates
 from bmjax.data.verify.examine import Examined
+from bmjax.data.verify.folder_content import (
+    FolderContent,
+    LabelledFile,
+    read_content,
+)
 from bmjax.data.verify.kinds import KINDS, Finding, Weight
-from bmjax.data.verify.scan import scan
-from bmjax.data.verify.walk import Image, Tree, walk
+from bmjax.data.verify.scan import examine_files
 from bmjax.errors import DataError, check_known
 
 
@@ -95,8 +99,7 @@ def verify(
     """Read every file of a folder of images once and say what is wrong.
 
     A folder most of whose class folders have the release's abbreviations is held
-    against the release: counts, names, sizes. Links are followed to files below the
-    root alone.
+    against the release: counts, names, sizes. What is read is what training reads.
 
     Args:
         root: the folder, as for training.
@@ -111,19 +114,19 @@ def verify(
     root = Path(root)
     for kind in accept:
         check_known("--accept", kind, tuple(KINDS))
-    tree = _walk(root)
-    images = sorted(tree.images, key=lambda image: (image.label, image.path))
-    is_release = release.is_release(tree.classes) and not own
-    found = scan(root, [image.path for image in images], workers=workers)
-    findings = list(tree.findings)
+    content = _read_content(root)
+    images = content.images
+    is_release = release.is_release(content.classes) and not own
+    found = examine_files(root, [image.path for image in images], workers=workers)
+    findings = list(content.findings)
     for image, examined in zip(images, found, strict=True):
         findings += [Finding(k, image.path, why) for k, why in examined.findings]
     sizes = Counter(examined.size for examined in found if examined.size)
     findings += _other_sizes(images, found, _usual_size(sizes, is_release))
-    classes = _count(tree, images, is_release)
+    classes = _count(content.classes, images, is_release)
     findings += _wrong_counts(classes, is_release)
     if is_release:
-        findings += release.check_names(images, tree.inside)
+        findings += release.check_names(images, content.inside)
     groups = find_duplicates(
         [examined.bytes_digest for examined in found],
         [examined.pixels_digest for examined in found],
@@ -131,21 +134,24 @@ def verify(
     )
     return Report(
         root=root,
-        inside=tree.inside,
+        inside=content.inside,
         is_release=is_release,
         classes=classes,
-        files=tree.files,
+        files=content.files,
         paths=tuple(image.path for image in images),
         sizes=sizes,
         total_bytes=sum(image.size for image in images),
-        fingerprint=_fingerprint(images, tree.inside),
+        fingerprint=fingerprint(
+            (_below(image.path, content.inside) for image in images),
+            (image.size for image in images),
+        ),
         findings=tuple(findings),
         duplicates=tuple(groups),
         accepted=frozenset(accept),
     )
 
 
-def _walk(root: Path) -> Tree:
+def _read_content(root: Path) -> FolderContent:
     if not root.is_dir():
         what = "is a file" if root.exists() else "does not exist"
         raise DataError(
@@ -153,7 +159,7 @@ def _walk(root: Path) -> Tree:
             f"images for each class, such as {TCIA}"
         )
     try:
-        return walk(root)
+        return read_content(root)
     except OSError as error:
         raise DataError(
             f"root = {str(root)!r} cannot be read: {error.strerror}; mend its "
@@ -168,7 +174,9 @@ def _usual_size(sizes: Counter, is_release: bool) -> tuple[int, int] | None:
 
 
 def _other_sizes(
-    images: Sequence[Image], found: Sequence[Examined], usual: tuple[int, int] | None
+    images: Sequence[LabelledFile],
+    found: Sequence[Examined],
+    usual: tuple[int, int] | None,
 ) -> list[Finding]:
     return [
         Finding(
@@ -182,9 +190,9 @@ def _other_sizes(
 
 
 def _count(
-    tree: Tree, images: Sequence[Image], is_release: bool
+    known: Sequence[str], images: Sequence[LabelledFile], is_release: bool
 ) -> dict[str, ClassCount]:
-    names = {*tree.classes, *(release.COUNTS if is_release else ())}
+    names = {*known, *(release.COUNTS if is_release else ())}
     paths: dict[str, list[str]] = {name: [] for name in sorted(names)}
     for image in images:
         paths[image.label].append(image.path)
@@ -215,10 +223,6 @@ def _wrong_counts(classes: dict[str, ClassCount], is_release: bool) -> list[Find
     return findings
 
 
-def _fingerprint(images: Sequence[Image], inside: str) -> str:
-    """As `folder.read_folder` does it, over paths below the class level and sizes."""
-    digest = hashlib.sha256()
-    for image in images:
-        path = image.path.removeprefix(f"{inside}/") if inside else image.path
-        digest.update(os.fsencode(path) + b"\0" + str(image.size).encode() + b"\n")
-    return digest.hexdigest()
+def _below(path: str, inside: str) -> str:
+    """A path below the folder that holds the classes."""
+    return path.removeprefix(f"{inside}/") if inside else path

@@ -135,3 +135,19 @@ def test_decoding_agrees_with_pillow_on_the_odd_files(shared):
                 assert digest == row["rgb_sha256_or_message"], row["file"]
                 checked += 1
     assert checked == 19
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+        (b"/annex/objects/SHA256E-s1--0.jpg", "git annex get"),
+        (b"II*\0" + bytes(40), "a TIFF, whatever its name says; convert it"),
+        (b"RIFF\0\0\0\0WEBP" + bytes(20), "a WebP"),
+        (b"\0\0\0\x18ftypheic" + bytes(20), "a HEIC or AVIF"),
+        (b"<!DOCTYPE html>", "a page"),
+    ],
+)
+def test_a_file_that_is_something_else_is_called_what_it_is(content, words):
+    with pytest.raises(DataError, match=words):
+        decode(np.frombuffer(content, np.uint8), size=8, name="x.jpg")

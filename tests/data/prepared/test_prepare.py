@@ -201,14 +201,14 @@ def test_a_second_process_may_not_prepare_the_same_set(tree, tmp_path, capsys):
 
 def test_files_that_change_meanwhile_are_noticed(tmp_path, monkeypatch):
     root = write_tree(tmp_path / "cells")
-    scan = module.scan
+    scan = module.scan_images
 
     def scan_then_change(*args, **more):
         found = scan(*args, **more)
         (root / NAMES[0]).write_bytes((root / NAMES[1]).read_bytes() + bytes(99))
         return found
 
-    monkeypatch.setattr(module, "scan", scan_then_change)
+    monkeypatch.setattr(module, "scan_images", scan_then_change)
     with pytest.raises(DataError, match="changed while they were read"):
         prepare(str(root), out=tmp_path / "set")
     assert not (tmp_path / "set").exists()
@@ -266,3 +266,14 @@ def test_the_releases_own_counts_bring_its_licence():
     some = {**release, "NGS": 3}
     assert "not its counts" in write_card(Contents(some, "", moments, ()))
     assert not texts(some)["license"]
+
+
+def test_what_was_passed_over_is_on_the_card_and_said_again(tree, tmp_path, capsys):
+    (tree / "ABE" / "left.tiff").write_bytes(b"II*\0")
+    out = tmp_path / "with_notes"
+    prepare(str(tree), out=out)
+    assert "left" in capsys.readouterr().err
+    card = (out / "README.md").read_text()
+    assert "1 image(s) of a format that is not read" in card
+    read_catalog(out)
+    assert "left" in capsys.readouterr().err

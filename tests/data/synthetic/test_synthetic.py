@@ -14,6 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from bmjax.data import __main__ as command
 from bmjax.data import matek as labels
 from bmjax.data import synthetic
+from bmjax.data.images.folder import read_folder
+from bmjax.data.verify import verify
 from bmjax.errors import DATA, USAGE, ConfigError, DataError
 
 NAMES = [cell.abbreviation for cell in labels.CLASSES]
@@ -102,6 +104,32 @@ def test_a_set_is_whole_and_the_same_for_any_number_of_workers(tmp_path):
     assert files["ABE/ABE_00010.jpg"][:2] == b"\xff\xd8"  # a JPEG
     assert seen[-1] == (210, 210)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_names_sizes_and_fingerprint_do_not_depend_on_the_last_bits_of_the_pixels(
+    tmp_path, monkeypatch
+):
+    """They differ with the processor; a set is the same data set all the same."""
+    plain = synthetic.synthesize(tmp_path / "a", images=210, seed=3, workers=1)
+    draw, random = synthetic.tree.draw_cell, np.random.default_rng(0)
+
+    def elsewhere(*which):
+        pixels = draw(*which).astype(int)
+        return np.clip(pixels + random.integers(-1, 2, pixels.shape), 0, 255).astype(
+            np.uint8
+        )
+
+    monkeypatch.setattr(synthetic.tree, "draw_cell", elsewhere)
+    other = synthetic.synthesize(tmp_path / "b", images=210, seed=3, workers=1)
+    assert _files(plain) != _files(other)
+    assert read_folder(plain).fingerprint == read_folder(other).fingerprint
+
+
+def test_files_of_a_set_are_whole_pictures_without_a_finding(tmp_path):
+    root = synthetic.synthesize(tmp_path / "a", images=210, seed=0)
+    report = verify(root, own=True)
+    assert report.findings == ()
+    assert report.problems == 0
 
 
 def test_an_out_folder_with_something_in_it_is_refused(tmp_path):

@@ -13,7 +13,7 @@ from bmjax.data.verify.examine import examine
 from bmjax.data.verify.garble import block_breaks, longest_break, looks_garbled
 from tests.helpers import drawn_files as drawn
 
-CELLS = [drawn.cell(seed, "EOS") for seed in range(40)]
+CELLS = [drawn.cell(seed) for seed in range(40)]
 MCU = (16, 16)
 
 

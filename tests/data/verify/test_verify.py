@@ -1,6 +1,7 @@
 """Each kind of fault in a folder of images, made here, has its name and its place."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def extraneous(data):
         ("truncated", "x.jpg", CUT[:30], "within its header"),
         ("truncated", "x.png", PNG[: len(PNG) // 2], "no end marker"),
         ("truncated", "x.jpg", CUT[: len(CUT) // 2] + b"\xff\xd9", "too little before"),
-        ("damaged", "x.jpg", extraneous(CUT), "78 extraneous bytes"),
+        ("damaged", "x.jpg", extraneous(CUT), "extraneous bytes"),
         ("unreadable", "x.png", PNG[:5000] + bytes(500) + PNG[5500:], "gives up"),
         ("bomb", "x.png", drawn.bomb_png(), "40000 x 40000 pixels"),
         ("bomb", "x.jpg", drawn.bomb_jpeg(), "60000 x 60000 pixels"),
@@ -207,45 +208,72 @@ def test_names_of_other_alphabets_are_not_hostile(own):
     assert verify(own).problems == 0
 
 
-def test_a_link_out_of_the_root_is_told_and_not_followed(own, tmp_path):
+def test_links_are_followed_as_training_follows_them_and_told(own, tmp_path):
     outside = tmp_path / "outside"
-    write(outside, {"x.jpg": b"", "deep/y.jpg": b""})
+    write(outside, {"x.jpg": SOUND[0] + b"1", "deep/y.jpg": SOUND[0] + b"2"})
     (own / "large" / "file.jpg").symlink_to(outside / "x.jpg")
-    (own / "large" / "up.jpg").symlink_to("../../outside/x.jpg")
     (own / "class").symlink_to(outside)
     (own / "small" / "all").symlink_to("/")
-    report = verify(own)
-    assert found(report) == {
+    (own / "large" / "again").symlink_to(own / "small" / "part")
+    report, catalog = verify(own), read_folder(own)
+    assert {(kind, path) for kind, path in found(report) if "link" in kind} == {
         ("link_out", "large/file.jpg"),
-        ("link_out", "large/up.jpg"),
         ("link_out", "class"),
-        ("link_out", "small/all"),
+        ("link_loop", "small/all"),
+        ("linked_folder", "large/again"),
     }
-    assert len(report.paths) == 4
+    assert report.paths == catalog.paths
+    assert report.fingerprint == catalog.fingerprint
+    assert {"class/deep/y.jpg", "large/again/d.JPG"} < set(report.paths)
 
 
-def test_a_link_that_wraps_the_classes_is_not_followed(tmp_path):
+def test_a_link_that_wraps_the_classes_is_followed(tmp_path):
     write(tmp_path / "outside", {"a/x.jpg": SOUND[0]})
     root = tmp_path / "root"
     root.mkdir()
     (root / "cells").symlink_to(tmp_path / "outside")
     report = verify(root)
-    assert not report.paths
-    assert ("link_out", "cells") in found(report)
+    assert report.paths == ("cells/a/x.jpg",)
+    assert report.fingerprint == read_folder(root).fingerprint
+    assert found(report) == {("link_out", "cells")}
 
 
-def test_links_within_the_root_are_read_and_those_to_nothing_told(own):
+def test_links_to_nothing_and_in_a_circle_are_told(own):
     (own / "large" / "twin.jpg").symlink_to("a.jpg")
     (own / "large" / "gone.jpg").symlink_to("nothing.jpg")
     (own / "large" / "loop.jpg").symlink_to("loop.jpg")
-    (own / "large" / "again").symlink_to(own / "small")
+    (own / "large" / "self").symlink_to(own / "large")
     report = verify(own)
     assert found(report) == {
         ("broken_link", "large/gone.jpg"),
         ("broken_link", "large/loop.jpg"),
-        ("linked_folder", "large/again"),
+        ("link_loop", "large/self"),
     }
     assert report.counts()["same_bytes"] == 2
+
+
+@pytest.mark.parametrize("twin", ["Large", "large ", " LARGE"])
+def test_class_folders_of_one_name_to_people_are_told(own, twin):
+    write(own, {f"{twin}/x.jpg": drawn.jpeg(drawn.cell(8))})
+    report = verify(own)
+    assert {kind for kind, _ in found(report)} == {"twin_classes"}
+    assert {repr(twin), repr("large")} == set(
+        detail(report, "twin_classes").split(" and ")
+    )
+
+
+def test_names_that_differ_in_unicode_form_are_shown_apart(own):
+    write(own, {"caf\u00e9/x.jpg": drawn.jpeg(drawn.cell(8))})
+    write(own, {"cafe\u0301/y.jpg": drawn.jpeg(drawn.cell(7))})
+    assert "\\xe9" in detail(verify(own), "twin_classes")
+
+
+def test_parts_of_a_data_set_are_told_where_classes_are_expected(own):
+    root = own.parent / "both"
+    for part in ("train", "test"):
+        shutil.copytree(own, root / part)
+    report = verify(root, accept=["same_bytes", "same_picture_two_classes"])
+    assert found(report) == {("part_of_data", "train"), ("part_of_data", "test")}
 
 
 def test_a_pipe_is_not_opened(own):
