@@ -25,6 +25,10 @@ class CannotWrite(ConfigError, OSError):
         super().__init__(message)
         self.errno, self.strerror = error.errno, error.strerror
 
+    def __str__(self) -> str:
+        """The sentence, where an OSError would give its number."""
+        return self.args[0]
+
 
 @contextlib.contextmanager
 def writing(option: str, path: Path) -> Iterator[None]:

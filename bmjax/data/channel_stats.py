@@ -20,7 +20,7 @@ from bmjax.data.images.catalog import Catalog
 from bmjax.data.images.decode import decode_whole
 from bmjax.data.open_images import read_catalog
 from bmjax.errors import DataError
-from bmjax.files import check_place, write_json
+from bmjax.files import check_place, write_json, writing
 
 _AHEAD = 4  # images in flight for each thread: bounds the memory
 
@@ -88,15 +88,16 @@ def show_stats(
             f"first: {next(iter(found.refused.values()))}"
         )
     if out is not None:
-        write_json(
-            out,
-            {
-                "images": len(catalog),
-                "pixels": found.pixels,
-                "fingerprint": catalog.fingerprint,
-                **found.moments._asdict(),
-            },
-        )
+        with writing("--json", out):
+            write_json(
+                out,
+                {
+                    "images": len(catalog),
+                    "pixels": found.pixels,
+                    "fingerprint": catalog.fingerprint,
+                    **found.moments._asdict(),
+                },
+            )
     return "\n".join(
         [
             f"{len(catalog):,} images of {len(catalog.classes)} classes, "
