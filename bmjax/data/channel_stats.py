@@ -17,7 +17,7 @@ from bmjax.data.images.decode import decode_whole
 from bmjax.data.images.read_bounded import read_bounded
 from bmjax.data.open_images import read_catalog
 from bmjax.errors import DataError
-from bmjax.files import check_place, write_json
+from bmjax.files import check_place, write_json, writing
 
 _CHANNELS = ("red", "green", "blue")
 
@@ -87,15 +87,16 @@ def show_stats(
             f"first: {next(iter(found.refused.values()))}"
         )
     if out is not None:
-        write_json(
-            out,
-            {
-                "images": len(catalog),
-                "pixels": found.pixels,
-                "fingerprint": catalog.fingerprint,
-                **found.moments._asdict(),
-            },
-        )
+        with writing("--json", out):
+            write_json(
+                out,
+                {
+                    "images": len(catalog),
+                    "pixels": found.pixels,
+                    "fingerprint": catalog.fingerprint,
+                    **found.moments._asdict(),
+                },
+            )
     return "\n".join(
         [
             f"{len(catalog):,} images of {len(catalog.classes)} classes, "

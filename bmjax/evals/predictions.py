@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bmjax.data.user_tables import UserTable, pair_images, read_user_table
 from bmjax.errors import DataError
-from bmjax.evals.csvtable import read_table
 from bmjax.files import without_dot
 
 SUM_TOLERANCE = 1e-3  # six digits of hundreds of classes stay within it; ours
@@ -42,9 +42,11 @@ def read_predictions(path: Path) -> Predictions:
         DataError: the file cannot be read; a column is missing or named twice; a row
             is too short or too long; there are no rows; a path is empty or occurs
             twice; a class is empty or has no column; a probability is no number from 0
-            to 1; probabilities of a row do not sum to 1 within SUM_TOLERANCE.
+            to 1; probabilities of a row do not sum to 1 within SUM_TOLERANCE, or
+            within what rounding to the table's digits explains.
     """
-    header, rows, lines = read_table(path, _COLUMNS)
+    table = read_user_table(path, _COLUMNS)
+    header, rows, lines, _ = table
     if not rows:
         raise DataError(f"{path} has no rows; it needs one for each test image")
     if "p_" in header:
@@ -61,7 +63,18 @@ def read_predictions(path: Path) -> Predictions:
                 f"{path}, line {line}: {column} is empty; every row needs a {column}"
             )
     _check_once(path, paths, lines)
-    classes = tuple(header[i][2:] for i in columns) or tuple(sorted({*names, *called}))
+    classes = tuple(header[i][2:] for i in columns)
+    if classes:
+        # Spaces around a class's name are part of it if its rows have them too.
+        occurring = {*names, *called}
+        bare = tuple(c if c in occurring else c.strip() for c in classes)
+        classes = bare if len(set(bare)) == len(bare) else classes
+        names, called = (
+            [name if name in classes else name.strip() for name in values]
+            for values in (names, called)
+        )
+    else:
+        classes = tuple(sorted({*names, *called}))
     number = {name: i for i, name in enumerate(classes)}
     for column, values in (("label", names), ("predicted", called)):
         for value, line in zip(values, lines, strict=True):
@@ -70,11 +83,9 @@ def read_predictions(path: Path) -> Predictions:
                     f"{path}, line {line}: {column} is {value!r}, which has no column "
                     f"p_{value}; add the column, or use one of {', '.join(classes)}"
                 )
-    probabilities = None
+    probabilities, rounded = None, ""
     if columns:
-        probabilities = _probabilities(
-            path, [[row[i] for i in columns] for row in rows], lines, classes
-        )
+        probabilities, rounded = _probabilities(path, table, columns, classes)
     predicted = np.array([number[name] for name in called])
     return Predictions(
         paths=tuple(paths),
@@ -82,9 +93,22 @@ def read_predictions(path: Path) -> Predictions:
         labels=np.array([number[name] for name in names]),
         predicted=predicted,
         probabilities=probabilities,
-        notes=_notes(header, predicted, probabilities),
+        notes=_notes(header, predicted, probabilities, rounded),
         source=str(path),
     )
+
+
+def spell_as(first: Predictions, second: Predictions) -> Predictions:
+    """The second with its paths spelled as the first's where they name the same images.
+
+    Nothing is changed where two of its rows would name one image.
+    """
+    paired = pair_images(second.paths, first.paths)
+    paths = tuple(
+        path if known is None else known
+        for path, known in zip(second.paths, paired, strict=True)
+    )
+    return second._replace(paths=paths) if len(set(paths)) == len(paths) else second
 
 
 def join(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:
@@ -96,12 +120,14 @@ def join(first: Predictions, second: Predictions) -> tuple[Predictions, Predicti
     Raises:
         DataError: an image is missing in one of them, or its label differs.
     """
+    second = spell_as(first, second)
     known, other = set(first.paths), set(second.paths)
     for one, missing in ((second, known - other), (first, other - known)):
         if missing:
             raise DataError(
                 f"{one.source} lacks {_count(missing, 'image')} that it is compared "
-                f"on: {_some(missing)}; compare systems on the same test images"
+                f"on: {_some(missing)}; it has {one.paths[0]}; compare systems on the "
+                "same test images"
             )
     classes = first.classes + tuple(
         name for name in second.classes if name not in first.classes
@@ -197,29 +223,50 @@ def _check_once(path: Path, paths: Sequence[str], lines: Sequence[int]) -> None:
 
 
 def _probabilities(
-    path: Path,
-    texts: list[list[str]],
-    lines: Sequence[int],
-    classes: Sequence[str],
-) -> np.ndarray:
-    """Probabilities, float32 [n, N], each a number from 0 to 1, rows summing to 1."""
+    path: Path, table: UserTable, columns: Sequence[int], classes: Sequence[str]
+) -> tuple[np.ndarray, str]:
+    """Probabilities, float32 [n, N], rows summing to 1, and a note on their rounding.
+
+    A number that was rounded to d decimals lies within half a unit of the last one, and
+    is no less than 0. A row is explained by that if its largest possible sum is 1 or
+    more and its smallest 1 or less.
+    """
+    texts = [[row[i].strip() for i in columns] for row in table.rows]
+    if table.separator != ",":  # decimal commas
+        texts = [[text.replace(",", ".") for text in row] for row in texts]
     values = np.array([[_number(text) for text in row] for row in texts])
     wrong = np.argwhere(~((values >= 0) & (values <= 1)))  # not a number is wrong too
     if len(wrong):
         row, column = wrong[0]
         raise DataError(
-            f"{path}, line {lines[row]}: p_{classes[column]} is "
-            f"{texts[row][column]!r}; a probability is a number from 0 to 1"
+            f"{path}, line {table.lines[row]}: p_{classes[column]} is "
+            f"{table.rows[row][columns[column]]!r}; a probability is a number from 0 "
+            "to 1"
         )
+    # All numbers of a table are written alike: zeros at their ends may be missing.
+    decimals = max(_decimals(text) for row in texts for text in row)
+    half = 0.5 * 10.0**-decimals if decimals else 0.0
+    least = np.maximum(values - half, 0).sum(axis=1) - SUM_TOLERANCE
+    most = (values + half).sum(axis=1) + SUM_TOLERANCE
     sums = values.sum(axis=1)
-    off = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
+    off = np.flatnonzero((least > 1) | (most < 1))
     if len(off):
+        digits = f" or as {decimals} decimals explain" if half else ""
         raise DataError(
-            f"{path}, line {lines[off[0]]}: the probabilities sum to "
+            f"{path}, line {table.lines[off[0]]}: the probabilities sum to "
             f"{sums[off[0]]:.4g}, in {_count(off, 'row')} not to 1 within "
-            f"{SUM_TOLERANCE:g}; write those of all classes, after the softmax"
+            f"{SUM_TOLERANCE:g}{digits}; write those of all classes, after the softmax"
         )
-    return values.astype(np.float32)
+    rounded = np.abs(sums - 1) > SUM_TOLERANCE
+    note = (
+        f"Probabilities are rounded to {decimals} decimal(s): in {rounded.sum():,} of "
+        f"{len(sums):,} rows they do not sum to 1 (from {sums.min():.4g} to "
+        f"{sums.max():.4g}). They are taken as they are; log loss and calibration "
+        "suffer."
+        if rounded.any()
+        else ""
+    )
+    return values.astype(np.float32), note
 
 
 def _number(text: str) -> float:
@@ -229,10 +276,19 @@ def _number(text: str) -> float:
         return np.nan
 
 
+def _decimals(text: str) -> int:
+    """Decimals of a number as it is written: 2 of "0.25" and of "2.5e-1", 0 of "1"."""
+    mantissa, _, exponent = text.lower().partition("e")
+    return max(len(mantissa.partition(".")[2]) - int(exponent or 0), 0)
+
+
 def _notes(
-    header: Sequence[str], predicted: np.ndarray, probabilities: np.ndarray | None
+    header: Sequence[str],
+    predicted: np.ndarray,
+    probabilities: np.ndarray | None,
+    rounded: str,
 ) -> tuple[str, ...]:
-    notes = []
+    notes = [rounded] if rounded else []
     if probabilities is not None:
         best = probabilities.max(axis=1)
         chosen = probabilities[np.arange(len(predicted)), predicted]
@@ -241,7 +297,7 @@ def _notes(
                 f"In {count} of {len(predicted)} rows the predicted class is not the "
                 "most probable one; figures are of the predicted class."
             )
-    others = [n for n in header if n not in _COLUMNS and not n.startswith("p_")]
+    others = [n for n in header if n and n not in _COLUMNS and n[:2] != "p_"]
     if others:
         notes.append(f"Columns that were not used: {', '.join(others)}.")
     return tuple(notes)

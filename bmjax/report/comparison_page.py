@@ -270,10 +270,11 @@ def _data(
         [f"{s.name} {one['images']:,}" for s, one in zip(systems, figures, strict=True)]
     )
     common = set.intersection(*(set(system.predictions.paths) for system in systems))
-    return (
-        f"different test images ({each}; {len(common):,} paths in common), "
-        f"{classes} classes"
-    )
+    shared = f"{len(common):,} paths in common"
+    if not common:
+        firsts = [f"{s.name} has {s.predictions.paths[0]}" for s in systems]
+        shared += f": {words.listing(firsts)}"
+    return f"different test images ({each}; {shared}), {classes} classes"
 
 
 def _warnings(figures: Sequence[dict[str, Any]], paired: bool) -> list[str]:

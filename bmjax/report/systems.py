@@ -9,7 +9,7 @@ import numpy as np
 
 from bmjax.data.images.listing import is_hidden
 from bmjax.errors import ConfigError, DataError
-from bmjax.evals.predictions import Predictions, read_predictions
+from bmjax.evals.predictions import Predictions, read_predictions, spell_as
 from bmjax.report.run_files import Run, read_run, section
 from bmjax.report.words import listing
 
@@ -45,7 +45,10 @@ def read_systems(runs: Sequence[Path], tables: Sequence[Path]) -> list[System]:
         run = read_run(folder)
         systems.append(System(next(names), folder, run.predictions, run))
     for table in tables:
-        systems.append(System(next(names), table, read_predictions(table), None))
+        predictions = read_predictions(table)
+        for system in systems:  # a path is spelled alike on the whole page
+            predictions = spell_as(system.predictions, predictions)
+        systems.append(System(next(names), table, predictions, None))
     return _of_one_set_of_classes(systems)
 
 

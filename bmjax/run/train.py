@@ -46,6 +46,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
         compiled = None
         if first < run.steps or not first:
             compiled = compile_that_fits(run, state)
+            checkpoint.check_space(workdir / "checkpoints", state, say)
         note_config(workdir, config.to_dict())
         replaced = Replaced(
             limit=int(config.data.bad_share * len(run.split.train)), say=note

@@ -3,23 +3,39 @@
 Orbax neither checks what it reads nor falls back to an older step, so each checkpoint
 `N/` gets a manifest `N.json` with the SHA-256 of every file, written last. Only a step
 whose manifest agrees counts; the newest such step is the one to go on from.
+
+Orbax cannot write an array without elements, such as an empty queue. The manifest names
+those with their types and shapes, and Orbax's tree has None in their places.
 """
 
 import hashlib
 import json
 import logging
+import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from bmjax.errors import CheckpointError
-from bmjax.files import write_json
+from bmjax.files import describe_os_error, free_space, write_json
 from bmjax.types import Tree
 
 _KEPT = 2  # the newest, and one to fall back on
+_MB = 1e6
+# What TensorStore, whose errors are no OSError, says when a file cannot be written.
+_DISK_WORDS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "Read-only file system",
+    "Permission denied",
+    "Input/output error",
+)
 _log = logging.getLogger(__name__)
 
 
@@ -29,20 +45,78 @@ def save(folder: Path, step: int, state: Tree, *, meta: dict[str, Any]) -> None:
     A kill at any moment leaves the older ones as they were. Saving waits until the
     files are there: the arrays are donated to the next step, and an asynchronous
     writer could still be reading them.
+
+    Raises:
+        CheckpointError: the disk is full, or the folder cannot be written.
     """
     from orbax.checkpoint import v1 as ocp
 
     target = folder / str(step)
-    _manifest(folder, step).unlink(missing_ok=True)
-    shutil.rmtree(target, ignore_errors=True)
-    ocp.save(target.resolve(), state)
-    write_json(
-        _manifest(folder, step),
-        {"step": step, "meta": meta, "files": _digests(target)},
-    )
+    try:
+        _manifest(folder, step).unlink(missing_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        ocp.save(target.resolve(), _without_empty(state))
+        write_json(
+            _manifest(folder, step),
+            {
+                "step": step,
+                "meta": meta,
+                "empty": _empty(state),
+                "files": _digests(target),
+            },
+        )
+    except Exception as error:
+        cause = _cause_on_disk(error)
+        if not cause:
+            raise
+        # What is half written is no checkpoint, and takes the space of the next one.
+        for half in (target, *folder.glob(f"{step}.orbax-checkpoint-tmp*")):
+            shutil.rmtree(half, ignore_errors=True)
+        raise CheckpointError(
+            f"checkpoint {str(target)!r} cannot be written: {cause} (it takes "
+            f"{state_bytes(state) / _MB:,.1f} MB, {free_space(folder) / _MB:,.1f} MB "
+            "are free); make room and start the same command again, which goes on "
+            "from the last whole checkpoint, or give another --workdir"
+        ) from None
     for old in sorted(_steps(folder))[:-_KEPT]:
         _manifest(folder, old).unlink(missing_ok=True)
         shutil.rmtree(folder / str(old), ignore_errors=True)
+
+
+def state_bytes(state: Tree) -> int:
+    """Bytes of all arrays of a state, also of one of shapes."""
+    return sum(
+        math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize
+        for leaf in jax.tree.leaves(state)
+    )
+
+
+def check_space(folder: Path, state: Tree, say: Callable[[str], None]) -> None:
+    """Hold the size of a checkpoint against the disk's free space, before step 1.
+
+    Warns where one fits but not all that are there at once: the two that are kept, and
+    the one that is being written.
+
+    Args:
+        folder: of the checkpoints; it need not exist yet.
+        state: what is saved.
+        say: takes the warning.
+
+    Raises:
+        CheckpointError: not one checkpoint fits.
+    """
+    size, free = state_bytes(state), free_space(folder)
+    if free < size:
+        raise CheckpointError(
+            f"a checkpoint takes {size / _MB:,.1f} MB, but the disk of {str(folder)!r} "
+            f"has {free / _MB:,.1f} MB free; make room, or give another --workdir"
+        )
+    needed = size * max(_KEPT + 1 - len(_steps(folder)), 1)
+    if free < needed:
+        say(
+            f"warning: the disk of {str(folder)!r} has {free / _MB:,.1f} MB free, and "
+            f"the checkpoints of this run take up to {needed / _MB:,.1f} MB more"
+        )
 
 
 def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
@@ -80,7 +154,11 @@ def restore(folder: Path, step: int, like: Tree) -> Tree:
     from orbax.checkpoint import v1 as ocp
 
     place = (folder / str(step)).resolve()
-    saved, wanted = kinds(ocp.metadata(place).metadata), kinds(like)
+    saved = kinds(ocp.metadata(place).metadata) | {
+        name: f"{dtype}{shape}"
+        for name, (dtype, shape) in _read_empty(folder, step).items()
+    }
+    wanted = kinds(like)
     if wrong := [
         f"{name} is {saved.get(name, 'absent')}, expected {wanted.get(name, 'none')}"
         for name in sorted(saved.keys() | wanted.keys())
@@ -91,7 +169,15 @@ def restore(folder: Path, step: int, like: Tree) -> Tree:
             f"{len(wrong)} array(s), first {wrong[0]}; use the config that made it, or "
             "another --workdir"
         )
-    return ocp.load(place, jax.tree.map(ocp.arrays.to_shape_dtype_struct, like))
+    leaves, structure = jax.tree.flatten(like)
+    loaded = ocp.load(
+        place,
+        jax.tree.map(ocp.arrays.to_shape_dtype_struct, _without_empty(like)),
+    )
+    arrays = iter(jax.tree.leaves(loaded))
+    return structure.unflatten(
+        next(arrays) if math.prod(leaf.shape) else _zeros_as(leaf) for leaf in leaves
+    )
 
 
 def read(folder: Path, step: int, sharding: jax.sharding.Sharding) -> Tree:
@@ -103,7 +189,17 @@ def read(folder: Path, step: int, sharding: jax.sharding.Sharding) -> Tree:
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         ocp.metadata(place).metadata,
     )
-    return ocp.load(place, shapes)
+    empty = _read_empty(folder, step)
+
+    def filled(path: tuple, leaf: Any) -> Any:
+        if leaf is not None or (name := _name(path)) not in empty:
+            return leaf
+        dtype, shape = empty[name]
+        return jax.device_put(jnp.zeros(shape, dtype), sharding)
+
+    return jax.tree_util.tree_map_with_path(
+        filled, ocp.load(place, shapes), is_leaf=lambda leaf: leaf is None
+    )
 
 
 def digest(tree: Tree) -> str:
@@ -142,8 +238,43 @@ def _digests(folder: Path) -> dict[str, str]:
 def kinds(tree: Tree) -> dict[str, str]:
     """Type and shape of every array, by name: Orbax would cast or pad silently."""
     return {
-        jax.tree_util.keystr(path, simple=True, separator="."): (
-            f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
-        )
+        _name(path): f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
         for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
     }
+
+
+def _name(path: tuple) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def _without_empty(tree: Tree) -> Tree:
+    """None in the place of every array without elements."""
+    return jax.tree.map(lambda leaf: leaf if math.prod(leaf.shape) else None, tree)
+
+
+def _empty(tree: Tree) -> dict[str, list]:
+    """Type and shape of every array without elements, by name."""
+    return {
+        _name(path): [str(np.dtype(leaf.dtype)), list(leaf.shape)]
+        for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
+        if not math.prod(leaf.shape)
+    }
+
+
+def _read_empty(folder: Path, step: int) -> dict[str, list]:
+    """What `_empty` gave at the save; an older checkpoint has no such arrays."""
+    return json.loads(_manifest(folder, step).read_text()).get("empty", {})
+
+
+def _zeros_as(leaf: Any) -> jax.Array:
+    return jax.device_put(
+        jnp.zeros(leaf.shape, leaf.dtype), getattr(leaf, "sharding", None)
+    )
+
+
+def _cause_on_disk(error: Exception) -> str:
+    """Why a file could not be written; "" for any other error."""
+    if isinstance(error, OSError):
+        return describe_os_error(error)
+    text = f"{error} {error.__cause__ or ''}"
+    return next((words for words in _DISK_WORDS if words in text), "")

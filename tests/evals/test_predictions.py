@@ -11,6 +11,7 @@ from bmjax.evals.predictions import (
     concatenate,
     join,
     read_predictions,
+    spell_as,
 )
 
 HEADER = ["path", "label", "predicted", "p_BLA", "p_LYT"]
@@ -76,6 +77,75 @@ def test_columns_that_are_not_used_are_noted(write):
 def test_rounded_probabilities_are_within_the_tolerance(write):
     near = 0.1 + 0.9 * SUM_TOLERANCE
     assert read_predictions(write(with_value(0, 4, f"{near:.6f}"))).labels.size == 3
+
+
+THREE = ["path", "label", "predicted", "p_A", "p_B", "p_C"]
+
+
+def of_three(*probabilities):
+    return [[f"{i}.png", "A", "A", *row] for i, row in enumerate(probabilities)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [("0.33", "0.33", "0.33"), ("0.34", "0.34", "0.33"), ("0.50", "0.255", "0.245")],
+)
+def test_rounding_is_allowed_as_far_as_the_digits_explain_it(write, row):
+    found = read_predictions(write(of_three(row), THREE))
+    np.testing.assert_allclose(found.probabilities[0], np.float32(row))
+
+
+def test_rounding_that_shows_is_noted_and_nothing_is_changed(write):
+    rows = of_three(("0.33", "0.33", "0.33"), ("1", "0", "0.00"))
+    (note,) = read_predictions(write(rows, THREE)).notes
+    assert "rounded to 2 decimal(s): in 1 of 2 rows" in note
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("0.35", "0.34", "0.34"),  # more than half a unit for each class
+        ("0.33", "0.33", "0.32"),
+        ("0.000", "0.499", "0.504"),  # a zero is no rounded negative number
+        ("1", "1", "0"),  # without decimals nothing was rounded
+        ("0.9900", "0.0000", "0.0000"),
+    ],
+)
+def test_what_rounding_does_not_explain_is_refused(write, row):
+    with pytest.raises(DataError, match=r"line 2: the probabilities sum to"):
+        read_predictions(write(of_three(row), THREE))
+
+
+def test_decimal_commas_are_read_where_semicolons_separate(write, tmp_path):
+    plain = read_predictions(write())
+    path = tmp_path / "german.csv"
+    lines = [";".join(HEADER), *(";".join(row).replace("0.", "0,") for row in ROWS)]
+    path.write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    german = read_predictions(path)._replace(source=plain.source)
+    np.testing.assert_array_equal(german.probabilities, plain.probabilities)
+    assert german.paths == plain.paths
+
+
+def test_spaces_around_cells_and_names_do_not_matter(write):
+    spaced = [[f" {cell} " for cell in row] for row in ROWS]
+    found = read_predictions(write(spaced, [f" {name} " for name in HEADER]))
+    assert found.classes == ("BLA", "LYT")
+    assert found.labels.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "spell",
+    ["./{}", "/data/cells/{}", "cells\\{}", " {}"],
+)
+def test_systems_whose_paths_are_spelled_otherwise_are_paired(write, spell):
+    rows = [[f"BLA/{row[0]}", *row[1:]] for row in ROWS]
+    first = read_predictions(write(rows))
+    other = [[spell.format(row[0]), *row[1:]] for row in rows[::-1]]
+    second = read_predictions(write(other, name="other.csv"))
+    assert spell_as(first, second).paths == first.paths[::-1]
+    pair = join(first, second)
+    assert pair[0].paths == pair[1].paths
+    np.testing.assert_array_equal(pair[0].probabilities, pair[1].probabilities)
 
 
 FAULTS = {
@@ -164,7 +234,9 @@ def test_joined_systems_are_the_same_images_and_classes(write):
 def test_a_system_that_lacks_images_is_not_compared(write):
     whole, part = read_predictions(write()), read_predictions(write(ROWS[:1], name="b"))
     for pair in ((whole, part), (part, whole)):
-        with pytest.raises(DataError, match=r"b lacks 2 images .* b\.png, c\.png;"):
+        with pytest.raises(
+            DataError, match=r"b lacks 2 images .* b\.png, c\.png; it has a\.png"
+        ):
             join(*pair)
 
 

@@ -1,7 +1,10 @@
 """Saved states: whole, the newest, or passed over; never silently something else."""
 
+import errno
 import json
 import logging
+import os
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -120,3 +123,102 @@ def test_json_is_written_whole(tmp_path):
     write_json(tmp_path / "x.json", {"a": 1})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+EDGES = {
+    "no elements": jnp.zeros((0, 4)),
+    "no elements in the middle": jnp.zeros((3, 0, 2), jnp.int32),
+    "scalar": jnp.float32(2.5),
+    "bfloat16": jnp.arange(3, dtype=jnp.bfloat16),
+    "one bool": jnp.array([True]),
+    "whole numbers": jnp.array([2**31 - 1, -(2**31)], jnp.int32),
+    "not finite": jnp.array([jnp.inf, -0.0]),
+}
+
+
+def same(one, other):
+    return (
+        checkpoint.digest(one) == checkpoint.digest(other)
+        and checkpoint.kinds(one) == checkpoint.kinds(other)
+        and jax.tree.structure(one) == jax.tree.structure(other)
+    )
+
+
+@pytest.mark.parametrize(
+    "names", [*[[name] for name in EDGES], list(EDGES), []], ids=str
+)
+def test_a_state_at_the_edge_of_its_range_is_saved_and_restored_as_it_was(
+    tmp_path, names
+):
+    edge = {"full": jnp.ones(2), "edge": ([EDGES[name] for name in names], {})}
+    checkpoint.save(tmp_path, 1, edge, meta={})
+    assert checkpoint.newest(tmp_path) == (1, {})
+    like = jax.tree.map(jnp.zeros_like, edge)
+    assert same(checkpoint.restore(tmp_path, 1, like), edge)
+    read = checkpoint.read(tmp_path, 1, jnp.zeros(1).sharding)
+    assert same(read, {"full": edge["full"], "edge": list(edge["edge"])})
+
+
+@pytest.mark.parametrize(
+    ("saved", "wanted"), [((0, 4), (2, 4)), ((2, 4), (0, 4)), ((0, 4), (0, 5))]
+)
+def test_an_array_without_elements_fits_only_itself(tmp_path, saved, wanted):
+    checkpoint.save(tmp_path, 1, {"a": jnp.ones(1), "b": jnp.zeros(saved)}, meta={})
+    like = {"a": jnp.ones(1), "b": jnp.zeros(wanted)}
+    with pytest.raises(CheckpointError, match=r"1 array\(s\), first b is float32\["):
+        checkpoint.restore(tmp_path, 1, like)
+
+
+class Disk:
+    """What `shutil.disk_usage` tells of a disk with so many bytes free."""
+
+    def __init__(self, free):
+        self.free = free
+
+
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS]
+)
+@pytest.mark.parametrize("by", [OSError, ValueError], ids=["Python", "TensorStore"])
+def test_a_full_disk_is_one_sentence_and_leaves_the_older_checkpoints(
+    folder, monkeypatch, number, by
+):
+    from orbax.checkpoint import v1 as ocp
+
+    def fail(place, _):
+        (place.parent / "4").mkdir()
+        message = os.strerror(number)
+        raise OSError(number, message) if by is OSError else by(f"RESOURCE: {message}")
+
+    monkeypatch.setattr(ocp, "save", fail)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(3_000_000))
+    words = rf"{os.strerror(number)} \(it takes 0.0 MB, 3.0 MB are free\)"
+    with pytest.raises(CheckpointError, match=words):
+        checkpoint.save(folder, 4, state(4.0), meta={})
+    assert sorted(p.name for p in folder.iterdir()) == ["2", "2.json", "3", "3.json"]
+    assert checkpoint.newest(folder)[0] == 3
+
+
+def test_any_other_error_of_a_save_is_not_hidden(folder, monkeypatch):
+    from orbax.checkpoint import v1 as ocp
+
+    def fail(*_):
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(ocp, "save", fail)
+    with pytest.raises(ValueError, match="a defect"):
+        checkpoint.save(folder, 4, state(4.0), meta={})
+
+
+def test_the_size_of_a_checkpoint_is_held_against_the_free_space(tmp_path, monkeypatch):
+    big = {"a": jax.ShapeDtypeStruct((1_000_000,), jnp.float32)}  # 4 MB
+    said = []
+    for free in (13_000_000, 5_000_000):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: Disk(free))
+        checkpoint.check_space(tmp_path / "not" / "there", big, said.append)
+    assert len(said) == 1
+    assert "5.0 MB free" in said[0]
+    assert "12.0 MB more" in said[0]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(3_000_000))
+    with pytest.raises(CheckpointError, match=r"takes 4.0 MB, but .* has 3.0 MB free"):
+        checkpoint.check_space(tmp_path, big, said.append)

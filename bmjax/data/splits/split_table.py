@@ -7,14 +7,16 @@ from bmjax.data.images.catalog import Catalog
 from bmjax.data.open_images import read_catalog
 from bmjax.data.splits.make_split import (
     FOLDS,
+    SPLITS,
     Split,
     check_split,
     counts,
     make_split,
     split_digest,
 )
+from bmjax.data.splits.split_file import folds_of_file
 from bmjax.errors import ConfigError, DataError
-from bmjax.files import check_place, plain_cell, write_csv
+from bmjax.files import check_place, plain_cell, write_csv, writing
 
 
 def show_folds(
@@ -58,13 +60,16 @@ def show_folds(
         first = splits[shown[0]]
         if isinstance(first, DataError):
             raise first
-        write_csv(out, ("path", "part"), _rows(catalog, first))
+        with writing("--out", out):
+            write_csv(out, ("path", "part"), _rows(catalog, first))
         text += f"\nfold {shown[0]} written to {out}"
     return text
 
 
 def _folds(name: str) -> list[int]:
     """All folds that a split has."""
+    if name not in SPLITS:
+        return folds_of_file(Path(name))
     try:
         check_split(name, 1)
     except ConfigError:

@@ -27,6 +27,7 @@ from bmjax.console.worker_process import end_with_parent
 from bmjax.data import matek as labels
 from bmjax.data.synthetic.scene import draw_scene
 from bmjax.errors import ConfigError, DataError
+from bmjax.files import writing
 
 ROOT = "BM_cytomorphology_data"  # the release's own name for its top folder
 LEAST = 10  # images in the smallest class: enough for five folds of two
@@ -126,7 +127,8 @@ def synthesize(
     any such pool, a script that calls this stands under `if __name__ == "__main__":`.
 
     Raises:
-        ConfigError: `images` is too small, `seed` or `workers` out of range.
+        ConfigError: `images` is too small, `seed` or `workers` out of range; or the
+            disk is full, or `out` may not be written.
         DataError: `out` exists and is not an empty folder.
     """
     out = Path(out).absolute()
@@ -140,6 +142,17 @@ def synthesize(
             f"out = {str(out)!r} exists and is not an empty folder; name a new one or "
             "remove it"
         )
+    with writing("out", out):
+        return _synthesize(out, counts, seed, progress, workers)
+
+
+def _synthesize(
+    out: Path,
+    counts: dict[str, int],
+    seed: int,
+    progress: Callable[[int, int], None] | None,
+    workers: int | None,
+) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as hidden:
         # One level down, since a temporary folder is closed to other users.

@@ -173,6 +173,32 @@ def test_groups_never_straddle_and_every_image_is_tested_once(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("header", "separator", "spell", "encoding"),
+    [
+        ("path,part", ",", str, "utf-8-sig"),
+        ("path;part", ";", str, "utf-16"),
+        ("part\tx\tpath", "\t", str, "utf-8"),
+        ("Path, Part ", ", ", lambda path: path.replace("/", "\\"), "utf-8"),
+        ("path,part", ",", lambda path: f"/data/cells/{path}", "utf-8"),
+    ],
+)
+def test_a_split_is_the_same_however_its_table_is_written(
+    header, separator, spell, encoding, tmp_path
+):
+    parts = ["test" if i % 4 == 0 else "Train" for i in range(20)]
+    lines = [header]
+    for path, part in zip(SMALL.paths, parts, strict=True):
+        cells = [part, "", spell(path)] if "\tx" in header else [spell(path), part]
+        lines.append(separator.join(cells))
+    file = tmp_path / "own.csv"
+    file.write_bytes("\r\n".join([*lines, ",", ""]).encode(encoding))
+    if separator in ";\t":
+        file.write_bytes("\r\n".join(lines).encode(encoding))
+    split = make_split(SMALL, name=str(file), fold=0, seed=0)
+    assert split.test.tolist() == [0, 4, 8, 12, 16]
+
+
+@pytest.mark.parametrize(
     ("header", "change", "sentence"),
     [
         ("path,part", lambda rows: rows[1:], "lacks 1 image"),
@@ -184,6 +210,12 @@ def test_groups_never_straddle_and_every_image_is_tested_once(tmp_path):
         ),
         ("path,part", lambda rows: [(p, "dev") for p, _ in rows], "a part 'dev'"),
         ("file,part", lambda rows: rows, "first line should be"),
+        ("path,part", lambda rows: rows, "gives no image of 'nowhere' the part 'test'"),
+        (
+            "path,part",
+            lambda rows: [(f"x{p}", "test") for p, _ in rows],
+            "; it has 'xA",
+        ),
         ("path,group", lambda rows: [(p, "one") for p, _ in rows], "has 1 group"),
     ],
 )
