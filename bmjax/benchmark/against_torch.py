@@ -21,11 +21,12 @@ from bmjax.benchmark.spread import summarize
 from bmjax.benchmark.stand_in import build_to_measure
 from bmjax.errors import ConfigError
 from bmjax.models import NETWORKS
-from bmjax.run.build import Run
+from bmjax.run.build import BuiltRun
+from bmjax.settings import with_steps
 from bmjax.training.step import TrainState, make_init, make_train_step
 from bmjax.types import Batch, Views
 
-METHODS = ("supervised", "swav")  # that the peer knows
+_KNOWN = ("supervised", "swav")  # that the peer knows
 _PEAK = 2048  # rows and columns of the matrices whose product is taken as the peak
 
 
@@ -35,7 +36,7 @@ def compare(
     """Time train step and inference of a configuration on both sides.
 
     Args:
-        config: of the run; its method is one of `METHODS`.
+        config: of the run; its method is "supervised" or "swav".
         scratch: a folder that may be filled.
         steps: in each turn.
         turns: of each kind, alternating, after one that is not counted.
@@ -50,9 +51,9 @@ def compare(
     Raises:
         ConfigError: the peer does not know the method, or there is no torch.
     """
-    if config.method.name not in METHODS:
+    if config.method.name not in _KNOWN:
         raise ConfigError(
-            f"--compare=torch knows the methods {' and '.join(METHODS)}, not "
+            f"--compare=torch knows the methods {' and '.join(_KNOWN)}, not "
             f"{config.method.name!r}; give one of their configurations"
         )
     config.mesh.devices = 1
@@ -76,19 +77,19 @@ _SHARED = ("train", "predict", "peak")
 
 
 def _figures(
-    run: Run, seconds: dict[str, list[float]], steps: int, peer: Peer
+    run: BuiltRun, seconds: dict[str, list[float]], steps: int, peer: Peer
 ) -> dict[str, Any]:
     """Rates, ratios and shares of what both sides took."""
-    config = run.config
+    settings = run.settings
     figures: dict[str, Any] = {
-        "method": config.method.name,
-        "network": config.model.name,
-        "batch_size": config.data.batch_size,
-        "size": config.data.size,
+        "method": settings.method_name,
+        "network": settings.model.name,
+        "batch_size": settings.data.batch_size,
+        "size": settings.data.size,
         "threads": _threads(),
         "peer": peer.versions,
     }
-    images = steps * config.data.batch_size
+    images = steps * settings.data.batch_size
     for name in ("train", "predict"):
         ours, theirs = seconds[name], seconds[f"torch_{name}"]
         figures |= summarize(f"{name}_images_per_second", [images / s for s in ours])
@@ -117,23 +118,24 @@ def _ratios(above: list[float], below: list[float]) -> list[float]:
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
-def _make_jobs(run: Run) -> tuple[dict[str, Callable[[], Any]], dict[str, Any]]:
+def _make_jobs(run: BuiltRun) -> tuple[dict[str, Callable[[], Any]], dict[str, Any]]:
     """Compile our side: what a step of each kind does, and what compiling took."""
-    config = run.config
-    size, count = config.data.size, config.data.batch_size
-    number_of_views = 1 if config.method.name == "supervised" else 2
+    settings, learner = run.settings, run.learner
+    size, count = settings.data.size, settings.data.batch_size
+    number_of_views = 1 if settings.method_name == "supervised" else 2
     shape = (count, number_of_views, size, size, 3)
-    labels = jnp.arange(count, dtype=jnp.int32) % len(run.catalog.classes)
+    labels = jnp.arange(count, dtype=jnp.int32) % len(run.data.catalog.classes)
     views = Views((jax.random.normal(jax.random.key(0), shape),), labels)
-    method = run.method._replace(views=lambda key, views: views)
-    state = jax.jit(make_init(method, run.optimizer, seed=0))(views)
-    if config.method.name == "swav":
+    method = learner.method._replace(views=lambda key, views: views)
+    state = jax.jit(make_init(method, learner.optimizer, seed=0))(views)
+    if settings.method_name == "swav":
         # As far into training as the queue is in use.
-        late = config.method.queue_length // count + run.in_steps("method.queue_from")
+        swav = with_steps(settings.method, run.length.steps_per_epoch)
+        late = swav["queue_length"] // count + swav["queue_from"]
         state = _at_step(state, late + 1)
     started = time.perf_counter()
     train = (
-        jax.jit(make_train_step(method, run.optimizer, seed=0), donate_argnums=0)
+        jax.jit(make_train_step(method, learner.optimizer, seed=0), donate_argnums=0)
         .lower(state, views)
         .compile()
     )
@@ -155,7 +157,7 @@ def _make_jobs(run: Run) -> tuple[dict[str, Callable[[], Any]], dict[str, Any]]:
         return small, gradients[1], remembered, metrics
 
     predict = jax.jit(method.predict)
-    augment = jax.jit(run.method.views)
+    augment = jax.jit(learner.method.views)
     pixels = jnp.zeros((count, size, size, 3), jnp.uint8)
     matrix = jnp.ones((_PEAK, _PEAK))
     product = jax.jit(jnp.matmul)
@@ -206,24 +208,24 @@ def _threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
-def _task(run: Run) -> dict[str, Any]:
+def _task(run: BuiltRun) -> dict[str, Any]:
     """What the peer has to build: the same network, sizes and update."""
-    config = run.config
+    settings = run.settings
     swav = None
-    if config.method.name == "swav":
+    if settings.method_name == "swav":
         names = ("prototypes", "queue_length", "epsilon", "iterations", "temperature")
-        swav = {name: config.method[name] for name in names}
-        swav["embedding_dim"] = config.model.embedding_dim
+        swav = {name: getattr(settings.method, name) for name in names}
+        swav["embedding_dim"] = settings.model.embedding_dim
     return {
-        "network": NETWORKS[config.model.name]._asdict(),
-        "size": config.data.size,
-        "batch_size": config.data.batch_size,
-        "classes": len(run.catalog.classes),
+        "network": NETWORKS[settings.model.name]._asdict(),
+        "size": settings.data.size,
+        "batch_size": settings.data.batch_size,
+        "classes": len(run.data.catalog.classes),
         "optimizer": {
-            "learning_rate": config.optim.learning_rate,
-            "momentum": config.optim.momentum,
-            "weight_decay": config.optim.weight_decay,
-            "larc_trust": config.optim.larc_trust,
+            "learning_rate": settings.optim.learning_rate,
+            "momentum": settings.optim.momentum,
+            "weight_decay": settings.optim.weight_decay,
+            "larc_trust": settings.optim.larc_trust,
         },
         "swav": swav,
         "threads": _threads(),

@@ -23,9 +23,9 @@ from bmjax.data.prepared.read import PreparedCatalog
 from bmjax.data.sampling import make_stream
 from bmjax.devices.mesh import batch_sharded, put_batch
 from bmjax.errors import ConfigError
-from bmjax.keys import key_for
-from bmjax.run.build import Run, build
-from bmjax.run.validate import check
+from bmjax.run.build import BuiltRun, build
+from bmjax.run.validate import validate
+from bmjax.training.keys import key_for
 from bmjax.types import Batch
 
 _INDICES = 210_000  # an epoch of the paper's balanced sampling
@@ -46,8 +46,8 @@ def measure_loader(
     Returns:
         names and figures; rates are medians over turns, in images/s.
     """
-    check(config)
-    run = build(config, scratch)
+    settings = validate(config)
+    run = build(settings, scratch)
     peer = (
         Peer(python, "bmjax.benchmark.torch_loader", _peer_task(run))
         if python
@@ -89,14 +89,14 @@ def _ratios(first: list[float], second: list[float]) -> list[float]:
     return [a / b for a, b in zip(first[1:], second[1:], strict=True)]
 
 
-def _bare_seconds(run: Run, steps: int) -> float:
+def _bare_seconds(run: BuiltRun, steps: int) -> float:
     """Read and decode the same images in as many threads, and nothing else."""
-    data = run.config.data
-    positions = [run.stream[place] for place in range(steps * data.batch_size)]
+    data = run.settings.data
+    positions = [run.data.stream[place] for place in range(steps * data.batch_size)]
 
     def read(position: int) -> np.ndarray:
-        name = run.catalog.paths[position]
-        return decode(run.catalog.encoded(position), size=data.size, name=name)
+        name = run.data.catalog.paths[position]
+        return decode(run.data.catalog.encoded(position), size=data.size, name=name)
 
     threads = data.threads * max(data.workers, 1)
     with ThreadPoolExecutor(threads) as pool:
@@ -106,10 +106,10 @@ def _bare_seconds(run: Run, steps: int) -> float:
         return time.perf_counter() - started
 
 
-def _loader_seconds(run: Run, steps: int) -> float:
+def _loader_seconds(run: BuiltRun, steps: int) -> float:
     """Batches of the pipeline once it is warm: what was held ready is not counted."""
     batches = _batches(run)
-    for _ in range(run.config.data.prefetch):
+    for _ in range(run.settings.data.prefetch):
         next(batches)
     started = time.perf_counter()
     for _ in itertools.islice(batches, steps):
@@ -117,41 +117,41 @@ def _loader_seconds(run: Run, steps: int) -> float:
     return time.perf_counter() - started
 
 
-def _epoch_bytes(run: Run) -> tuple[int, int]:
+def _epoch_bytes(run: BuiltRun) -> tuple[int, int]:
     """Memory of this process after a tenth of an epoch, and at its end."""
     batches = _batches(run)
-    tenth = max(1, run.steps_per_epoch // 10)
+    tenth = max(1, run.length.steps_per_epoch // 10)
     begun = 0
-    for step in range(run.steps_per_epoch):
+    for step in range(run.length.steps_per_epoch):
         next(batches)
         if step + 1 == tenth:
             begun = _resident_bytes()
     return begun, _resident_bytes()
 
 
-def _batches(run: Run) -> Iterator[HostBatch]:
-    data = run.config.data
+def _batches(run: BuiltRun) -> Iterator[HostBatch]:
+    data = run.settings.data
     return training_batches(
-        run.catalog,
-        run.stream,
+        run.data.catalog,
+        run.data.stream,
         size=data.size,
         batch_size=data.batch_size,
         first_step=0,
         threads=data.threads,
         prefetch=data.prefetch,
         workers=data.workers,
-        stand_ins=run.stand_ins,
+        stand_ins=run.data.replacements,
     )
 
 
-def _views_seconds(run: Run, steps: int) -> float:
+def _views_seconds(run: BuiltRun, steps: int) -> float:
     """The augmentation alone, as the compiled step does it on the devices."""
-    size, count = run.config.data.size, run.config.data.batch_size
+    size, count = run.settings.data.size, run.settings.data.batch_size
     random = np.random.Generator(np.random.PCG64(0))
     pixels = random.integers(0, 256, (count, size, size, 3), np.uint8)
     batch = put_batch(Batch(pixels, np.zeros(count, np.int32)), run.mesh)
     views = jax.jit(
-        lambda batch, step: run.method.views(key_for(0, "views", step), batch),
+        lambda batch, step: run.learner.method.views(key_for(0, "views", step), batch),
         in_shardings=(batch_sharded(run.mesh), None),
     )
     jax.block_until_ready(views(batch, 0))
@@ -185,21 +185,23 @@ def _resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def _peer_task(run: Run) -> dict[str, Any]:
+def _peer_task(run: BuiltRun) -> dict[str, Any]:
     """What the peer has to load: the same files, in its own way."""
-    if isinstance(run.catalog, PreparedCatalog):
+    if isinstance(run.data.catalog, PreparedCatalog):
         raise ConfigError(
-            f"--python compares on files, and {str(run.catalog.root)!r} is a prepared "
-            "set; give the folder of its images"
+            f"--python compares on files, and {str(run.data.catalog.root)!r} is a "
+            "prepared set; give the folder of its images"
         )
-    data = run.config.data
-    train = run.split.train
+    data = run.settings.data
+    train = run.data.split.train
     return {
-        "paths": [str(run.catalog.root / run.catalog.paths[p]) for p in train],
-        "labels": run.catalog.labels[train].tolist(),
+        "paths": [
+            str(run.data.catalog.root / run.data.catalog.paths[p]) for p in train
+        ],
+        "labels": run.data.catalog.labels[train].tolist(),
         "size": data.size,
         "batch_size": data.batch_size,
-        "scale": list(run.config.augment.large_scale),
+        "scale": list(run.settings.augment.large_scale),
         "mean": list(data.mean),
         "std": list(data.std),
     }

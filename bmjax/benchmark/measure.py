@@ -14,9 +14,10 @@ from bmjax.benchmark.stand_in import build_to_measure
 from bmjax.benchmark.turns import time_turns
 from bmjax.devices.hardware import peak_memory
 from bmjax.devices.jax_setup import noted_cache_hits, versions
-from bmjax.run.build import Run
+from bmjax.run.build import BuiltRun, batch_shapes
 from bmjax.run.compile import compile_step
-from bmjax.run.memory import check_fits, explained
+from bmjax.run.memory import check_fits, explained, more_chunks
+from bmjax.run.settings import AugmentSettings
 from bmjax.run.train import starting_state
 
 
@@ -48,12 +49,14 @@ def measure(
     """
     run = build_to_measure(config, scratch, with_images=with_loop)
     state, _, _ = starting_state(run, scratch / "checkpoints")
-    say(f"compiling the step of {config.method.name}, {config.model.name}")
+    settings, learner, mesh = run.settings, run.learner, run.mesh
+    shapes = batch_shapes(settings.data, mesh)
+    say(f"compiling the step of {settings.method_name}, {settings.model.name}")
     started = time.perf_counter()
     with noted_cache_hits() as hits:
-        compiled = compile_step(run, state)
+        compiled = compile_step(learner, state, shapes, mesh)
     compile_seconds = time.perf_counter() - started
-    check_fits(run, state, compiled, say)
+    check_fits(learner, state, shapes, mesh, compiled, say)
     operations = useful_flops(run)
     figures = _about(run) | {
         "compile_seconds": compile_seconds,
@@ -61,7 +64,8 @@ def measure(
         "useful_flops": operations,
         **_of_program(run, compiled),
     }
-    with explained(run, compiled):
+    batch = settings.data.batch_size
+    with explained(compiled, batch, more_chunks(batch, mesh.size, learner.chunks)):
         figures |= time_turns(
             run,
             compiled,
@@ -72,25 +76,25 @@ def measure(
             with_loop=with_loop,
             say=say,
         )
-    memory, holder = peak_memory(run.mesh)
+    memory, holder = peak_memory(mesh)
     return figures | {"peak_memory_bytes": memory, "peak_memory_of": holder}
 
 
-def _about(run: Run) -> dict[str, Any]:
+def _about(run: BuiltRun) -> dict[str, Any]:
     """What is measured, and on what."""
-    config, device = run.config, run.mesh.devices.flat[0]
+    settings, device = run.settings, run.mesh.devices.flat[0]
     known = versions()
     return {
-        "method": config.method.name,
-        "network": config.model.name,
-        "convolutions": config.model.convolutions,
-        "dtype": config.model.dtype,
-        "remat": config.model.remat,
-        "accumulate": config.train.accumulate,
-        "batch_size": config.data.batch_size,
-        "size": config.data.size,
-        "views": [list(crops) for crops in _views(config)],
-        "classes": len(run.catalog.classes),
+        "method": settings.method_name,
+        "network": settings.model.name,
+        "convolutions": settings.model.convolutions,
+        "dtype": settings.model.dtype,
+        "remat": settings.model.remat,
+        "accumulate": settings.train.accumulate,
+        "batch_size": settings.data.batch_size,
+        "size": settings.data.size,
+        "views": [list(crops) for crops in _views(settings.augment)],
+        "classes": len(run.data.catalog.classes),
         "devices": run.mesh.size,
         "platform": device.platform,
         "device_kind": device.device_kind,
@@ -98,9 +102,8 @@ def _about(run: Run) -> dict[str, Any]:
     }
 
 
-def _views(config: ConfigDict) -> list[tuple[int, int]]:
+def _views(augment: AugmentSettings) -> list[tuple[int, int]]:
     """Number and size in pixels of each kind of view."""
-    augment = config.augment
     pairs = [
         (augment.large, augment.large_size),
         (augment.small, augment.small_size),
@@ -108,7 +111,7 @@ def _views(config: ConfigDict) -> list[tuple[int, int]]:
     return [pair for pair in pairs if pair[0]]
 
 
-def _of_program(run: Run, compiled: jax.stages.Compiled) -> dict[str, Any]:
+def _of_program(run: BuiltRun, compiled: jax.stages.Compiled) -> dict[str, Any]:
     """What the compiled step says of itself."""
     figures: dict[str, Any] = {}
     if flops := (compiled.cost_analysis() or {}).get("flops"):

@@ -1,15 +1,17 @@
-"""How many floating-point operations a step cannot do without."""
+"""The floating-point operations that a step's model needs."""
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 
 from bmjax.benchmark.flops import Operation, operations
 from bmjax.data.splits.make_split import counts
-from bmjax.keys import key_for
-from bmjax.run.build import Run, batch_shapes, make_method
+from bmjax.run.build import BuiltRun, batch_shapes, make_method
+from bmjax.training.keys import key_for
 
 
-def useful_flops(run: Run) -> int:
+def useful_flops(run: BuiltRun) -> int:
     """Operations of one step's convolutions and matrix products, over all devices.
 
     Those of the network and the loss on all views, forward and backward, as the method
@@ -21,15 +23,16 @@ def useful_flops(run: Run) -> int:
     return sum(each.flops * each.times for each in step_operations(run)[0])
 
 
-def step_operations(run: Run) -> tuple[list[Operation], list[Operation]]:
+def step_operations(run: BuiltRun) -> tuple[list[Operation], list[Operation]]:
     """All of a step's heavy operations, and those of embedding alone, forward."""
-    config = run.config.copy_and_resolve_references()
-    config.model.convolutions = "xla"
-    config.model.remat = False
-    train = counts(run.catalog, run.split.train)
-    method = make_method(config, run.recipe, run.in_steps, train)
+    model = dataclasses.replace(run.settings.model, convolutions="xla", remat=False)
+    settings = dataclasses.replace(run.settings, model=model)
+    train = counts(run.data.catalog, run.data.split.train)
+    method = make_method(
+        settings, run.learner.recipe, run.length.steps_per_epoch, train
+    )
     key = key_for(0, "views", 0)
-    views = jax.eval_shape(method.views, key, batch_shapes(run))
+    views = jax.eval_shape(method.views, key, batch_shapes(settings.data, run.mesh))
     params, batch_stats, state = jax.eval_shape(method.init, key, views)
 
     def objective(params, batch_stats, state, views):

@@ -8,6 +8,7 @@ fast an accelerator could be at best.
 """
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -127,14 +128,19 @@ def work_of(path: Path) -> Work:
     from bmjax.run.build import batch_shapes, build
     from bmjax.run.command_line import load_config
     from bmjax.run.compile import init_shapes
+    from bmjax.run.settings import read_config
 
     config = load_config(path)
     config.mesh.devices = 1
-    paper = build(config, Path(), stand_in_catalog())
-    small, large = (_operations(config, images) for images in (_LARGE // 2, _LARGE))
-    shapes = init_shapes(paper)
-    views = jax.eval_shape(paper.method.views, jax.random.key(0), batch_shapes(paper))
-    batch = config.data.batch_size
+    settings = read_config(config)
+    paper = build(settings, Path(), stand_in_catalog())
+    small, large = (_operations(settings, images) for images in (_LARGE // 2, _LARGE))
+    batch_of_shapes = batch_shapes(settings.data, paper.mesh)
+    shapes = init_shapes(paper.learner, batch_of_shapes)
+    views = jax.eval_shape(
+        paper.learner.method.views, jax.random.key(0), batch_of_shapes
+    )
+    batch = settings.data.batch_size
     means = [
         leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(shapes.batch_stats)
@@ -148,24 +154,24 @@ def work_of(path: Path) -> Work:
         ],
         normalized=sum(each.outputs for each in forward) / _LARGE,
         view_numbers=sum(images.size for images in views.images) / batch,
-        pixel_bytes=3 * config.data.size**2,
+        pixel_bytes=3 * settings.data.size**2,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes.params)),
         norm_layers=len(means),
         batch_size=batch,
-        steps_per_epoch=paper.steps_per_epoch,
-        epochs=round(paper.steps / paper.steps_per_epoch),
+        steps_per_epoch=paper.length.steps_per_epoch,
+        epochs=round(paper.length.steps / paper.length.steps_per_epoch),
     )
 
 
-def _operations(config, images: int):
+def _operations(settings, images: int):
     """All operations of a step of so many images, and its convolutions forward."""
     from bmjax.benchmark.operations import step_operations
     from bmjax.benchmark.stand_in import stand_in_catalog
     from bmjax.run.build import build
 
-    config = config.copy_and_resolve_references()
-    config.data.batch_size = images
-    return step_operations(build(config, Path(), stand_in_catalog()))
+    data = dataclasses.replace(settings.data, batch_size=images)
+    settings = dataclasses.replace(settings, data=data)
+    return step_operations(build(settings, Path(), stand_in_catalog()))
 
 
 def _line(small: int, large: int) -> tuple[float, float]:

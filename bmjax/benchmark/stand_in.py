@@ -9,14 +9,16 @@ from ml_collections import ConfigDict
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.matek import CLASSES
 from bmjax.errors import DataError
-from bmjax.run.build import Run, build
-from bmjax.run.validate import check
+from bmjax.run.build import BuiltRun, build
+from bmjax.run.validate import validate
 from bmjax.run.workdir import excluded
 
 _FEWEST = 210  # synthetic cells, the least there can be, for a loop without data
 
 
-def build_to_measure(config: ConfigDict, scratch: Path, *, with_images: bool) -> Run:
+def build_to_measure(
+    config: ConfigDict, scratch: Path, *, with_images: bool
+) -> BuiltRun:
     """Build a run. Where its configuration names no data, the release stands in.
 
     Args:
@@ -28,9 +30,9 @@ def build_to_measure(config: ConfigDict, scratch: Path, *, with_images: bool) ->
     if not config.data.root:
         least = sum(cell.images for cell in CLASSES) if without_images else _FEWEST
         config.data.synthetic_images = config.data.synthetic_images or least
-    check(config)
-    catalog = stand_in_catalog(excluded(config.data.exclude))
-    return build(config, scratch, catalog if without_images else None)
+    settings = validate(config)
+    catalog = stand_in_catalog(excluded(settings.data.exclude))
+    return build(settings, scratch, catalog if without_images else None)
 
 
 def stand_in_catalog(exclude: Sequence[str] = ()) -> Catalog:

@@ -15,7 +15,7 @@ from bmjax.benchmark.spread import summarize
 from bmjax.data.pipeline import training_batches
 from bmjax.devices.hardware import make_matrix_product, matrix_speed
 from bmjax.devices.mesh import put_batch
-from bmjax.run.build import Run
+from bmjax.run.build import BuiltRun
 from bmjax.run.logs import duration
 from bmjax.run.train import loop
 from bmjax.training.step import TrainState
@@ -25,7 +25,7 @@ _PRODUCT_SECONDS = 0.5  # of the matrix product in each turn: many of them (ours
 
 
 def time_turns(
-    run: Run,
+    run: BuiltRun,
     compiled: jax.stages.Compiled,
     state: TrainState,
     *,
@@ -50,9 +50,9 @@ def time_turns(
     Returns:
         rates and ratios, medians over the turns with their spread.
     """
-    images = steps * run.config.data.batch_size
+    images = steps * run.settings.data.batch_size
     product, product_flops = make_matrix_product(
-        run.mesh, jnp.dtype(run.config.model.dtype)
+        run.mesh, jnp.dtype(run.settings.model.dtype)
     )
     bare, peaks, fractions, looped, ratios = [], [], [], [], []
     state, _ = _time_step(run, compiled, state, steps=1)
@@ -69,7 +69,9 @@ def time_turns(
             looped.append(images / seconds)
             ratios.append(looped[-1] / bare[-1])
     figures = summarize("images_per_second", bare)
-    figures["step_seconds"] = run.config.data.batch_size / figures["images_per_second"]
+    figures["step_seconds"] = (
+        run.settings.data.batch_size / figures["images_per_second"]
+    )
     figures["useful_flops_per_second"] = operations / figures["step_seconds"]
     figures |= summarize("matmul_flops_per_second", peaks)
     figures |= summarize("peak_fraction", fractions)
@@ -79,12 +81,12 @@ def time_turns(
     return figures
 
 
-def _time_step(run: Run, compiled, state: TrainState, *, steps: int):
+def _time_step(run: BuiltRun, compiled, state: TrainState, *, steps: int):
     """Seconds of some steps on one batch that stays on the devices."""
     random = np.random.Generator(np.random.PCG64(0))
-    size, count = run.config.data.size, run.config.data.batch_size
+    size, count = run.settings.data.size, run.settings.data.batch_size
     pixels = random.integers(0, 256, (count, size, size, 3), np.uint8)
-    labels = np.arange(count, dtype=np.int32) % len(run.catalog.classes)
+    labels = np.arange(count, dtype=np.int32) % len(run.data.catalog.classes)
     batch = put_batch(Batch(pixels, labels), run.mesh)
     jax.block_until_ready((state, batch))
     started = time.perf_counter()
@@ -94,20 +96,20 @@ def _time_step(run: Run, compiled, state: TrainState, *, steps: int):
     return state, time.perf_counter() - started
 
 
-def _time_loop(run: Run, compiled, state: TrainState, *, steps: int):
+def _time_loop(run: BuiltRun, compiled, state: TrainState, *, steps: int):
     """Seconds of some steps of the loop on data, its pipeline warm."""
     batches = training_batches(
-        run.catalog,
-        run.stream,
-        size=run.config.data.size,
-        batch_size=run.config.data.batch_size,
+        run.data.catalog,
+        run.data.stream,
+        size=run.settings.data.size,
+        batch_size=run.settings.data.batch_size,
         first_step=0,
-        threads=run.config.data.threads,
-        prefetch=run.config.data.prefetch,
-        workers=run.config.data.workers,
+        threads=run.settings.data.threads,
+        prefetch=run.settings.data.prefetch,
+        workers=run.settings.data.workers,
     )
     marks: list[float] = []
-    warm = run.config.data.prefetch + 1
+    warm = run.settings.data.prefetch + 1
 
     def after_step() -> None:
         marks.append(time.perf_counter())
@@ -120,7 +122,7 @@ def _time_loop(run: Run, compiled, state: TrainState, *, steps: int):
         first=0,
         total=warm + steps,
         save_every=2**62,
-        log_every=run.log_every,
+        log_every=run.length.log_every,
         save=lambda step, state: jax.block_until_ready(state),
         log=lambda step, values: None,
         after_step=after_step,

@@ -10,8 +10,8 @@ import optax
 from jax import Array
 
 from bmjax.data.sampling import make_stream
-from bmjax.keys import key_for
 from bmjax.losses import cross_entropy
+from bmjax.training.keys import key_for
 from bmjax.training.optimizer import cosine_schedule, make_optimizer
 
 _BLOCK = 4096  # rows standardized or classified at a time: bounds the memory

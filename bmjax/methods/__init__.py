@@ -1,15 +1,20 @@
-"""The ways to learn: one file, one method; this table is the whole registry."""
+"""The methods: one file each; this table is the whole registry."""
 
-from bmjax.methods import cutmix, dino, linear, mixup, supcon, supervised, swav
+from bmjax.methods.cutmix import CUTMIX
+from bmjax.methods.dino import DINO
+from bmjax.methods.linear import LINEAR
+from bmjax.methods.mixup import MIXUP
+from bmjax.methods.supcon import SUPCON
+from bmjax.methods.supervised import SUPERVISED
+from bmjax.methods.swav import SWAV
 
-# By config.method.name: a file with HEADS, LARGE_VIEWS, LABELS, RANGES and
-# make(network, *, recipe, ...) -> Method. docs/adding-a-method.md has the contract.
+# By config.method.name. docs/adding-a-method.md says what a description holds.
 METHODS = {
-    "supervised": supervised,
-    "mixup": mixup,
-    "cutmix": cutmix,
-    "linear": linear,
-    "swav": swav,
-    "supcon": supcon,
-    "dino": dino,
+    "supervised": SUPERVISED,
+    "mixup": MIXUP,
+    "cutmix": CUTMIX,
+    "linear": LINEAR,
+    "swav": SWAV,
+    "supcon": SUPCON,
+    "dino": DINO,
 }

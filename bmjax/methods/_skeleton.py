@@ -4,26 +4,32 @@ It pulls the two views of an image together and nothing apart, so it collapses: 
 idea where the comments say so.
 """
 
+from dataclasses import dataclass
+
 import jax.numpy as jnp
 
 from bmjax.augment.recipes import Recipe
 from bmjax.methods.embed_views import PROJECTIONS, embed_views, make_predict, make_views
+from bmjax.methods.spec import MethodSpec
+from bmjax.settings import Number, number
 from bmjax.types import Method, Network
 
-HEADS = PROJECTIONS  # config.model.head: what may stand on the backbone
-LARGE_VIEWS = 2  # config.augment.large: how many at least
-LABELS = False  # whether it learns from them
-RANGES = {"strength": (0, 1e3)}  # config.method.*: lowest and highest value
+
+@dataclass(frozen=True)
+class SkeletonSettings:
+    """The keys of config.method. A field of `duration()` is "2 epochs" there."""
+
+    strength: Number = number(0, 1e3)
 
 
-def make(network: Network, *, recipe: Recipe, strength: float) -> Method:
+def make_skeleton(network: Network, *, recipe: Recipe, strength: float) -> Method:
     """Say in one line what is learnt from what.
 
     Args:
         network: with a head that gives `embeddings` [B, D].
         recipe: the augmentation.
-        strength: each further argument is a key of config.method; one whose name ends
-            in `_from` is a duration there ("2 epochs") and a number of steps here.
+        strength: each further argument is a field of the settings; a duration is a
+            number of steps here.
     """
 
     def init(key, views):
@@ -59,3 +65,14 @@ def make(network: Network, *, recipe: Recipe, strength: float) -> Method:
         predict=make_predict(network),
         frozen=(),  # names of parameters that the optimizer leaves alone
     )
+
+
+SKELETON = MethodSpec(
+    title="Skeleton",  # as the report names it
+    make=make_skeleton,
+    settings=SkeletonSettings,
+    heads=PROJECTIONS,  # config.model.head: what may stand on the backbone
+    large_views=2,  # config.augment.large: how many at least
+    uses_labels=False,
+    # check, warn and watch: what is wrong before a run, doubtful, or wrong during it.
+)

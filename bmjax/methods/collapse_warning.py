@@ -1,6 +1,6 @@
-"""Looks at the logged figures of a run and says when it does not learn."""
+"""Watch SwAV's logged metrics for a loss that stays at ln K."""
 
-from collections.abc import Callable
+from bmjax.methods.spec import Watch
 
 STUCK = 0.98  # of ln K; a run that learns is well below within an epoch or two (ours)
 _POINT = 0.1  # spread of embeddings that have fallen together
@@ -8,13 +8,11 @@ _VAGUE = 0.95  # of ln K; entropy of codes that say nothing
 _TWINS = 0.5  # share of prototypes that have a twin
 
 
-def make_watch(
-    *, after: int, patience: int
-) -> Callable[[int, dict[str, float]], str | None]:
-    """Return watch(step, figures): a warning, once, when SwAV's loss stays at ln K.
+def watch_for_collapse(*, after: int, patience: int) -> Watch:
+    """Return watch(step, metrics): a warning, once, when SwAV's loss stays at ln K.
 
     At ln K every prototype is predicted alike: nothing has been learnt, or everything
-    has collapsed. Which of the two, and so the cure, shows in the other figures.
+    has collapsed. Which of the two, and so the cure, shows in the other metrics.
 
     Args:
         after: steps from which the loss ought to have left ln K.
@@ -22,8 +20,8 @@ def make_watch(
     """
     since: list[int] = []  # the step at which it was first seen stuck, once warned -1
 
-    def watch(step: int, figures: dict[str, float]) -> str | None:
-        if figures.get("loss_over_ln_k", 0.0) < STUCK or step < after:
+    def watch(step: int, metrics: dict[str, float]) -> str | None:
+        if metrics.get("loss_over_ln_k", 0.0) < STUCK or step < after:
             if since != [-1]:
                 since.clear()
             return None
@@ -34,24 +32,24 @@ def make_watch(
         since[:] = [-1]
         return (
             f"the loss has stayed at ln K for {patience:,} steps: nothing is being "
-            f"learnt; {_cure(figures)}, in another --workdir"
+            f"learnt; {_cure(metrics)}, in another --workdir"
         )
 
     return watch
 
 
-def _cure(figures: dict[str, float]) -> str:
-    if figures["embedding_spread"] < _POINT:
+def _cure(metrics: dict[str, float]) -> str:
+    if metrics["embedding_spread"] < _POINT:
         return (
             "all embeddings have fallen together; lower config.optim.learning_rate, or "
             "raise config.optim.freeze_prototypes"
         )
-    if figures["prototypes_duplicate"] > _TWINS:
+    if metrics["prototypes_duplicate"] > _TWINS:
         return (
             "prototypes have fallen together; raise config.optim.freeze_prototypes, or "
             "lower config.method.prototypes"
         )
-    if figures["assignment_entropy"] > _VAGUE:
+    if metrics["assignment_entropy"] > _VAGUE:
         return (
             "the codes are the same for all images; lower config.method.epsilon (0.03 "
             "where it is 0.05)"

@@ -1,21 +1,31 @@
 """Cross-entropy on images with a box of another in them (authors' code, not paper)."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 
 from bmjax.augment.mixing import cutmix, draw_center, draw_weight
 from bmjax.augment.recipes import Recipe
-from bmjax.methods import supervised
+from bmjax.methods.supervised import (
+    SUPERVISED,
+    SupervisedSettings,
+    make_supervised,
+)
+from bmjax.settings import Number, number
 from bmjax.types import Method, Network, Views
 
-HEADS = supervised.HEADS
-LARGE_VIEWS = 1
-LABELS = supervised.LABELS
-RANGES = {**supervised.RANGES, "alpha": (1e-3, 1e3)}
+
+@dataclass(frozen=True)
+class CutmixSettings(SupervisedSettings):
+    """Of config.method."""
+
+    alpha: Number = number(1e-3, 1e3)  # of the Beta distribution of the weight
 
 
-def make(network: Network, *, recipe: Recipe, alpha: float, **settings: Any) -> Method:
+def make_cutmix(
+    network: Network, *, recipe: Recipe, alpha: float, **settings: Any
+) -> Method:
     """Learn as `supervised`, from images with a box of the one before in each.
 
     One box for the whole batch, every batch; labels are mixed by its area.
@@ -26,7 +36,7 @@ def make(network: Network, *, recipe: Recipe, alpha: float, **settings: Any) -> 
         alpha: the share of the image that stays is drawn from Beta(alpha, alpha).
         settings: those of `supervised`.
     """
-    method = supervised.make(network, recipe=recipe, **settings)
+    method = make_supervised(network, recipe=recipe, **settings)
 
     def views(key, batch):
         recipe_key, weight_key, center_key = jax.random.split(key, 3)
@@ -41,3 +51,6 @@ def make(network: Network, *, recipe: Recipe, alpha: float, **settings: Any) -> 
         return Views((images[:, None],), plain.labels, targets)
 
     return method._replace(views=views)
+
+
+CUTMIX = replace(SUPERVISED, title="Cutmix", make=make_cutmix, settings=CutmixSettings)

@@ -4,6 +4,7 @@ Not in the paper. Loss, center and schedules follow facebookresearch/dino, main_
 DESIGN.md names the differences.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -20,18 +21,24 @@ from bmjax.methods.embed_views import (
     make_views,
     unit,
 )
+from bmjax.methods.spec import MethodSpec
+from bmjax.settings import Number, duration, number
 from bmjax.types import Method, Network
 
-HEADS = PROJECTIONS
-LARGE_VIEWS = 2  # the teacher's; the student sees them and the small ones
-LABELS = False
-RANGES = {
-    "prototypes": (2, 10**6),
-    "teacher_momentum": (0, 1),
-    "teacher_temperature": (1e-4, 1e3),
-    "temperature": (1e-4, 1e3),
-    "center_momentum": (0, 1),
-}
+_LARGE = 2  # the teacher's; the student sees them and the small ones
+
+
+@dataclass(frozen=True)
+class DinoSettings:
+    """Of config.method."""
+
+    prototypes: int = number(2, 10**6)
+    prototypes_from: str = duration()
+    teacher_momentum: Number = number(0, 1)
+    teacher_still_from: str = duration()
+    teacher_temperature: Number = number(1e-4, 1e3)
+    temperature: Number = number(1e-4, 1e3)
+    center_momentum: Number = number(0, 1)
 
 
 class DinoState(NamedTuple):
@@ -40,7 +47,7 @@ class DinoState(NamedTuple):
     center: Array  # float32 [K], running mean of the teacher's scores
 
 
-def make(
+def make_dino(
     network: Network,
     *,
     recipe: Recipe,
@@ -96,7 +103,7 @@ def make(
     def embed(params, batch_stats, state, views):
         del state
         teacher_stats, student_stats = _apart(batch_stats)
-        large = (views.images[0][:, :LARGE_VIEWS],)
+        large = (views.images[0][:, :_LARGE],)
         # As in the reference, the teacher too normalizes by the batch.
         codes, teacher_stats = embed_views(
             network, jax.lax.stop_gradient(params["network"]), teacher_stats, large
@@ -122,7 +129,7 @@ def make(
         predict_from = partial(swapped_prediction, temperature=temperature)
         pairs = [
             predict_from(scores[view], codes[:, source]).mean()
-            for source in range(LARGE_VIEWS)
+            for source in range(_LARGE)
             for view in range(len(scores))
             if view != source
         ]
@@ -184,3 +191,12 @@ def _metrics(
         "embedding_spread": spread * jnp.sqrt(dim),
     }
     return jax.lax.stop_gradient(metrics)
+
+
+DINO = MethodSpec(
+    title="DINO",
+    make=make_dino,
+    settings=DinoSettings,
+    heads=PROJECTIONS,
+    large_views=_LARGE,
+)

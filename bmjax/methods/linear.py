@@ -1,22 +1,19 @@
 """A linear classifier on a frozen backbone (sections 3.2 and 3.3, Table 4)."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
 
 from bmjax.augment.recipes import Recipe
-from bmjax.methods import supervised
+from bmjax.methods.spec import RunFacts
+from bmjax.methods.supervised import SUPERVISED, SupervisedSettings, make_supervised
 from bmjax.types import Method, Network
-
-HEADS = supervised.HEADS
-LARGE_VIEWS = 1
-LABELS = supervised.LABELS
-RANGES = supervised.RANGES
 
 _SCALE = 0.01  # facebookresearch/swav, eval_linear.py: normal weights, zero bias
 
 
-def make(network: Network, *, recipe: Recipe, **settings: Any) -> Method:
+def make_linear(network: Network, *, recipe: Recipe, **settings: Any) -> Method:
     """Learn a classifier alone, from augmented views through a backbone that stays.
 
     The backbone is in evaluation mode, so that neither its parameters nor its running
@@ -27,7 +24,7 @@ def make(network: Network, *, recipe: Recipe, **settings: Any) -> Method:
         recipe: the augmentation; its first view is used.
         settings: those of `supervised`.
     """
-    method = supervised.make(network, recipe=recipe, **settings)
+    method = make_supervised(network, recipe=recipe, **settings)
 
     def init(key, views):
         network_key, fc_key = jax.random.split(key)
@@ -50,3 +47,16 @@ def make(network: Network, *, recipe: Recipe, **settings: Any) -> Method:
         return outputs["logits"], batch_stats
 
     return method._replace(init=init, embed=embed, frozen=("network.backbone",))
+
+
+def _warn(settings: SupervisedSettings, facts: RunFacts) -> list[str]:
+    del settings
+    if facts.init_from:
+        return []
+    return [
+        "config.init_from is empty: the frozen backbone is a random one, which is a "
+        "control and nothing else"
+    ]
+
+
+LINEAR = replace(SUPERVISED, title="Linear", make=make_linear, warn=_warn)

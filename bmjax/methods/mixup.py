@@ -1,21 +1,31 @@
 """Cross-entropy on mixed images and labels (section 4 of the paper, Table 3)."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 
 from bmjax.augment.mixing import draw_weight, mixup
 from bmjax.augment.recipes import Recipe
-from bmjax.methods import supervised
+from bmjax.methods.supervised import (
+    SUPERVISED,
+    SupervisedSettings,
+    make_supervised,
+)
+from bmjax.settings import Number, number
 from bmjax.types import Method, Network, Views
 
-HEADS = supervised.HEADS
-LARGE_VIEWS = 1
-LABELS = supervised.LABELS
-RANGES = {**supervised.RANGES, "alpha": (1e-3, 1e3)}
+
+@dataclass(frozen=True)
+class MixupSettings(SupervisedSettings):
+    """Of config.method."""
+
+    alpha: Number = number(1e-3, 1e3)  # of the Beta distribution of the weight
 
 
-def make(network: Network, *, recipe: Recipe, alpha: float, **settings: Any) -> Method:
+def make_mixup(
+    network: Network, *, recipe: Recipe, alpha: float, **settings: Any
+) -> Method:
     """Learn as `supervised`, from each image mixed with the one before it.
 
     One weight for the whole batch, after normalization, every batch; the loss is the
@@ -27,7 +37,7 @@ def make(network: Network, *, recipe: Recipe, alpha: float, **settings: Any) -> 
         alpha: the weight is drawn from Beta(alpha, alpha).
         settings: those of `supervised`.
     """
-    method = supervised.make(network, recipe=recipe, **settings)
+    method = make_supervised(network, recipe=recipe, **settings)
 
     def views(key, batch):
         recipe_key, weight_key = jax.random.split(key)
@@ -38,3 +48,6 @@ def make(network: Network, *, recipe: Recipe, alpha: float, **settings: Any) -> 
         return Views((images[:, None],), plain.labels, targets)
 
     return method._replace(views=views)
+
+
+MIXUP = replace(SUPERVISED, title="Mixup", make=make_mixup, settings=MixupSettings)

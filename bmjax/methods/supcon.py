@@ -1,17 +1,24 @@
 """Supervised contrastive learning (section 3.3 of the paper)."""
 
+from dataclasses import dataclass
+
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import supcon
 from bmjax.methods.embed_views import PROJECTIONS, embed_views, make_predict, make_views
+from bmjax.methods.spec import MethodSpec
+from bmjax.settings import Number, number
 from bmjax.types import Method, Network
 
-HEADS = PROJECTIONS
-LARGE_VIEWS = 1
-LABELS = True
-RANGES = {"temperature": (1e-4, 1e3), "base_temperature": (1e-4, 1e3)}
+
+@dataclass(frozen=True)
+class SupconSettings:
+    """Of config.method."""
+
+    temperature: Number = number(1e-4, 1e3)
+    base_temperature: Number = number(1e-4, 1e3)
 
 
-def make(
+def make_supcon(
     network: Network,
     *,
     recipe: Recipe,
@@ -57,3 +64,12 @@ def make(
         loss=loss,
         predict=make_predict(network),
     )
+
+
+SUPCON = MethodSpec(
+    title="SupCon",
+    make=make_supcon,
+    settings=SupconSettings,
+    heads=PROJECTIONS,
+    uses_labels=True,
+)

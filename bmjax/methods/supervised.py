@@ -1,20 +1,35 @@
 """Cross-entropy on labels (section 3.1 of the paper)."""
 
+from dataclasses import dataclass
+
 import jax.numpy as jnp
 from jax import Array
 
 from bmjax.augment.recipes import Recipe
+from bmjax.data.class_weights import SCHEMES
+from bmjax.errors import check_known
 from bmjax.losses import cross_entropy, target_weights
 from bmjax.methods.embed_views import make_predict, make_views
+from bmjax.methods.spec import MethodSpec
+from bmjax.settings import Number, checked, number
 from bmjax.types import Method, Network
 
-HEADS = ("classifier",)
-LARGE_VIEWS = 1
-LABELS = True
-RANGES = {"smoothing": (0, 0.999)}
+
+def _check_scheme(key: str, scheme: str) -> None:
+    """A scheme's name; or weights, which are checked when the classes are known."""
+    if ":" not in scheme:
+        check_known(key, scheme, (*SCHEMES, "CLASS:WEIGHT,..."))
 
 
-def make(
+@dataclass(frozen=True)
+class SupervisedSettings:
+    """Of config.method, for the methods that learn a classifier."""
+
+    smoothing: Number = number(0, 0.999)  # of the labels
+    class_weights: str = checked(_check_scheme)
+
+
+def make_supervised(
     network: Network,
     *,
     recipe: Recipe,
@@ -68,3 +83,12 @@ def make(
         loss=loss,
         predict=make_predict(network),
     )
+
+
+SUPERVISED = MethodSpec(
+    title="Supervised",
+    make=make_supervised,
+    settings=SupervisedSettings,
+    heads=("classifier",),
+    uses_labels=True,
+)

@@ -1,5 +1,6 @@
 """SwAV: swapping assignments between views (section 3.2 of the paper)."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -8,7 +9,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from bmjax.augment.recipes import Recipe
+from bmjax.errors import ConfigError
 from bmjax.losses import sinkhorn, swapped_prediction
+from bmjax.methods.collapse_warning import watch_for_collapse
 from bmjax.methods.embed_views import (
     PROJECTIONS,
     embed_views,
@@ -16,22 +19,27 @@ from bmjax.methods.embed_views import (
     make_views,
     unit,
 )
+from bmjax.methods.spec import MethodSpec, RunFacts, Watch
+from bmjax.settings import Number, duration, number
 from bmjax.types import Method, Network
-
-HEADS = PROJECTIONS
-LARGE_VIEWS = 2
-LABELS = False
-RANGES = {
-    "prototypes": (2, 10**6),
-    "queue_length": (0, 10**7),
-    "epsilon": (1e-4, 1e3),
-    "iterations": (1, 1000),
-    "temperature": (1e-4, 1e3),
-}
 
 _TWIN = 0.99  # cosine from which two prototypes are one (ours)
 # The large crops (facebookresearch/swav, crops_for_assign).
-_ASSIGNING_VIEWS = LARGE_VIEWS
+_ASSIGNING_VIEWS = 2
+# Epsilon below which bfloat16's scores, good to 1/256, decide the codes (ours).
+_COARSE = 0.02
+
+
+@dataclass(frozen=True)
+class SwavSettings:
+    """Of config.method."""
+
+    prototypes: int = number(2, 10**6)
+    queue_length: int = number(0, 10**7)
+    queue_from: str = duration()
+    epsilon: Number = number(1e-4, 1e3)
+    iterations: int = number(1, 1000)
+    temperature: Number = number(1e-4, 1e3)
 
 
 class SwavState(NamedTuple):
@@ -40,7 +48,7 @@ class SwavState(NamedTuple):
     queue: Array  # float32 [assigning views, Q, D], newest first
 
 
-def make(
+def make_swav(
     network: Network,
     *,
     recipe: Recipe,
@@ -165,3 +173,72 @@ def _metrics(
         "embedding_spread": spread,
     }
     return jax.lax.stop_gradient(metrics)
+
+
+def _check(settings: SwavSettings, batch_size: int) -> None:
+    queue = settings.queue_length
+    if queue % batch_size:
+        raise ConfigError(
+            f"config.method.queue_length = {queue} is no multiple of "
+            f"config.data.batch_size = {batch_size}; use "
+            f"{queue // batch_size * batch_size} or "
+            f"{(queue // batch_size + 1) * batch_size}"
+        )
+
+
+def _warn(settings: SwavSettings, facts: RunFacts) -> list[str]:
+    notes = []
+    prototypes, queue = settings.prototypes, settings.queue_length
+    batch, images, steps = facts.batch_size, facts.training_images, facts.steps
+    if prototypes > batch + queue:
+        notes.append(
+            f"config.method.prototypes = {prototypes:,}, but batch and queue hold "
+            f"{batch + queue:,} images to share among them; use fewer, or a queue of "
+            f"{-(-(prototypes - batch) // batch) * batch:,}"
+        )
+    if queue >= images:
+        notes.append(
+            f"config.method.queue_length = {queue:,} holds every one of the "
+            f"{images:,} training images, the current ones included; shorten it"
+        )
+    fill = -(-queue // batch)
+    if queue and 0 < steps <= facts.to_steps(settings.queue_from) + fill:
+        notes.append(
+            f"config.method.queue_from = {settings.queue_from} and {fill} steps to "
+            f"fill it are the whole run of {steps:,} steps: the queue is never used; "
+            "start it earlier"
+        )
+    if facts.dtype == "bfloat16" and settings.epsilon < _COARSE:
+        notes.append(
+            f"config.method.epsilon = {settings.epsilon:g} is finer than bfloat16 "
+            f"tells scores apart; use {_COARSE:g} or more, or "
+            "--config.model.dtype=float32"
+        )
+    if 0 < steps <= facts.to_steps(facts.freeze_prototypes):
+        notes.append(
+            f"config.optim.freeze_prototypes = {facts.freeze_prototypes} is the whole "
+            "run: prototypes never learn; shorten it"
+        )
+    return notes
+
+
+def _watch(settings: SwavSettings, facts: RunFacts) -> Watch:
+    del settings
+    # Ours: an epoch to settle, beyond what holds the prototypes still, and one to wait.
+    held = facts.to_steps(facts.freeze_prototypes)
+    return watch_for_collapse(
+        after=held + facts.steps_per_epoch, patience=facts.steps_per_epoch
+    )
+
+
+SWAV = MethodSpec(
+    title="SwAV",
+    make=make_swav,
+    settings=SwavSettings,
+    heads=PROJECTIONS,
+    large_views=_ASSIGNING_VIEWS,
+    check=_check,
+    warn=_warn,
+    watch=_watch,
+    non_finite_cure="raise config.method.epsilon",
+)

@@ -1,18 +1,14 @@
-"""From a configuration to the objects of a run, each built once, in walking order.
+"""Build the objects of a run from its settings, each once, in the order of the data."""
 
-Here ConfigDict stops: below, everything takes plain keyword arguments.
-"""
-
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from ml_collections import ConfigDict
 
 from bmjax.augment.recipes import Color, Crops, Recipe, multi_crop, plain
 from bmjax.data.class_weights import class_weights
@@ -30,41 +26,63 @@ from bmjax.data.splits.make_split import (
 from bmjax.devices.mesh import batch_sharded, make_mesh
 from bmjax.errors import ConfigError, DataError
 from bmjax.methods import METHODS
+from bmjax.methods.spec import RunFacts
 from bmjax.models import layer_scales, make_network
-from bmjax.run.durations import to_steps
 from bmjax.run.logs import say
-from bmjax.run.validate import method_durations
+from bmjax.run.settings import AugmentSettings, DataSettings, OptimSettings, Settings
 from bmjax.run.workdir import excluded
+from bmjax.settings import to_steps, with_steps
 from bmjax.training.optimizer import FOREVER, cosine_schedule, make_optimizer
 from bmjax.types import Batch, Method
 
 
-class Run(NamedTuple):
-    """What a run is made of."""
+class RunData(NamedTuple):
+    """The images of a run, and in which order it sees them."""
 
-    config: ConfigDict
-    mesh: jax.sharding.Mesh
     catalog: Catalog
     split: Split
     split_digest: str
     stream: grain.MapDataset
-    stand_ins: np.ndarray  # of an unreadable image of the training part
-    recipe: Recipe
+    replacements: np.ndarray  # of an unreadable image of the training part
+
+
+class Learner(NamedTuple):
+    """What is trained, and how."""
+
     method: Method
-    schedule: optax.Schedule
+    recipe: Recipe
     optimizer: optax.GradientTransformation
+    schedule: optax.Schedule
+    seed: int
+    chunks: int = 1  # that a batch is embedded in
+
+
+class RunLength(NamedTuple):
+    """How long a run is, in steps."""
+
     steps: int
     steps_per_epoch: int
-    save_every: int  # steps
-    log_every: int  # steps
-    in_steps: Callable[[str], int]  # from a key that holds a duration to steps
+    save_every: int
+    log_every: int
 
 
-def build(config: ConfigDict, workdir: Path, catalog: Catalog | None = None) -> Run:
+class BuiltRun(NamedTuple):
+    """All objects of a run. Functions take the parts that they use."""
+
+    settings: Settings
+    mesh: jax.sharding.Mesh
+    data: RunData
+    learner: Learner
+    length: RunLength
+
+
+def build(
+    settings: Settings, workdir: Path, catalog: Catalog | None = None
+) -> BuiltRun:
     """Build a run; everything a user can get wrong is found here, before compilation.
 
     Args:
-        config: of the run.
+        settings: of the run.
         workdir: where synthetic cells go, where they are asked for.
         catalog: in the place of the configuration's folder, which is then not read.
 
@@ -72,100 +90,117 @@ def build(config: ConfigDict, workdir: Path, catalog: Catalog | None = None) -> 
         ConfigError: a value that cannot be.
         DataError: images that are not there, or a class without any to train on.
     """
-    mesh = make_mesh(config.mesh.devices)
-    _check_divides(config, mesh.size)
+    mesh = make_mesh(settings.mesh.devices)
+    _check_divides(settings.data.batch_size, mesh.size, settings.train.accumulate)
+    data = _make_data(settings, workdir, catalog)
+    steps_per_epoch = max(1, data.stream.epoch_length // settings.data.batch_size)
+    train = with_steps(settings.train, steps_per_epoch)
+    length = RunLength(
+        steps=train["duration"],
+        steps_per_epoch=steps_per_epoch,
+        save_every=max(1, with_steps(settings.checkpoint, steps_per_epoch)["every"]),
+        log_every=max(1, with_steps(settings.logs, steps_per_epoch)["every"]),
+    )
+    recipe = make_recipe(settings.augment, settings.data)
+    train_counts = counts(data.catalog, data.split.train)
+    method = make_method(settings, recipe, steps_per_epoch, train_counts)
+    schedule, optimizer = _make_updates(
+        settings.optim, settings.model.name, length, method.frozen
+    )
+    learner = Learner(
+        method, recipe, optimizer, schedule, settings.seed, settings.train.accumulate
+    )
+    return BuiltRun(settings, mesh, data, learner, length)
+
+
+def _make_data(settings: Settings, workdir: Path, catalog: Catalog | None) -> RunData:
     if catalog is None:
         catalog = read_catalog(
-            data_root(config, workdir), exclude=excluded(config.data.exclude)
+            data_root(settings, workdir), exclude=excluded(settings.data.exclude)
         )
     if len(catalog.classes) < 2:
         raise DataError(
             f"{str(catalog.root)!r} holds one class of images, {catalog.classes[0]!r}; "
             "give the folder that holds one folder for each class"
         )
-    split = make_split(
-        catalog,
-        name=config.data.split,
-        fold=config.data.fold,
-        seed=config.data.split_seed,
-    )
-    shown = shown_to_training(split, config.data.pretrain_on)
+    data = settings.data
+    split = make_split(catalog, name=data.split, fold=data.fold, seed=data.split_seed)
+    shown = shown_to_training(split, data.pretrain_on)
     stream = make_stream(
         shown,
         catalog.labels[shown],
-        sampling=config.data.sampling,
-        per_class=config.data.per_class,
-        seed=config.seed,
-        couples=config.data.couples,
+        sampling=data.sampling,
+        per_class=data.per_class,
+        seed=settings.seed,
+        couples=data.couples,
     )
-    steps_per_epoch = max(1, stream.epoch_length // config.data.batch_size)
-
-    def steps(key: str) -> int:
-        text = config
-        for part in key.split("."):
-            text = text[part]
-        return to_steps(text, steps_per_epoch=steps_per_epoch, key=f"config.{key}")
-
-    recipe = make_recipe(config)
-    method = make_method(config, recipe, steps, counts(catalog, split.train))
-    schedule = cosine_schedule(
-        base=config.optim.learning_rate,
-        final=config.optim.final_learning_rate,
-        steps=steps("train.duration"),
-        warmup_steps=steps("optim.warmup"),
-        start=config.optim.warmup_start,
-        hold=max(1, steps("optim.hold")),
-    )
-    optimizer = make_optimizer(
-        schedule,
-        name=config.optim.name,
-        momentum=config.optim.momentum,
-        weight_decay=_weight_decay(config, steps("train.duration")),
-        larc_trust=config.optim.larc_trust,
-        betas=tuple(config.optim.betas),
-        clip_norm=config.optim.clip_norm,
-        layer_scale=layer_scales(config.model.name, config.optim.layer_decay),
-        frozen={
-            "prototypes": steps("optim.freeze_prototypes"),
-            "network.backbone": steps("optim.freeze_backbone"),
-            **dict.fromkeys(method.frozen, FOREVER),
-        },
-    )
-    return Run(
-        config=config,
-        mesh=mesh,
+    return RunData(
         catalog=catalog,
         split=split,
         split_digest=split_digest(catalog, split),
         stream=stream,
-        stand_ins=next_of_class(split.train, catalog.labels),
-        recipe=recipe,
-        method=method,
-        schedule=schedule,
-        optimizer=optimizer,
-        steps=steps("train.duration"),
-        steps_per_epoch=steps_per_epoch,
-        save_every=max(1, steps("checkpoint.every")),
-        log_every=max(1, steps("logs.every")),
-        in_steps=steps,
+        replacements=next_of_class(split.train, catalog.labels),
     )
 
 
-def _weight_decay(config: ConfigDict, steps: int) -> float | optax.Schedule:
-    """A number, or the cosine from `weight_decay` to `final_weight_decay`."""
-    base, final = config.optim.weight_decay, config.optim.final_weight_decay
-    if base == final:
-        return base
-    return cosine_schedule(base=base, final=final, steps=steps)
+def _make_updates(
+    settings: OptimSettings, network: str, length: RunLength, frozen: tuple[str, ...]
+) -> tuple[optax.Schedule, optax.GradientTransformation]:
+    optim = with_steps(settings, length.steps_per_epoch)
+    schedule = cosine_schedule(
+        base=settings.learning_rate,
+        final=settings.final_learning_rate,
+        steps=length.steps,
+        warmup_steps=optim["warmup"],
+        start=settings.warmup_start,
+        hold=max(1, optim["hold"]),
+    )
+    decay = settings.weight_decay
+    if settings.final_weight_decay != decay:
+        decay = cosine_schedule(
+            base=decay, final=settings.final_weight_decay, steps=length.steps
+        )
+    optimizer = make_optimizer(
+        schedule,
+        name=settings.name,
+        momentum=settings.momentum,
+        weight_decay=decay,
+        larc_trust=settings.larc_trust,
+        betas=tuple(settings.betas),
+        clip_norm=settings.clip_norm,
+        layer_scale=layer_scales(network, settings.layer_decay),
+        frozen={
+            "prototypes": optim["freeze_prototypes"],
+            "network.backbone": optim["freeze_backbone"],
+            **dict.fromkeys(frozen, FOREVER),
+        },
+    )
+    return schedule, optimizer
 
 
-def data_root(config: ConfigDict, workdir: Path) -> Path:
+def run_facts(settings: Settings, data: RunData, length: RunLength) -> RunFacts:
+    """Return what of a run its method's warnings may depend on."""
+    return RunFacts(
+        batch_size=settings.data.batch_size,
+        training_images=len(data.split.train),
+        steps=length.steps,
+        steps_per_epoch=length.steps_per_epoch,
+        dtype=settings.model.dtype,
+        freeze_prototypes=settings.optim.freeze_prototypes,
+        init_from=settings.init_from,
+        to_steps=partial(
+            to_steps, steps_per_epoch=length.steps_per_epoch, key="a duration"
+        ),
+    )
+
+
+def data_root(settings: Settings, workdir: Path) -> Path:
     """The image folder; synthetic cells are made in the workdir where asked for."""
-    if config.data.root:
-        return Path(config.data.root).expanduser()
+    if settings.data.root:
+        return Path(settings.data.root).expanduser()
     from bmjax.data.synthetic import ROOT, synthesize
 
-    images, seed = config.data.synthetic_images, config.seed
+    images, seed = settings.data.synthetic_images, settings.seed
     cells = workdir / f"cells-{images}-{seed}"
     if not (cells / ROOT).exists():
         say(f"drawing {images:,} synthetic cells into {cells}")
@@ -173,9 +208,8 @@ def data_root(config: ConfigDict, workdir: Path) -> Path:
     return cells
 
 
-def make_recipe(config: ConfigDict) -> Recipe:
-    """The augmentation of a configuration."""
-    augment = config.augment
+def make_recipe(augment: AugmentSettings, data: DataSettings) -> Recipe:
+    """The augmentation of a run."""
     crops = (
         Crops(augment.large, augment.large_size, tuple(augment.large_scale)),
         Crops(augment.small, augment.small_size, tuple(augment.small_scale)),
@@ -195,52 +229,42 @@ def make_recipe(config: ConfigDict) -> Recipe:
             stain=augment.stain,
             stain_strength=augment.stain_strength,
         ),
-        mean=tuple(config.data.mean),
-        std=tuple(config.data.std),
+        mean=tuple(data.mean),
+        std=tuple(data.std),
     )
 
 
 def make_method(
-    config: ConfigDict, recipe: Recipe, steps: Callable[[str], int], train: dict
+    settings: Settings, recipe: Recipe, steps_per_epoch: int, train: dict[str, int]
 ) -> Method:
-    """The method of a configuration.
+    """The method of a run.
 
     Args:
-        config: of the run.
+        settings: of the run.
         recipe: its augmentation.
-        steps: from a key that holds a duration to steps.
+        steps_per_epoch: for the method's durations.
         train: how many training images each class has.
     """
-    supervised = config.model.head == "classifier"
+    model = settings.model
+    supervised = model.head == "classifier"
     network = make_network(
-        config.model.name,
+        model.name,
         num_classes=len(train) if supervised else 0,
-        head="none" if supervised else config.model.head,
-        embedding_dim=config.model.embedding_dim,
-        hidden_dim=config.model.hidden_dim,
-        convolutions=config.model.convolutions,
-        dtype=jnp.dtype(config.model.dtype),
-        remat=config.model.remat,
+        head="none" if supervised else model.head,
+        embedding_dim=model.embedding_dim,
+        hidden_dim=model.hidden_dim,
+        convolutions=model.convolutions,
+        dtype=jnp.dtype(model.dtype),
+        remat=model.remat,
     )
-    settings = method_settings(config, steps, train)
-    return METHODS[config.method.name].make(network, recipe=recipe, **settings)
+    arguments = with_steps(settings.method, steps_per_epoch)
+    if "class_weights" in arguments:
+        weights = class_weights(train, arguments["class_weights"])
+        arguments["class_weights"] = None if weights is None else jnp.asarray(weights)
+    return METHODS[settings.method_name].make(network, recipe=recipe, **arguments)
 
 
-def method_settings(
-    config: ConfigDict, steps: Callable[[str], int], train: dict
-) -> dict[str, Any]:
-    """`config.method` as its file's `make` takes it: durations are steps."""
-    settings = {k: v for k, v in config.method.items() if k != "name"}
-    for key in method_durations(config):
-        settings[key] = steps(f"method.{key}")
-    if "class_weights" in settings:
-        weights = class_weights(train, settings["class_weights"])
-        settings["class_weights"] = None if weights is None else jnp.asarray(weights)
-    return settings
-
-
-def _check_divides(config: ConfigDict, devices: int) -> None:
-    batch, chunks = config.data.batch_size, config.train.accumulate
+def _check_divides(batch: int, devices: int, chunks: int) -> None:
     if batch % (devices * chunks):
         what = f"{devices} devices" + (f" x {chunks} chunks" if chunks > 1 else "")
         raise ConfigError(
@@ -249,19 +273,15 @@ def _check_divides(config: ConfigDict, devices: int) -> None:
         )
 
 
-def make_prepare(config: ConfigDict):
+def make_prepare(data: DataSettings):
     """Pixels to images for evaluation, at the size that the images come in."""
-    return plain(
-        size=config.data.size,
-        mean=tuple(config.data.mean),
-        std=tuple(config.data.std),
-    )
+    return plain(size=data.size, mean=tuple(data.mean), std=tuple(data.std))
 
 
-def batch_shapes(run: Run) -> Batch:
+def batch_shapes(data: DataSettings, mesh: jax.sharding.Mesh) -> Batch:
     """The shapes of a batch and how it is dealt out; no memory is taken for one."""
-    size, count = run.config.data.size, run.config.data.batch_size
-    sharding = batch_sharded(run.mesh)
+    size, count = data.size, data.batch_size
+    sharding = batch_sharded(mesh)
     return Batch(
         pixels=jax.ShapeDtypeStruct(
             (count, size, size, 3), jnp.uint8, sharding=sharding

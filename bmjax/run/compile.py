@@ -1,14 +1,15 @@
-"""The two programs that a run compiles: the state's beginning, and the step.
+"""Compile the state initializer and the train step ahead of time.
 
 Both are compiled from shapes, so that no memory is taken before it is known how much
-the step will want.
+the step needs.
 """
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from bmjax.devices.mesh import batch_sharded, replicated
-from bmjax.run.build import Run, batch_shapes
+from bmjax.run.build import Learner
 from bmjax.training.step import (
     TrainState,
     TrainStep,
@@ -16,12 +17,18 @@ from bmjax.training.step import (
     make_init,
     make_train_step,
 )
+from bmjax.types import Batch
 
 
-def init_state(run: Run) -> TrainState:
-    """Return the state before the first step, on every device."""
-    init = make_init(run.method, run.optimizer, seed=run.config.seed)
-    shapes = batch_shapes(run)
+def init_state(learner: Learner, shapes: Batch, mesh: Mesh) -> TrainState:
+    """Return the state before the first step, on every device.
+
+    Args:
+        learner: method, optimizer and seed.
+        shapes: of a batch, as `build.batch_shapes` gives them.
+        mesh: the devices.
+    """
+    init = make_init(learner.method, learner.optimizer, seed=learner.seed)
 
     def from_nothing() -> TrainState:
         # Only the batch's shape counts: XLA never makes these zeros.
@@ -29,44 +36,38 @@ def init_state(run: Run) -> TrainState:
             jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         )
 
-    return jax.jit(from_nothing, out_shardings=replicated(run.mesh))()
+    return jax.jit(from_nothing, out_shardings=replicated(mesh))()
 
 
-def init_shapes(run: Run) -> TrainState:
+def init_shapes(learner: Learner, shapes: Batch) -> TrainState:
     """Return the shapes of the state; nothing is computed."""
-    init = make_init(run.method, run.optimizer, seed=run.config.seed)
-    return jax.eval_shape(init, batch_shapes(run))
+    init = make_init(learner.method, learner.optimizer, seed=learner.seed)
+    return jax.eval_shape(init, shapes)
 
 
-def make_step(run: Run, chunks: int | None = None) -> TrainStep:
-    """Return the step of a configuration, not compiled.
-
-    Args:
-        run: whose method and optimizer it is.
-        chunks: that the batch is embedded in; None: `config.train.accumulate`.
-    """
-    seed = run.config.seed
-    chunks = run.config.train.accumulate if chunks is None else chunks
-    if chunks > 1:
+def make_step(learner: Learner) -> TrainStep:
+    """Return the train step, not compiled, in `learner.chunks` chunks."""
+    method, optimizer = learner.method, learner.optimizer
+    if learner.chunks > 1:
         return make_accumulated_step(
-            run.method, run.optimizer, seed=seed, chunks=chunks
+            method, optimizer, seed=learner.seed, chunks=learner.chunks
         )
-    return make_train_step(run.method, run.optimizer, seed=seed)
+    return make_train_step(method, optimizer, seed=learner.seed)
 
 
-def jit_step(run: Run, chunks: int | None = None) -> jax.stages.Wrapped:
+def jit_step(learner: Learner, mesh: Mesh) -> jax.stages.Wrapped:
     """The step under jit: state replicated and donated, batch dealt out."""
-    everywhere = replicated(run.mesh)
+    everywhere = replicated(mesh)
     return jax.jit(
-        make_step(run, chunks),
+        make_step(learner),
         donate_argnums=0,
-        in_shardings=(everywhere, batch_sharded(run.mesh)),
+        in_shardings=(everywhere, batch_sharded(mesh)),
         out_shardings=(everywhere, everywhere),
     )
 
 
 def compile_step(
-    run: Run, state: TrainState, chunks: int | None = None
+    learner: Learner, state: TrainState, shapes: Batch, mesh: Mesh
 ) -> jax.stages.Compiled:
     """Compile the train step; `state` may be its shapes alone."""
-    return jit_step(run, chunks).lower(state, batch_shapes(run)).compile()
+    return jit_step(learner, mesh).lower(state, shapes).compile()

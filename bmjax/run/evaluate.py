@@ -19,10 +19,12 @@ from bmjax.evals.prototypes import prototype_atlas
 from bmjax.evals.recalibration import mended_figures
 from bmjax.evals.tsne import embed_2d
 from bmjax.files import plain_cell, write_csv, write_json
+from bmjax.methods import METHODS
 from bmjax.report import write_report
-from bmjax.run.build import Run, make_prepare
+from bmjax.run.build import BuiltRun, RunData, make_prepare
 from bmjax.run.frozen_features import augmented_features, part_features
 from bmjax.run.probes import Probes, fit_probes
+from bmjax.run.settings import Settings
 from bmjax.training import checkpoint
 from bmjax.training.optimizer import count_parameters
 from bmjax.training.step import TrainState, make_predict_step
@@ -34,7 +36,7 @@ _ELSEWHERE = ("images", "classes", *_SETTINGS)
 
 
 def evaluate_run(
-    run: Run,
+    run: BuiltRun,
     state: TrainState,
     workdir: Path,
     *,
@@ -49,33 +51,50 @@ def evaluate_run(
     Returns:
         the report's path.
     """
-    classes = run.catalog.classes
+    settings, data, learner = run.settings, run.data, run.learner
+    classes = data.catalog.classes
     digest = checkpoint.digest(state.params)
-    labels = {part: run.catalog.labels[getattr(run.split, part)] for part in _PARTS}
+    labels = {part: data.catalog.labels[getattr(data.split, part)] for part in _PARTS}
     features, logits = {}, {}
     folder = workdir / "features"
     folder.mkdir(exist_ok=True)
-    predict = jax.jit(make_predict_step(run.method, make_prepare(run.config)))
+    predict = jax.jit(make_predict_step(learner.method, make_prepare(settings.data)))
     for part in _PARTS:
         features[part], logits[part] = part_features(
-            run, state, predict, folder, part, digest, replaced
+            data,
+            settings.data,
+            run.mesh,
+            state,
+            predict,
+            folder,
+            part,
+            digest,
+            replaced,
         )
     probes = fit_probes(
-        run,
+        settings.probe,
+        len(classes),
+        settings.seed,
         folder,
         features,
         labels,
-        lambda passes: augmented_features(run, state, folder, passes, replaced),
+        lambda passes: augmented_features(
+            data, settings.data, run.mesh, learner, state, folder, passes, replaced
+        ),
     )
     predictor, judged = "linear", probes.probabilities["linear"]
     if logits["test"] is not None:
         predictor, judged = "classifier", softmax(logits["test"])
 
-    paths = [run.catalog.paths[position] for position in run.split.test]
+    paths = [data.catalog.paths[position] for position in data.split.test]
     names = [classes[label] for label in labels["test"]]
     _write_predictions(workdir / "predictions.csv", paths, names, judged, classes)
     rows, places = embed_2d(
-        features["test"], labels["test"], seed=run.config.seed, **run.config.tsne
+        features["test"],
+        labels["test"],
+        seed=settings.seed,
+        images=settings.tsne.images,
+        perplexity=settings.tsne.perplexity,
     )
     write_csv(
         workdir / "embedding.csv",
@@ -85,13 +104,13 @@ def evaluate_run(
             for row, (x, y) in zip(rows, places, strict=True)
         ],
     )
-    _write_atlas(run, state, workdir, folder, labels["train"])
+    _write_atlas(data, state, workdir, folder, labels["train"])
     write_json(
         workdir / "results.json",
         {
             **_described(run),
             "predictor": predictor,
-            **_figures(run, labels, judged, predictor, probes),
+            **_figures(settings, data, labels, judged, predictor, probes),
             "probe": {
                 name: {
                     **_averages(labels["test"], shares, classes),
@@ -101,7 +120,9 @@ def evaluate_run(
             },
             "seconds": seconds,
             "images_per_second": (
-                run.steps * run.config.data.batch_size / seconds if seconds else None
+                run.length.steps * settings.data.batch_size / seconds
+                if seconds
+                else None
             ),
             "parameters": count_parameters(state.params),
             "params_sha256": digest,
@@ -110,52 +131,57 @@ def evaluate_run(
     return write_report(workdir)
 
 
-def _described(run: Run) -> dict[str, Any]:
+def _described(run: BuiltRun) -> dict[str, Any]:
     """What was run, on what, with what."""
+    settings, data = run.settings, run.data
     return {
-        "method": run.config.method.name,
-        "network": run.config.model.name,
-        "split": run.config.data.split,
-        "fold": run.config.data.fold,
-        "pretrained_on": run.config.data.pretrain_on,
-        "n_train": len(run.split.train),
-        "n_test": len(run.split.test),
-        "train_counts": counts(run.catalog, run.split.train),
-        "test_counts": counts(run.catalog, run.split.test),
-        "steps": run.steps,
+        "method": settings.method_name,
+        "method_title": METHODS[settings.method_name].title,
+        "network": settings.model.name,
+        "split": settings.data.split,
+        "fold": settings.data.fold,
+        "pretrained_on": settings.data.pretrain_on,
+        "n_train": len(data.split.train),
+        "n_test": len(data.split.test),
+        "train_counts": counts(data.catalog, data.split.train),
+        "test_counts": counts(data.catalog, data.split.test),
+        "steps": run.length.steps,
         "devices": run.mesh.size,
-        "data_fingerprint": run.catalog.fingerprint,
-        "split_digest": run.split_digest,
+        "data_fingerprint": data.catalog.fingerprint,
+        "split_digest": data.split_digest,
         "versions": versions(),
     }
 
 
 def _figures(
-    run: Run,
+    settings: Settings,
+    data: RunData,
     labels: dict[str, np.ndarray],
     judged: np.ndarray,
     predictor: str,
     probes: Probes,
 ) -> dict[str, Any]:
     """All figures of the system that is judged, with what calibrating it would gain."""
-    classes = run.catalog.classes
+    classes = data.catalog.classes
     figures = assess(
         Predictions(
-            paths=tuple(run.catalog.paths[position] for position in run.split.test),
+            paths=tuple(data.catalog.paths[position] for position in data.split.test),
             classes=tuple(classes),
             labels=labels["test"],
             predicted=judged.argmax(axis=1),
             probabilities=judged,
         ),
-        train_counts=counts(run.catalog, run.split.train),
-        seed=run.config.seed,
+        train_counts=counts(data.catalog, data.split.train),
+        seed=settings.seed,
     )
     own = predictor == "classifier"
     figures["calibration"] |= mended_figures(
         labels["test"],
         judged,
         classes,
-        trained=_trained_shares(run, labels["train"]) if own else probes.trained,
+        trained=_trained_shares(settings, data, labels["train"])
+        if own
+        else probes.trained,
         used=drawn_shares(labels["train"], "natural", classes=len(classes)),
         # Its classifier has learnt all training images: none is left to validate on.
         temperature=None if own else probes.temperature,
@@ -173,12 +199,14 @@ def _figures(
     }
 
 
-def _trained_shares(run: Run, labels: np.ndarray) -> np.ndarray:
+def _trained_shares(
+    settings: Settings, data: RunData, labels: np.ndarray
+) -> np.ndarray:
     """Shares of the classes in the loss: as drawn, times their weights."""
-    classes = run.catalog.classes
-    shares = drawn_shares(labels, run.config.data.sampling, classes=len(classes))
-    scheme = run.config.method.to_dict().get("class_weights", "none")
-    weights = class_weights(counts(run.catalog, run.split.train), scheme)
+    classes = data.catalog.classes
+    shares = drawn_shares(labels, settings.data.sampling, classes=len(classes))
+    scheme = getattr(settings.method, "class_weights", "none")
+    weights = class_weights(counts(data.catalog, data.split.train), scheme)
     if weights is not None:
         shares = shares * weights
     return shares / shares.sum()
@@ -192,7 +220,7 @@ def _averages(
 
 
 def _write_atlas(
-    run: Run, state: TrainState, workdir: Path, folder: Path, labels: np.ndarray
+    data: RunData, state: TrainState, workdir: Path, folder: Path, labels: np.ndarray
 ) -> None:
     """Describe the prototypes of a method that has them, by the training images."""
     if "prototypes" not in state.params:
@@ -201,8 +229,8 @@ def _write_atlas(
         np.load(folder / "train_embeddings.npy", mmap_mode="r"),
         jax.device_get(state.params["prototypes"]),
         labels,
-        [run.catalog.paths[position] for position in run.split.train],
-        run.catalog.classes,
+        [data.catalog.paths[position] for position in data.split.train],
+        data.catalog.classes,
     )
     write_json(workdir / "atlas.json", {"part": "train", **atlas})
 

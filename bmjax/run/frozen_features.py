@@ -1,4 +1,4 @@
-"""Frozen features of a run's images, kept in its workdir."""
+"""The features of a run's images after training, kept in its workdir."""
 
 import json
 from collections.abc import Callable
@@ -7,17 +7,21 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from bmjax.data.pipeline import Replaced, evaluation_batches
 from bmjax.evals.extract_features import extract_features
 from bmjax.files import write_json
-from bmjax.keys import key_for
-from bmjax.run.build import Run
+from bmjax.run.build import Learner, RunData
+from bmjax.run.settings import DataSettings
+from bmjax.training.keys import key_for
 from bmjax.training.step import TrainState
 
 
 def part_features(
-    run: Run,
+    data: RunData,
+    settings: DataSettings,
+    mesh: Mesh,
     state: TrainState,
     predict: Callable[..., dict[str, jax.Array]],
     folder: Path,
@@ -30,7 +34,9 @@ def part_features(
     Where the parameters hold prototypes, embeddings are kept too, in a file beside.
 
     Args:
-        run: what was trained.
+        data: the run's images.
+        settings: size, batch size and readers.
+        mesh: the devices.
         state: as it was trained to.
         predict: (params, batch_stats, pixels) -> outputs of `Method.predict`.
         folder: of the cache.
@@ -44,18 +50,18 @@ def part_features(
     note = folder / f"{part}.json"
     path, logits_path = folder / f"{part}.npy", folder / f"{part}_logits.npy"
     embeddings_path = folder / f"{part}_embeddings.npy"
-    made_by = {"params_sha256": digest, "data_fingerprint": run.catalog.fingerprint}
+    made_by = {"params_sha256": digest, "data_fingerprint": data.catalog.fingerprint}
     with_embeddings = "prototypes" in state.params
     whole = embeddings_path.exists() or not with_embeddings
     if whole and note.exists() and json.loads(note.read_text()) == made_by:
         logits = np.load(logits_path) if logits_path.exists() else None
         return np.load(path, mmap_mode="r"), logits
-    positions = getattr(run.split, part)
+    positions = getattr(data.split, part)
     features, logits = extract_features(
         lambda pixels: predict(state.params, state.batch_stats, pixels),
-        _batches(run, positions, replaced),
+        _batches(data, settings, positions, replaced),
         images=len(positions),
-        mesh=run.mesh,
+        mesh=mesh,
         path=path,
         embeddings_path=embeddings_path if with_embeddings else None,
     )
@@ -66,37 +72,48 @@ def part_features(
 
 
 def augmented_features(
-    run: Run, state: TrainState, folder: Path, passes: int, replaced: Replaced
+    data: RunData,
+    settings: DataSettings,
+    mesh: Mesh,
+    learner: Learner,
+    state: TrainState,
+    folder: Path,
+    passes: int,
+    replaced: Replaced,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features of augmented training images, `passes` times over, and their labels."""
 
     @jax.jit
     def predict(params, stats, pixels, number):
-        key = key_for(run.config.seed, "probe views", number)
-        return run.method.predict(params, stats, run.recipe(key, pixels)[0][:, 0])
+        key = key_for(learner.seed, "probe views", number)
+        return learner.method.predict(
+            params, stats, learner.recipe(key, pixels)[0][:, 0]
+        )
 
-    positions = np.tile(run.split.train, passes)
+    positions = np.tile(data.split.train, passes)
     numbers = iter(range(len(positions)))
     features, _ = extract_features(
         lambda pixels: predict(
             state.params, state.batch_stats, pixels, jnp.int32(next(numbers))
         ),
-        _batches(run, positions, replaced),
+        _batches(data, settings, positions, replaced),
         images=len(positions),
-        mesh=run.mesh,
+        mesh=mesh,
         path=folder / "train_augmented.npy",
     )
-    return features, run.catalog.labels[positions]
+    return features, data.catalog.labels[positions]
 
 
-def _batches(run: Run, positions: np.ndarray, replaced: Replaced):
+def _batches(
+    data: RunData, settings: DataSettings, positions: np.ndarray, replaced: Replaced
+):
     return evaluation_batches(
-        run.catalog,
+        data.catalog,
         positions,
-        size=run.config.data.size,
-        batch_size=run.config.data.batch_size,
-        threads=run.config.data.threads,
-        prefetch=run.config.data.prefetch,
-        stand_ins=run.stand_ins,  # as in training; no test image has one
+        size=settings.size,
+        batch_size=settings.batch_size,
+        threads=settings.threads,
+        prefetch=settings.prefetch,
+        stand_ins=data.replacements,  # as in training; no test image has one
         replaced=replaced,
     )

@@ -12,7 +12,8 @@ import numpy as np
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.splits.make_split import Split, make_split, split_digest
 from bmjax.errors import BmjaxError, CheckpointError, ConfigError
-from bmjax.run.build import Run
+from bmjax.run.build import RunData
+from bmjax.run.settings import Settings
 from bmjax.training import checkpoint
 from bmjax.training.step import TrainState
 from bmjax.training.trained_network import Weights, read_file, read_run
@@ -26,7 +27,9 @@ _PARTS = {
 }
 
 
-def start_from(state: TrainState, run: Run, say: Callable[[str], None]) -> TrainState:
+def start_from(
+    state: TrainState, settings: Settings, data: RunData, say: Callable[[str], None]
+) -> TrainState:
     """Replace a new state's parameters and statistics by those of `config.init_from`.
 
     The whole backbone fits, or nothing is taken. A classifier of the same classes is
@@ -39,17 +42,17 @@ def start_from(state: TrainState, run: Run, say: Callable[[str], None]) -> Train
         CheckpointError: the networks differ; or the classifier's classes do, and
             `config.init_new_classifier` is off.
     """
-    path = Path(run.config.init_from).expanduser()
-    renew = run.config.init_new_classifier
-    weights = _read(path, state, run, say)
+    path = Path(settings.init_from).expanduser()
+    renew = settings.init_new_classifier
+    weights = _read(path, state, settings, len(data.catalog.classes), say)
     if trained_on := weights.about.get("trained_on"):
-        transductive = run.config.data.pretrain_on == "all"
+        transductive = settings.data.pretrain_on == "all"
         if trained_on.get("pretrain_on") == "all":
-            _refuse_transductive(path, trained_on, run.catalog, transductive)
+            _refuse_transductive(path, trained_on, data.catalog, transductive)
         else:
-            _refuse_seen_images(path, trained_on, run.catalog, run.split)
+            _refuse_seen_images(path, trained_on, data.catalog, data.split)
     if "fc" in state.params["network"] and "fc" in weights.params and not renew:
-        _refuse_other_classes(path, weights, run.catalog.classes, say)
+        _refuse_other_classes(path, weights, data.catalog.classes, say)
 
     ours = _arrays({**state.params, **state.params["network"]}, state.batch_stats)
     theirs = _arrays(weights.params, weights.batch_stats)
@@ -95,16 +98,20 @@ def _placed(
 
 
 def _read(
-    path: Path, state: TrainState, run: Run, say: Callable[[str], None]
+    path: Path,
+    state: TrainState,
+    settings: Settings,
+    classes: int,
+    say: Callable[[str], None],
 ) -> Weights:
     if path.is_dir():
         return read_run(path, state.step.sharding)
     has_classifier = "fc" in state.params["network"]
     return read_file(
         path,
-        run.config.model.name,
-        num_classes=len(run.catalog.classes) if has_classifier else 0,
-        new_classifier=run.config.init_new_classifier,
+        settings.model.name,
+        num_classes=classes if has_classifier else 0,
+        new_classifier=settings.init_new_classifier,
         say=say,
     )
 

@@ -4,13 +4,15 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import jax
+from jax.sharding import Mesh
 
 from bmjax.devices.hardware import Memory, memory_left
 from bmjax.errors import ConfigError
-from bmjax.run.build import Run
+from bmjax.run.build import Learner
 from bmjax.run.compile import compile_step
 from bmjax.run.logs import data_size
 from bmjax.training.step import TrainState
+from bmjax.types import Batch
 
 _TRIES = 3  # compilations spent on finding what fits
 
@@ -28,8 +30,10 @@ def wanted_bytes(compiled: jax.stages.Compiled) -> int:
 
 
 def check_fits(
-    run: Run,
+    learner: Learner,
     state: TrainState,
+    shapes: Batch,
+    mesh: Mesh,
     compiled: jax.stages.Compiled,
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
@@ -40,15 +44,17 @@ def check_fits(
     and fits.
 
     Args:
-        run: whose step it is.
+        learner: whose step it is.
         state: already in memory, so what it takes is not asked for again.
+        shapes: of a batch.
+        mesh: the devices.
         compiled: the step.
         say: for a line before a search that takes a while.
     """
-    left = memory_left(run.mesh)
+    left = memory_left(mesh)
     if left is None:
         return
-    copies = run.mesh.size if left.shared else 1
+    copies = mesh.size if left.shared else 1
     had = left.size + copies * sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     wanted = copies * wanted_bytes(compiled)
     if wanted <= had:
@@ -59,26 +65,35 @@ def check_fits(
     )
 
     def want(chunks: int) -> int:
-        return copies * wanted_bytes(compile_step(run, state, chunks))
+        in_chunks = learner._replace(chunks=chunks)
+        return copies * wanted_bytes(compile_step(in_chunks, state, shapes, mesh))
 
-    chunks = _fitting_chunks(run, wanted, had, want)
-    raise ConfigError(_too_large(run, wanted, had, left, chunks))
+    batch = len(shapes.labels)
+    possible = more_chunks(batch, mesh.size, learner.chunks)
+    chunks = _fitting_chunks(possible, learner.chunks, wanted, had, want)
+    raise ConfigError(_too_large(batch, mesh.size, wanted, had, left, chunks))
 
 
 @contextlib.contextmanager
-def explained(run: Run, compiled: jax.stages.Compiled) -> Iterator[None]:
+def explained(
+    compiled: jax.stages.Compiled, batch: int, possible: list[int]
+) -> Iterator[None]:
     """Turn an allocation that fails in here into a sentence for the user.
 
     `check_fits` finds most of them before; what other processes take in the meantime
     it cannot know.
+
+    Args:
+        compiled: the step.
+        batch: images in a step.
+        possible: `more_chunks` that the batch could be embedded in.
     """
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        batch = run.config.data.batch_size
-        more = next(iter(_more_chunks(run, run.config.train.accumulate)), 0)
+        more = next(iter(possible), 0)
         cure = f"--config.train.accumulate={more}, or " if more else ""
         raise ConfigError(
             f"memory ran out in a step of config.data.batch_size = {batch:,}, which "
@@ -88,9 +103,10 @@ def explained(run: Run, compiled: jax.stages.Compiled) -> Iterator[None]:
         ) from None
 
 
-def _too_large(run: Run, wanted: int, had: int, left: Memory, chunks: int) -> str:
-    batch = run.config.data.batch_size
-    of = f" on {run.mesh.size} devices" if run.mesh.size > 1 and left.shared else ""
+def _too_large(
+    batch: int, devices: int, wanted: int, had: int, left: Memory, chunks: int
+) -> str:
+    of = f" on {devices} devices" if devices > 1 and left.shared else ""
     text = (
         f"config.data.batch_size = {batch:,} wants {data_size(wanted)} of memory{of}, "
         f"and {data_size(had)} are free {left.what}; "
@@ -98,21 +114,27 @@ def _too_large(run: Run, wanted: int, had: int, left: Memory, chunks: int) -> st
     if chunks:
         return text + f"--config.train.accumulate={chunks} fits"
     # Memory is nearly in proportion to the batch: a fair first try.
-    smaller = max(run.mesh.size, 2 ** ((batch * had // wanted).bit_length() - 1))
+    smaller = max(devices, 2 ** ((batch * had // wanted).bit_length() - 1))
     return text + (
         "no config.train.accumulate was found that fits; use a smaller batch, such as "
         f"--config.data.batch_size={smaller}"
     )
 
 
-def _fitting_chunks(run: Run, wanted: int, had: int, want: Callable[[int], int]) -> int:
+def _fitting_chunks(
+    possible: list[int],
+    chunks: int,
+    wanted: int,
+    had: int,
+    want: Callable[[int], int],
+) -> int:
     """A number of chunks that fits, as small as the guesses are good; 0: none found.
 
     What a step takes is nearly a + b / chunks: the state and all images' views, and
     what the backward pass keeps of one chunk. The first guess has no a, the next goes
     through the last two programs that were compiled.
     """
-    known = [(run.config.train.accumulate, wanted)]
+    known = [(chunks, wanted)]
 
     def guess(chunks: int) -> float:
         last, size = known[-1]
@@ -123,7 +145,7 @@ def _fitting_chunks(run: Run, wanted: int, had: int, want: Callable[[int], int])
         return size + part * (1 / chunks - 1 / last)
 
     for _ in range(_TRIES):
-        more = _more_chunks(run, known[-1][0])
+        more = [n for n in possible if n > known[-1][0]]
         chunks = next((n for n in more if guess(n) <= had), 0)
         if not chunks:
             return 0
@@ -133,7 +155,7 @@ def _fitting_chunks(run: Run, wanted: int, had: int, want: Callable[[int], int])
     return 0
 
 
-def _more_chunks(run: Run, chunks: int) -> list[int]:
-    """Larger numbers of chunks that the batch divides by on every device."""
-    share = run.config.data.batch_size // run.mesh.size
+def more_chunks(batch: int, devices: int, chunks: int) -> list[int]:
+    """Return the numbers of chunks above `chunks` that a device's share divides by."""
+    share = batch // devices
     return [n for n in range(chunks + 1, share + 1) if share % n == 0]

@@ -3,6 +3,7 @@
 Nothing here sees the test part but to classify it.
 """
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from bmjax.evals.linear_probe import apply_linear, fit_linear
 from bmjax.evals.logistic_probe import fit_logistic
 from bmjax.evals.recalibration import mend
 from bmjax.evals.subset import held_out
-from bmjax.run.build import Run
+from bmjax.run.settings import ProbeSettings
 
 NEIGHBOURS = (1, 20)
 _OWN = ("augmented_passes", "validation_share")  # keys of config.probe used here
@@ -34,7 +35,9 @@ class Probes(NamedTuple):
 
 
 def fit_probes(
-    run: Run,
+    probe: ProbeSettings,
+    classes: int,
+    seed: int,
     folder: Path,
     features: dict[str, np.ndarray],
     labels: dict[str, np.ndarray],
@@ -47,22 +50,23 @@ def fit_probes(
     and the temperature that suits them best is taken.
 
     Args:
-        run: what was trained.
+        probe: config.probe.
+        classes: N.
+        seed: of the run.
         folder: where linear.npz goes.
         features: of "train" and "test".
         labels: of both.
         augmented: passes -> features of augmented training images, pass after pass,
             and their labels.
     """
-    classes = len(run.catalog.classes)
-    settings = run.config.probe.to_dict()
+    settings = dataclasses.asdict(probe)
     passes, share = (settings.pop(name) for name in _OWN)
     logistic = {
         name.removeprefix(_LOGISTIC): settings.pop(name)
         for name in list(settings)
         if name.startswith(_LOGISTIC)
     }
-    settings |= {"classes": classes, "seed": run.config.seed}
+    settings |= {"classes": classes, "seed": seed}
     train = (features["train"], labels["train"])
     fitted_on = augmented(passes) if passes else train
     linear = fit_linear(*fitted_on, **settings)
@@ -71,14 +75,14 @@ def fit_probes(
         *train,
         classes=classes,
         standardize=settings["standardize"],
-        seed=run.config.seed,
+        seed=seed,
         **logistic,
     )
     nearest = knn_probabilities(
         *train, features["test"], classes=classes, neighbours=NEIGHBOURS
     )
     trained = drawn_shares(labels["train"], settings["sampling"], classes=classes)
-    outside = held_out(labels["train"], share, run.config.seed)
+    outside = held_out(labels["train"], share, seed)
     temperature = None
     if outside.any():
         kept = np.flatnonzero(np.tile(~outside, max(passes, 1)))

@@ -1,4 +1,4 @@
-"""What a run is about to do, before it does it."""
+"""Print a run's summary before it starts: data, parameters, steps, devices, time."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,9 @@ import jax.numpy as jnp
 
 from bmjax.data.splits.make_split import counts
 from bmjax.devices.hardware import make_matrix_product, matrix_speed
-from bmjax.run.build import Run
+from bmjax.run.build import BuiltRun, batch_shapes, run_facts
 from bmjax.run.compile import init_shapes
-from bmjax.run.config_warnings import advice
+from bmjax.run.config_warnings import config_warnings
 from bmjax.run.logs import data_size, duration
 from bmjax.run.memory import wanted_bytes
 from bmjax.training.optimizer import count_parameters
@@ -19,40 +19,43 @@ from bmjax.training.optimizer import count_parameters
 _EFFICIENCY = 0.4
 
 
-def describe_run(run: Run, say: Callable[[str], None]) -> None:
+def describe_run(run: BuiltRun, say: Callable[[str], None]) -> None:
     """Say what will be trained on what: images a class, steps, parameters, devices."""
-    config = run.config
-    train, test = (counts(run.catalog, part) for part in run.split)
-    shapes = init_shapes(run)
-    epochs = run.steps / run.steps_per_epoch
+    settings, data, length = run.settings, run.data, run.length
+    classes = data.catalog.classes
+    train, test = (counts(data.catalog, part) for part in data.split)
+    shapes = init_shapes(run.learner, batch_shapes(settings.data, run.mesh))
+    epochs = length.steps / length.steps_per_epoch
     device = run.mesh.devices.flat[0]
     say(
-        f"{config.method.name}, {config.model.name}: "
+        f"{settings.method_name}, {settings.model.name}: "
         f"{count_parameters(shapes.params):,} parameters"
     )
     say(
-        f"images: {run.catalog.root} ({config.data.split} {config.data.fold}, digest "
-        f"{run.split_digest[:12]}): "
-        f"{len(run.split.train):,} train, {len(run.split.test):,} test, "
-        f"{len(run.catalog.classes)} classes"
+        f"images: {data.catalog.root} ({settings.data.split} {settings.data.fold}, "
+        f"digest {data.split_digest[:12]}): "
+        f"{len(data.split.train):,} train, {len(data.split.test):,} test, "
+        f"{len(classes)} classes"
     )
-    if config.data.pretrain_on == "all":
+    if settings.data.pretrain_on == "all":
         say("pretraining sees all of them, test images too, without labels")
-    width = max(map(len, run.catalog.classes))
-    for name in run.catalog.classes:
+    width = max(map(len, classes))
+    for name in classes:
         note = "  (no test image)" if not test[name] else ""
         say(f"  {name:{width}s} {train[name]:7,d} {test[name]:7,d}{note}")
     say(
-        f"steps: {run.steps:,} of {config.data.batch_size} images = {epochs:.1f} "
-        f"epochs of {run.steps_per_epoch:,}; checkpoint every {run.save_every:,}"
+        f"steps: {length.steps:,} of {settings.data.batch_size} images = {epochs:.1f} "
+        f"epochs of {length.steps_per_epoch:,}; checkpoint every "
+        f"{length.save_every:,}"
     )
     say(f"devices: {run.mesh.size} x {device.device_kind} ({device.platform})")
-    for note in advice(run):
+    for note in config_warnings(settings, run_facts(settings, data, length)):
         say(f"note: {note}")
 
 
 def describe_program(
-    run: Run,
+    mesh: jax.sharding.Mesh,
+    steps: int,
     compiled: jax.stages.Compiled,
     seconds: float,
     say: Callable[[str], None],
@@ -65,8 +68,8 @@ def describe_program(
     if size := wanted_bytes(compiled):
         line += f"; {data_size(size)} on each device"
     if flops := cost.get("flops"):
-        product, operations = make_matrix_product(run.mesh, jnp.float32)
-        speed = matrix_speed(product, operations, seconds=0.2) / run.mesh.size
-        estimate = flops / (_EFFICIENCY * speed) * run.steps
+        product, operations = make_matrix_product(mesh, jnp.float32)
+        speed = matrix_speed(product, operations, seconds=0.2) / mesh.size
+        estimate = flops / (_EFFICIENCY * speed) * steps
         line += f"; {duration(max(estimate, 1.0))} or more in all, by a rough measure"
     say(line)

@@ -16,15 +16,20 @@ from bmjax.data.pipeline import Replaced, training_batches
 from bmjax.devices.jax_setup import noted_cache_hits
 from bmjax.devices.mesh import put_batch
 from bmjax.errors import CheckpointError, DataError, NonFiniteError
-from bmjax.methods.collapse_warning import make_watch
-from bmjax.run.build import Run, build
+from bmjax.methods import METHODS
+from bmjax.run.build import (
+    BuiltRun,
+    batch_shapes,
+    build,
+    run_facts,
+)
 from bmjax.run.compile import compile_step, init_state
 from bmjax.run.evaluate import evaluate_run
 from bmjax.run.init_from import start_from
 from bmjax.run.logs import Metrics, Progress, note, say
-from bmjax.run.memory import check_fits, explained
+from bmjax.run.memory import check_fits, explained, more_chunks
 from bmjax.run.summary import describe_program, describe_run
-from bmjax.run.validate import check
+from bmjax.run.validate import validate
 from bmjax.run.workdir import claim, note_config
 from bmjax.training import checkpoint
 from bmjax.training.step import TrainState, TrainStep
@@ -38,18 +43,18 @@ def train(config: ConfigDict, workdir: Path) -> None:
 
     Precedence: this workdir's own checkpoint, then `config.init_from`, then chance.
     """
-    check(config)
+    settings = validate(config)
     with claim(workdir), StopSignals() as signals:
-        run = build(config, workdir)
+        run = build(settings, workdir)
         describe_run(run, say)
         state, first, seconds = starting_state(run, workdir / "checkpoints")
         compiled = None
-        if first < run.steps or not first:
+        if first < run.length.steps or not first:
             compiled = compile_that_fits(run, state)
             checkpoint.check_space(workdir / "checkpoints", state, say)
         note_config(workdir, config.to_dict())
         replaced = Replaced(
-            limit=int(config.data.bad_share * len(run.split.train)), say=note
+            limit=int(settings.data.bad_share * len(run.data.split.train)), say=note
         )
         if compiled:
             state, seconds = train_steps(
@@ -62,7 +67,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
                 signals=signals,
                 replaced=replaced,
             )
-        say(f"evaluating on {len(run.split.test):,} test images")
+        say(f"evaluating on {len(run.data.split.test):,} test images")
         page = evaluate_run(run, state, workdir, seconds=seconds, replaced=replaced)
         say(headline(workdir))
         say(f"report: {page}")
@@ -80,51 +85,55 @@ def headline(workdir: Path) -> str:
     return f"{found['predictor']}: {', '.join(shown)}"
 
 
-def starting_state(run: Run, folder: Path) -> tuple[TrainState, int, float]:
+def starting_state(run: BuiltRun, folder: Path) -> tuple[TrainState, int, float]:
     """Return the state to go on from, its step, and the seconds spent on it."""
-    state = init_state(run)
+    settings, data, length = run.settings, run.data, run.length
+    state = init_state(run.learner, batch_shapes(settings.data, run.mesh), run.mesh)
     found = checkpoint.newest(folder)
     if found is None:
-        if run.config.init_from:
-            state = start_from(state, run, say)
+        if settings.init_from:
+            state = start_from(state, settings, data, say)
         return state, 0, 0.0
     step, meta = found
-    if meta["data_fingerprint"] != run.catalog.fingerprint:
+    if meta["data_fingerprint"] != data.catalog.fingerprint:
         raise DataError(
-            f"the images in {str(run.catalog.root)!r} are not those that the run in "
+            f"the images in {str(data.catalog.root)!r} are not those that the run in "
             f"{str(folder.parent)!r} began with (fingerprint "
-            f"{run.catalog.fingerprint[:12]}, expected "
+            f"{data.catalog.fingerprint[:12]}, expected "
             f"{meta['data_fingerprint'][:12]}); restore them, or use another --workdir"
         )
-    if meta["split_digest"] != run.split_digest:
+    if meta["split_digest"] != data.split_digest:
         raise DataError(
-            f"config.data.split = {run.config.data.split!r} is not the split that the "
+            f"config.data.split = {settings.data.split!r} is not the split that the "
             f"run in {str(folder.parent)!r} began with (digest "
-            f"{run.split_digest[:12]}, expected {meta['split_digest'][:12]}); restore "
+            f"{data.split_digest[:12]}, expected {meta['split_digest'][:12]}); restore "
             "it, or use another --workdir"
         )
-    if step > run.steps:
+    if step > length.steps:
         raise CheckpointError(
-            f"checkpoint {step} in {str(folder)!r} lies beyond the run's {run.steps} "
-            "steps; use another --workdir"
+            f"checkpoint {step} in {str(folder)!r} lies beyond the run's "
+            f"{length.steps} steps; use another --workdir"
         )
     say(f"resuming after step {step:,}")
     return checkpoint.restore(folder, step, state), step, meta["seconds"]
 
 
-def compile_that_fits(run: Run, state: TrainState) -> jax.stages.Compiled:
+def compile_that_fits(run: BuiltRun, state: TrainState) -> jax.stages.Compiled:
     """Compile the step, and say what it needs; it is refused before it would fail."""
+    shapes = batch_shapes(run.settings.data, run.mesh)
     started = time.monotonic()
     with noted_cache_hits() as hits:
-        compiled = compile_step(run, state)
+        compiled = compile_step(run.learner, state, shapes, run.mesh)
     seconds = time.monotonic() - started
-    check_fits(run, state, compiled, say)
-    describe_program(run, compiled, seconds, say, cached=bool(hits))
+    check_fits(run.learner, state, shapes, run.mesh, compiled, say)
+    describe_program(
+        run.mesh, run.length.steps, compiled, seconds, say, cached=bool(hits)
+    )
     return compiled
 
 
 def train_steps(
-    run: Run,
+    run: BuiltRun,
     compiled: jax.stages.Compiled,
     state: TrainState,
     workdir: Path,
@@ -139,25 +148,25 @@ def train_steps(
     Returns:
         the final state, and the seconds spent in the loop over all of the run's starts.
     """
+    settings, data, length = run.settings, run.data, run.length
+    batch_size, spec = settings.data.batch_size, METHODS[settings.method_name]
     folder = workdir / "checkpoints"
-    progress = Progress(first=first, total=run.steps, what=run.config.method.name)
+    progress = Progress(first=first, total=length.steps, what=settings.method_name)
     batches = training_batches(
-        run.catalog,
-        run.stream,
-        size=run.config.data.size,
-        batch_size=run.config.data.batch_size,
+        data.catalog,
+        data.stream,
+        size=settings.data.size,
+        batch_size=batch_size,
         first_step=first,
-        threads=run.config.data.threads,
-        prefetch=run.config.data.prefetch,
-        workers=run.config.data.workers,
-        stand_ins=run.stand_ins,
+        threads=settings.data.threads,
+        prefetch=settings.data.prefetch,
+        workers=settings.data.workers,
+        stand_ins=data.replacements,
         replaced=replaced,
     )
     metrics = Metrics(workdir, first_step=first)
-    # Ours: an epoch to settle, beyond what holds the prototypes still, and one to wait.
-    settled = run.in_steps("optim.freeze_prototypes") + run.steps_per_epoch
-    watch = make_watch(after=settled, patience=run.steps_per_epoch)
-    rates = np.asarray(jax.vmap(run.schedule)(jnp.arange(run.steps)))
+    watch = spec.watch(settings.method, run_facts(settings, data, length))
+    rates = np.asarray(jax.vmap(run.learner.schedule)(jnp.arange(length.steps)))
     begun = time.monotonic()
     last = [first, begun]  # step and time of the last log
 
@@ -167,16 +176,16 @@ def train_steps(
             step,
             state,
             meta={
-                "data_fingerprint": run.catalog.fingerprint,
-                "split_digest": run.split_digest,
-                "classes": list(run.catalog.classes),
+                "data_fingerprint": data.catalog.fingerprint,
+                "split_digest": data.split_digest,
+                "classes": list(data.catalog.classes),
                 "seconds": seconds + time.monotonic() - begun,
             },
         )
 
     def log(step: int, values: dict[str, float]) -> None:
         now = time.monotonic()
-        speed = (step - last[0]) * run.config.data.batch_size / (now - last[1])
+        speed = (step - last[0]) * batch_size / (now - last[1])
         last[:] = [step, now]
         metrics.write(
             step,
@@ -192,20 +201,28 @@ def train_steps(
             note(f"warning: {warning}")
 
     try:
-        with signals.at_the_next_step(), explained(run, compiled):
+        with (
+            signals.at_the_next_step(),
+            explained(
+                compiled,
+                batch_size,
+                more_chunks(batch_size, run.mesh.size, run.learner.chunks),
+            ),
+        ):
             state = loop(
                 compiled,
                 state,
                 batches,
                 mesh=run.mesh,
                 first=first,
-                total=run.steps,
-                save_every=run.save_every,
-                log_every=run.log_every,
+                total=length.steps,
+                save_every=length.save_every,
+                log_every=length.log_every,
                 save=save,
                 log=log,
                 after_step=progress.advance,
                 stop=signals,
+                non_finite_cure=spec.non_finite_cure,
             )
     finally:
         progress.close()
@@ -227,6 +244,7 @@ def loop(
     log: Callable[[int, dict[str, float]], None],
     after_step: Callable[[], None] = lambda: None,
     stop: StopSignals | None = None,
+    non_finite_cure: str = "",
 ) -> TrainState:
     """THE loop. Its order: due save, next batch, put, step, due log; a save at the end.
 
@@ -244,7 +262,7 @@ def loop(
     for step in range(first, total):
         due = step > first and step % save_every == 0
         if due or (stop and stop.number):
-            _check_finite(state, values, step, finite_at)
+            _check_finite(state, values, step, finite_at, non_finite_cure)
             save(step, state)
             if stop and stop.number:
                 raise stop.error(f"saved at step {step:,}")
@@ -256,7 +274,7 @@ def loop(
             in_flight.popleft().block_until_ready()
         after_step()
         if (step + 1) % log_every == 0 or step + 1 == total:
-            _check_finite(state, values, step + 1, finite_at)
+            _check_finite(state, values, step + 1, finite_at, non_finite_cure)
             finite_at = step + 1
             log(finite_at, {k: float(v) for k, v in jax.device_get(values).items()})
     save(total, state)
@@ -271,12 +289,14 @@ def _all_finite(values: dict[str, jax.Array], params: Tree) -> jax.Array:
     return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
 
 
-def _check_finite(state: TrainState, values: dict, step: int, finite_at: int) -> None:
+def _check_finite(
+    state: TrainState, values: dict, step: int, finite_at: int, cure: str
+) -> None:
     """Look at the parameters too: a step can have a finite loss and ruin them."""
     if step > finite_at and not _all_finite(values, state.params):
+        other = f" or {cure}" if cure else ""
         raise NonFiniteError(
             f"the loss or a parameter is not finite after step {step:,} (all were "
-            f"after step {finite_at:,}); lower config.optim.learning_rate or, for "
-            "SwAV, raise config.method.epsilon, in another --workdir; the last good "
-            "checkpoint is kept"
+            f"after step {finite_at:,}); lower config.optim.learning_rate{other}, in "
+            "another --workdir; the last good checkpoint is kept"
         )

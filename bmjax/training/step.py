@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from bmjax.keys import key_for
+from bmjax.training.keys import key_for
 from bmjax.types import Batch, Method, Tree, Views
 
 

@@ -14,7 +14,7 @@ START = """
 import collections, json
 import jax
 from bmjax.devices.jax_setup import noted_cache_hits, start_jax
-from tests.helpers.toy_run import toy_run
+from tests.helpers.toy_run import shapes_of, toy_run
 
 seen = collections.Counter()
 jax.monitoring.register_event_listener(lambda name, **_: seen.update([name]))
@@ -22,9 +22,9 @@ start_jax(devices=2)
 from bmjax.run.compile import compile_step, init_state
 
 run = toy_run("swav", **{"mesh.devices": 2})
-state = init_state(run)
+state = init_state(run.learner, shapes_of(run), run.mesh)
 with noted_cache_hits() as hits:
-    compile_step(run, state)
+    compile_step(run.learner, state, shapes_of(run), run.mesh)
 prefix = "/jax/compilation_cache/cache_"
 figures = {kind: seen[prefix + kind] for kind in ("hits", "misses")}
 print(json.dumps(figures | {"step": len(hits)}))

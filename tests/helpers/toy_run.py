@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from bmjax.data.images.catalog import Catalog
-from bmjax.run.build import Run, build
+from bmjax.run.build import BuiltRun, batch_shapes, build
+from bmjax.run.settings import read_config
 
 CLASSES, EACH = ("A", "B", "C"), 20  # images
 
@@ -21,9 +22,14 @@ def toy_catalog() -> Catalog:
     )
 
 
-def toy_run(name: str, **changes) -> Run:
+def toy_run(name: str, **changes) -> BuiltRun:
     """Build one; changes are by key, as `toy_run("swav", **{"mesh.devices": 4})`."""
     config = importlib.import_module(f"configs.{name}").get_config("smoke")
     config.mesh.devices = 1
     config.update_from_flattened_dict(changes)
-    return build(config, Path("nowhere"), toy_catalog())
+    return build(read_config(config), Path("nowhere"), toy_catalog())
+
+
+def shapes_of(run: BuiltRun):
+    """The shapes of a batch of a run."""
+    return batch_shapes(run.settings.data, run.mesh)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmjax.methods import dino
+from bmjax.methods.dino import DinoState, make_dino
 from bmjax.types import Batch
 from tests.helpers.toy_network import toy_network, toy_recipe
 
@@ -23,7 +23,7 @@ SETTINGS = {
 @pytest.fixture
 def method():
     network = toy_network(head="linear", embedding_dim=3)
-    return dino.make(network, recipe=toy_recipe, **SETTINGS)
+    return make_dino(network, recipe=toy_recipe, **SETTINGS)
 
 
 def softmax(values):
@@ -40,7 +40,7 @@ def test_the_loss_is_the_references(method):
     value, (state, _) = method.loss(
         jax.tree.map(jnp.asarray, params),
         {"student": jnp.asarray(student), "teacher": jnp.asarray(teacher)},
-        dino.DinoState(jnp.asarray(center)),
+        DinoState(jnp.asarray(center)),
         None,
         5,
     )
@@ -64,7 +64,7 @@ def test_the_last_layer_and_the_teacher_get_no_gradient_before_their_time(method
     embeddings = {"student": batch, "teacher": batch[::-1]}
     columns = jax.random.normal(jax.random.key(1), (3, 5))
     params = {"prototypes": columns, "student": {"prototypes": columns}}
-    state = dino.DinoState(jnp.zeros(5))
+    state = DinoState(jnp.zeros(5))
 
     def gradients(step):
         value = lambda p, e: method.loss(p, e, state, None, step)[0]

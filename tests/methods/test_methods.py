@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from bmjax.augment.recipes import Color, Crops, multi_crop
+from bmjax.data.class_weights import class_weights
 from bmjax.devices import mesh
-from bmjax.methods import METHODS, _skeleton
+from bmjax.methods import METHODS
+from bmjax.methods._skeleton import SKELETON
 from bmjax.models import make_network
-from bmjax.run.build import method_settings
-from bmjax.run.durations import to_steps
+from bmjax.settings import read_settings, with_steps
 from bmjax.training.optimizer import FOREVER, make_optimizer
 from bmjax.training.step import make_accumulated_step, make_init, make_train_step
 from bmjax.types import Batch
@@ -39,10 +40,12 @@ REAL = [pytest.param(name, "resnet_tiny", marks=pytest.mark.slow) for name in ME
 def make(name, network="toy"):
     """A method as the smoke variant of its configuration has it, for three classes."""
     config = importlib.import_module(f"configs.{name}").get_config("smoke")
-    steps = lambda key: to_steps(
-        config.method[key.removeprefix("method.")], steps_per_epoch=1, key=key
-    )
-    settings = method_settings(config, steps, dict.fromkeys("ABC", 10))
+    values = {k: v for k, v in config.method.items() if k != "name"}
+    kind = METHODS[name].settings
+    settings = with_steps(read_settings(kind, values, "config.method"), 1)
+    if "class_weights" in settings:
+        counts = dict.fromkeys("ABC", 10)
+        settings["class_weights"] = class_weights(counts, settings["class_weights"])
     if config.model.head == "classifier":
         heads = {"num_classes": 3}
     else:
@@ -234,8 +237,8 @@ def test_mixup_at_weight_one_is_supervised(monkeypatch):
     network = toy_network(num_classes=3)
     weights = jnp.array([0.5, 1.0, 2.0])
     numbers = {"recipe": toy_recipe, "smoothing": 0.1, "class_weights": weights}
-    mixed = mixup.make(network, alpha=0.1, **numbers)
-    plain = supervised.make(network, **numbers)
+    mixed = mixup.make_mixup(network, alpha=0.1, **numbers)
+    plain = supervised.make_supervised(network, **numbers)
     batch = Batch(*map(jnp.asarray, next(batches())))
     key = jax.random.key(0)
     views = mixed.views(key, batch)
@@ -252,7 +255,7 @@ def test_mixup_at_weight_one_is_supervised(monkeypatch):
 
 def test_the_skeleton_is_a_method_that_trains():
     network = toy_network(head="linear", embedding_dim=4)
-    method = _skeleton.make(network, recipe=toy_recipe, strength=1.0)
+    method = SKELETON.make(network, recipe=toy_recipe, strength=1.0)
     optimizer = make_optimizer(lambda step: 0.05, momentum=0.9, weight_decay=0.0)
     step = jax.jit(make_train_step(method, optimizer, seed=0))
     losses = []

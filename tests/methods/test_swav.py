@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmjax.methods import swav
+from bmjax.methods.embed_views import unit
+from bmjax.methods.swav import SwavState, make_swav
 from bmjax.types import Network, Views
 from tests.conftest import GOLDEN, cases
 
@@ -13,7 +14,7 @@ ARCHIVE = np.load(GOLDEN / "swav_loss.npz")
 
 
 def make(prototypes, queue_length=0, queue_from=0, **numbers):
-    return swav.make(
+    return make_swav(
         Network(init=len, apply=len),  # the loss asks nothing of it
         recipe=lambda key, pixels: (pixels,),
         prototypes=prototypes,
@@ -41,14 +42,14 @@ def test_loss_gradients_and_queue_agree_with_the_reference(case, float64):
         iterations=int(read("iterations")),
         temperature=float(read("temperature")),
     )
-    state = swav.SwavState(
+    state = SwavState(
         queue=jnp.asarray(queue if length else np.zeros((2, 0, raw.shape[-1])))
     )
     # The reference looks into the queue; here the step alone says whether it is full.
     step = 10**6 if int(read("queue_used_float64")) else 0
 
     def loss(raw, prototypes):
-        embeddings = swav.unit(jnp.moveaxis(raw, 0, 1))
+        embeddings = unit(jnp.moveaxis(raw, 0, 1))
         return method.loss(
             {"prototypes": prototypes},
             embeddings,
@@ -82,13 +83,13 @@ def test_loss_gradients_and_queue_agree_with_the_reference(case, float64):
 
 def test_the_queue_is_used_once_it_is_full_and_never_holds_the_batch():
     method = make(6, queue_length=8, queue_from=3)
-    embeddings = swav.unit(jax.random.normal(jax.random.key(0), (4, 2, 5)))
-    prototypes = swav.unit(jax.random.normal(jax.random.key(1), (5, 6)), axis=0)
-    queue = swav.unit(jax.random.normal(jax.random.key(2), (2, 8, 5)))
+    embeddings = unit(jax.random.normal(jax.random.key(0), (4, 2, 5)))
+    prototypes = unit(jax.random.normal(jax.random.key(1), (5, 6)), axis=0)
+    queue = unit(jax.random.normal(jax.random.key(2), (2, 8, 5)))
     labels = Views(images=(), labels=jnp.zeros(4, jnp.int32))
 
     def loss(step, queue):
-        state = swav.SwavState(queue=queue)
+        state = SwavState(queue=queue)
         return method.loss({"prototypes": prototypes}, embeddings, state, labels, step)
 
     without = float(loss(0, queue)[0])
@@ -104,7 +105,7 @@ def test_the_queue_is_used_once_it_is_full_and_never_holds_the_batch():
 
 
 def test_a_zero_embedding_has_a_finite_gradient():
-    gradient = jax.grad(lambda x: swav.unit(x).sum())(jnp.zeros((2, 3)))
+    gradient = jax.grad(lambda x: unit(x).sum())(jnp.zeros((2, 3)))
     assert np.isfinite(gradient).all()
 
 
@@ -113,8 +114,6 @@ def test_prototypes_have_length_one_after_each_update():
         "network": {},
         "prototypes": 3 * jax.random.normal(jax.random.key(0), (5, 6)),
     }
-    updated, _ = make(6).after_update(
-        params, swav.SwavState(queue=jnp.zeros((2, 0, 5))), 0
-    )
+    updated, _ = make(6).after_update(params, SwavState(queue=jnp.zeros((2, 0, 5))), 0)
     lengths = jnp.linalg.norm(updated["prototypes"], axis=0)
     np.testing.assert_allclose(lengths, np.ones(6), rtol=1e-6)

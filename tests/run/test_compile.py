@@ -11,13 +11,14 @@ import pytest
 
 from bmjax.benchmark.collectives import collectives
 from bmjax.data.pipeline import training_batches
-from bmjax.methods import METHODS, supervised
+from bmjax.methods import METHODS
 from bmjax.models import make_network
-from bmjax.run.build import batch_shapes, build
+from bmjax.run.build import build
 from bmjax.run.compile import compile_step, init_shapes, init_state, jit_step
+from bmjax.run.settings import read_config
 from bmjax.run.train import loop
 from tests.helpers.toy_network import toy_network, toy_recipe
-from tests.helpers.toy_run import toy_run
+from tests.helpers.toy_run import shapes_of, toy_run
 
 SLOW = [
     pytest.param(name, marks=pytest.mark.slow) for name in ("swav", "supcon", "dino")
@@ -37,8 +38,9 @@ def compiled():
     def compiled(name):
         if name not in done:
             run = toy_run(name, **{"mesh.devices": 4})
-            shapes = init_shapes(run)
-            done[name] = compile_step(run, shapes), shapes
+            state = init_shapes(run.learner, shapes_of(run))
+            step = compile_step(run.learner, state, shapes_of(run), run.mesh)
+            done[name] = step, state
         return done[name]
 
     return compiled
@@ -97,12 +99,12 @@ def test_one_program_serves_a_whole_run_and_the_host_looks_only_to_log(
     config.data.sampling = "natural"
     config.data.batch_size = 4
     config.mesh.devices = 1
-    run = build(config, tmp_path)
-    method = supervised.make(toy_network(num_classes=2), recipe=toy_recipe)
-    run = run._replace(method=method)
+    run = build(read_config(config), tmp_path)
+    method = METHODS["supervised"].make(toy_network(num_classes=2), recipe=toy_recipe)
+    learner = run.learner._replace(method=method)
     batches = training_batches(
-        run.catalog,
-        run.stream,
+        run.data.catalog,
+        run.data.stream,
         size=20,
         batch_size=4,
         first_step=0,
@@ -112,10 +114,10 @@ def test_one_program_serves_a_whole_run_and_the_host_looks_only_to_log(
     looked, logged = [], []
     get = jax.device_get
     monkeypatch.setattr(jax, "device_get", lambda tree: looked.append(1) or get(tree))
-    step = jit_step(run)
+    step = jit_step(learner, run.mesh)
     loop(
         step,
-        init_state(run),
+        init_state(learner, shapes_of(run), run.mesh),
         batches,
         mesh=run.mesh,
         first=0,
@@ -125,7 +127,7 @@ def test_one_program_serves_a_whole_run_and_the_host_looks_only_to_log(
         save=lambda step, state: None,
         log=lambda step, values: logged.append(step),
     )
-    assert len(run.split.train) % 4
+    assert len(run.data.split.train) % 4
     assert step._cache_size() == 1
     assert logged == [3, 6, 9]
     assert len(looked) == 3
@@ -140,8 +142,9 @@ def test_one_program_serves_a_whole_run_and_the_host_looks_only_to_log(
 )
 def test_the_step_of_each_method_lowers_for_gpus_and_tpus(name):
     run = toy_run(name, **{"model.convolutions": "xla", "mesh.devices": 1})
-    exported = jax.export.export(jit_step(run), platforms=["cuda", "tpu"])(
-        init_shapes(run), batch_shapes(run)
+    step = jit_step(run.learner, run.mesh)
+    exported = jax.export.export(step, platforms=["cuda", "tpu"])(
+        init_shapes(run.learner, shapes_of(run)), shapes_of(run)
     )
     assert exported.platforms == ("cuda", "tpu")
     assert "stablehlo.convolution" in exported.mlir_module()

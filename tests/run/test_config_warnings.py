@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from bmjax.data.splits.make_split import Split
-from bmjax.methods.collapse_warning import STUCK, make_watch
-from bmjax.run.build import Run
-from bmjax.run.config_warnings import advice
-from bmjax.run.durations import to_steps
+from bmjax.methods.collapse_warning import STUCK, watch_for_collapse
+from bmjax.run.build import RunData, RunLength, run_facts
+from bmjax.run.config_warnings import config_warnings
+from bmjax.run.settings import read_config
+from bmjax.settings import to_steps
 
 PER_EPOCH = 100
 
@@ -20,24 +21,11 @@ def notes(name, variant="", **changes):
     for key, value in changes.items():
         config.update_from_flattened_dict({key.replace("__", "."): value})
 
-    def steps(key):
-        found = config
-        for part in key.split("."):
-            found = found[part]
-        return to_steps(found, steps_per_epoch=PER_EPOCH, key=key)
-
-    nothing = dict.fromkeys(Run._fields)
-    run = Run(
-        **nothing
-        | {
-            "config": config,
-            "split": Split(np.arange(10_000), np.arange(10)),
-            "steps": steps("train.duration"),
-            "steps_per_epoch": PER_EPOCH,
-            "in_steps": steps,
-        }
-    )
-    return advice(run)
+    settings = read_config(config)
+    steps = to_steps(settings.train.duration, steps_per_epoch=PER_EPOCH, key="")
+    data = RunData(None, Split(np.arange(10_000), np.arange(10)), "", None, None)
+    length = RunLength(steps, PER_EPOCH, 1, 1)
+    return config_warnings(settings, run_facts(settings, data, length))
 
 
 @pytest.mark.parametrize("name", ["supervised", "mixup", "supcon", "swav", "matek"])
@@ -88,7 +76,7 @@ def healthy(**changes):
     ],
 )
 def test_a_loss_that_stays_at_ln_k_is_told_once_with_its_cure(figures, cure):
-    watch = make_watch(after=100, patience=50)
+    watch = watch_for_collapse(after=100, patience=50)
     told = [watch(step, healthy(**figures)) for step in range(0, 400, 10)]
     spoken = [(10 * i, text) for i, text in enumerate(told) if text]
     assert [step for step, _ in spoken] == [150]
@@ -96,12 +84,12 @@ def test_a_loss_that_stays_at_ln_k_is_told_once_with_its_cure(figures, cure):
 
 
 def test_a_loss_that_left_ln_k_in_between_is_no_cause_for_a_warning():
-    watch = make_watch(after=0, patience=50)
+    watch = watch_for_collapse(after=0, patience=50)
     for step in range(0, 400, 10):
         loss = STUCK - 0.01 if step % 40 == 0 else 0.999
         assert watch(step, healthy(loss_over_ln_k=loss)) is None
 
 
 def test_methods_without_prototypes_are_not_watched():
-    watch = make_watch(after=0, patience=0)
+    watch = watch_for_collapse(after=0, patience=0)
     assert watch(1000, {"loss": 3.0}) is None

@@ -7,7 +7,7 @@ import pytest
 
 from bmjax.errors import ConfigError
 from bmjax.methods import METHODS
-from bmjax.run.validate import check
+from bmjax.run.validate import validate
 
 FOLDER = Path(__file__).parents[2] / "configs"
 NAMES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem[0] != "_")
@@ -24,7 +24,7 @@ def test_every_variant_is_possible_and_unknown_ones_are_refused(name):
     for variant in ("", *module.VARIANTS):
         config = module.get_config(variant)
         config.data.root = config.data.root or "somewhere"
-        check(config)
+        validate(config)
     with pytest.raises(ValueError, match=r'variant "huge" is unknown; use one of'):
         module.get_config("huge")
 
@@ -71,4 +71,4 @@ def test_a_method_cannot_stand_on_a_head_it_does_not_use():
         is_classifier = config.model.head == "classifier"
         config.model.head = "mlp" if is_classifier else "classifier"
         with pytest.raises(ConfigError, match=r"config\.model\.head"):
-            check(config)
+            validate(config)

@@ -10,13 +10,13 @@ import pytest
 from bmjax.devices.hardware import Memory
 from bmjax.errors import ConfigError
 from bmjax.main import main
-from bmjax.methods import supervised
+from bmjax.methods import METHODS
 from bmjax.run import memory
 from bmjax.run.compile import init_shapes
 from tests.helpers.toy_network import toy_network, toy_recipe
-from tests.helpers.toy_run import toy_run
+from tests.helpers.toy_run import shapes_of, toy_run
 
-TOY = supervised.make(toy_network(num_classes=3), recipe=toy_recipe)
+TOY = METHODS["supervised"].make(toy_network(num_classes=3), recipe=toy_recipe)
 
 
 def run_of(batch, devices=1, accumulate=1):
@@ -52,18 +52,18 @@ def check(monkeypatch):
     def check(run, *, left, fixed, part, shared=True):
         tried = []
 
-        def compile_step(run, state, chunks):
-            tried.append(chunks)
-            return Program(fixed + part // chunks)
+        def compile_step(learner, state, shapes, mesh):
+            tried.append(learner.chunks)
+            return Program(fixed + part // learner.chunks)
 
         monkeypatch.setattr(memory, "compile_step", compile_step)
         monkeypatch.setattr(
             memory, "memory_left", lambda mesh: Memory(left, "in it", shared)
         )
-        state = init_shapes(run._replace(method=TOY))
-        nothing = jax.tree.map(lambda leaf: np.zeros(0), state)
-        chunks = run.config.train.accumulate
-        memory.check_fits(run, nothing, Program(fixed + part // chunks))
+        learner, shapes = run.learner._replace(method=TOY), shapes_of(run)
+        nothing = jax.tree.map(lambda leaf: np.zeros(0), init_shapes(learner, shapes))
+        program = Program(fixed + part // learner.chunks)
+        memory.check_fits(learner, nothing, shapes, run.mesh, program)
         return tried
 
     return check

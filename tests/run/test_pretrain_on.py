@@ -13,7 +13,8 @@ from bmjax.main import main
 from bmjax.methods import METHODS
 from bmjax.run.build import build
 from bmjax.run.command_line import load_config
-from bmjax.run.validate import check
+from bmjax.run.settings import read_config
+from bmjax.run.validate import validate
 
 
 @pytest.fixture(scope="module")
@@ -44,29 +45,31 @@ def test_all_is_the_whole_split_and_no_image_that_a_list_leaves_out():
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_only_a_method_without_labels_may_see_the_test_images(name, cells):
     asked = config(name, cells, pretrain_on="all")
-    if METHODS[name].LABELS:
+    if METHODS[name].uses_labels:
         with pytest.raises(ConfigError, match=r"labels of the test images.*swav, dino"):
-            check(asked)
+            validate(asked)
     else:
-        check(asked)
+        validate(asked)
     with pytest.raises(ConfigError, match=r"config\.data\.pretrain_on"):
-        check(config(name, cells, pretrain_on="test"))
+        validate(config(name, cells, pretrain_on="test"))
 
 
 @pytest.mark.parametrize("pretrain_on", ["train", "all"])
 def test_an_epoch_shows_each_of_its_images_once_and_the_split_stays(
     pretrain_on, cells, tmp_path
 ):
-    run = build(config("swav", cells, pretrain_on=pretrain_on), tmp_path)
-    plain = build(config("swav", cells), tmp_path)
-    shown = [int(run.stream[place]) for place in range(run.stream.epoch_length)]
-    expected = shown_to_training(run.split, pretrain_on)
+    run = build(read_config(config("swav", cells, pretrain_on=pretrain_on)), tmp_path)
+    plain = build(read_config(config("swav", cells)), tmp_path)
+    shown = [
+        int(run.data.stream[place]) for place in range(run.data.stream.epoch_length)
+    ]
+    expected = shown_to_training(run.data.split, pretrain_on)
     np.testing.assert_array_equal(np.sort(shown), expected)
-    np.testing.assert_array_equal(run.split.test, plain.split.test)
+    np.testing.assert_array_equal(run.data.split.test, plain.data.split.test)
     # An unreadable test image is nobody's to replace: evaluation would refuse it too.
-    assert (run.stand_ins[run.split.test] == -1).all()
+    assert (run.data.replacements[run.data.split.test] == -1).all()
     if pretrain_on == "train":
-        assert shown == [int(plain.stream[place]) for place in range(len(shown))]
+        assert shown == [int(plain.data.stream[place]) for place in range(len(shown))]
 
 
 @pytest.mark.slow

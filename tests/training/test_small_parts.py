@@ -6,10 +6,10 @@ import pytest
 
 from bmjax.devices import mesh
 from bmjax.errors import ConfigError
-from bmjax.keys import key_for
-from bmjax.run.durations import to_steps
 from bmjax.run.logs import Metrics
 from bmjax.run.workdir import check_owner, claim, note_config
+from bmjax.settings import to_steps
+from bmjax.training.keys import key_for
 
 
 def test_durations_say_their_unit():

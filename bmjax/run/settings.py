@@ -1,0 +1,236 @@
+"""A run's settings, read once from its configuration; the sources are in configs/."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from bmjax.data.sampling import SAMPLINGS
+from bmjax.errors import ConfigError, check_known
+from bmjax.methods import METHODS
+from bmjax.models import LOWERINGS, NETWORKS
+from bmjax.settings import (
+    Number,
+    checked,
+    choice,
+    duration,
+    interval,
+    number,
+    read_settings,
+)
+from bmjax.training.optimizer import OPTIMIZERS
+
+_LEAST_DEVIATION = 1e-6  # of a channel, white is 1: `stats` prints six digits
+
+
+def _channels(lowest: Number) -> Any:
+    """A field that holds one number for each of red, green and blue."""
+
+    def check(key: str, values: tuple) -> None:
+        if len(values) != 3 or not all(lowest <= value <= 1 for value in values):
+            raise ConfigError(
+                f"{key} = {tuple(values)} is out of range; give one number from "
+                f"{lowest:g} to 1 for each of red, green and blue, as python -m "
+                "bmjax.data stats prints them"
+            )
+
+    return checked(check)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """config.data."""
+
+    root: str
+    synthetic_images: int = number(0, 10**7)
+    split: str
+    fold: int
+    split_seed: int = number(0, 2**63 - 1)
+    pretrain_on: str = choice("train", "all")
+    exclude: Any  # names of classes; `excluded` reads them
+    size: int = number(16, 4096)
+    batch_size: int = number(1, 2**20)
+    sampling: str = choice(*SAMPLINGS)
+    per_class: int = number(1, 2**40)
+    couples: bool
+    bad_share: Number = number(0, 1)
+    mean: tuple = _channels(0)
+    std: tuple = _channels(_LEAST_DEVIATION)
+    threads: int = number(1, 1024)
+    workers: int = number(0, 1024)
+    prefetch: int = number(1, 1024)
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """config.augment."""
+
+    large: int = number(1, 16)
+    large_size: int = number(8, 4096)
+    large_scale: tuple = interval()
+    small: int = number(0, 64)
+    small_size: int = number(8, 4096)
+    small_scale: tuple = interval()
+    flip_horizontal: Number = number(0, 1)
+    flip_vertical: Number = number(0, 1)
+    jitter: Number = number(0, 1)
+    hue: Number = number(0, 0.5)
+    saturation: Number = number(0, 10)
+    value: Number = number(0, 10)
+    grayscale: Number = number(0, 1)
+    blur: Number = number(0, 1)
+    blur_sigma: tuple = interval()
+    stain: Number = number(0, 1)
+    stain_strength: Number = number(0, 1)
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """config.model; which heads fit is the method's to say."""
+
+    name: str = choice(*NETWORKS)
+    head: str
+    embedding_dim: int = number(1, 2**20)
+    hidden_dim: int = number(0, 2**20)
+    convolutions: str = choice(*LOWERINGS)
+    dtype: str = choice("float32", "bfloat16")
+    remat: bool
+
+
+@dataclass(frozen=True)
+class OptimSettings:
+    """config.optim."""
+
+    name: str = choice(*OPTIMIZERS)
+    learning_rate: Number = number(1e-30, 1e38)
+    final_learning_rate: Number = number(0, 1e38)
+    warmup: str = duration()
+    warmup_start: Number = number(0, 1e38)
+    momentum: Number = number(0, 0.9999)
+    weight_decay: Number = number(0, 1e3)
+    final_weight_decay: Number = number(0, 1e3)
+    hold: str = duration()
+    larc_trust: Number = number(0, 1e3)
+    betas: tuple
+    clip_norm: Number = number(0, 1e38)
+    layer_decay: Number = number(0, 1)
+    freeze_prototypes: str = duration()
+    freeze_backbone: str = duration()
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """config.train."""
+
+    duration: str = duration()
+    accumulate: int = number(1, 2**20)
+
+
+@dataclass(frozen=True)
+class EverySettings:
+    """config.checkpoint and config.logs."""
+
+    every: str = duration()
+
+
+@dataclass(frozen=True)
+class MeshSettings:
+    """config.mesh."""
+
+    devices: int = number(0, 2**20)
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """config.probe."""
+
+    epochs: int = number(1, 10**6)
+    batch_size: int = number(1, 2**20)
+    learning_rate: Number = number(1e-30, 1e38)
+    momentum: Number
+    weight_decay: Number
+    standardize: bool
+    sampling: str = choice("natural", "balanced")
+    augmented_passes: int = number(0, 1000)
+    validation_share: Number = number(0, 0.5)
+    logistic_strength: Number = number(0, 1e12)
+    logistic_iterations: int = number(1, 10**6)
+    logistic_images: int = number(0, 10**9)
+
+
+@dataclass(frozen=True)
+class TsneSettings:
+    """config.tsne."""
+
+    images: int = number(1, 10**7)
+    perplexity: Number = number(1, 10**4)
+
+
+@dataclass(frozen=True)
+class _SeedSettings:
+    seed: int = number(0, 2**32 - 1)  # scikit-learn's t-SNE takes no other
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run.
+
+    `method_name` is config.method.name; `method` has the other keys of config.method,
+    in the dataclass that the method's description names.
+    """
+
+    seed: int
+    data: DataSettings
+    augment: AugmentSettings
+    model: ModelSettings
+    method_name: str
+    method: Any
+    optim: OptimSettings
+    train: TrainSettings
+    init_from: str
+    init_new_classifier: bool
+    mesh: MeshSettings
+    checkpoint: EverySettings
+    logs: EverySettings
+    probe: ProbeSettings
+    tsne: TsneSettings
+
+
+_SECTIONS = {
+    "data": DataSettings,
+    "augment": AugmentSettings,
+    "model": ModelSettings,
+    "optim": OptimSettings,
+    "train": TrainSettings,
+    "mesh": MeshSettings,
+    "checkpoint": EverySettings,
+    "logs": EverySettings,
+    "probe": ProbeSettings,
+    "tsne": TsneSettings,
+}
+
+
+def read_config(config: ConfigDict) -> Settings:
+    """Return a configuration's settings, each checked by itself.
+
+    `bmjax.run.validate` checks what several of them must be together.
+
+    Raises:
+        ConfigError: a value that its field does not allow, or an unknown key.
+    """
+    values = config.to_dict()
+    method = dict(values["method"])
+    name = method.pop("name")
+    check_known("config.method.name", name, tuple(METHODS))
+    sections = {
+        key: read_settings(kind, values[key], f"config.{key}")
+        for key, kind in _SECTIONS.items()
+    }
+    return Settings(
+        seed=read_settings(_SeedSettings, {"seed": values["seed"]}, "config").seed,
+        method_name=name,
+        method=read_settings(METHODS[name].settings, method, "config.method"),
+        init_from=values["init_from"],
+        init_new_classifier=values["init_new_classifier"],
+        **sections,
+    )

@@ -1,0 +1,126 @@
+"""Typed settings: frozen dataclasses whose fields say what a value may be.
+
+A section of a configuration is such a dataclass. Its fields are made by `number`,
+`choice`, `duration` and `interval`, or are plain where any value of the type will do;
+`read_settings` is the one place where values are checked.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from bmjax.errors import ConfigError, check_known
+
+_Settings = TypeVar("_Settings")
+Number = int | float
+_CHECK, _DURATION = "check", "duration"
+_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(epochs?|steps?)\s*")
+
+
+def number(low: Number, high: Number) -> Any:
+    """A field that holds a number from `low` to `high`, both included."""
+
+    def check(key: str, value: Any) -> None:
+        if not low <= value <= high:
+            raise ConfigError(
+                f"{key} = {value} is out of range; use {low:g} to {high:g}"
+            )
+
+    return _field(check)
+
+
+def choice(*known: str) -> Any:
+    """A field that holds one of the known names."""
+    return _field(lambda key, value: check_known(key, value, known))
+
+
+def interval() -> Any:
+    """A field that holds two numbers above 0, the lower first."""
+
+    def check(key: str, value: Any) -> None:
+        if not (len(value) == 2 and 0 < value[0] <= value[1]):
+            raise ConfigError(
+                f"{key} = {tuple(value)} is no range; give two numbers above 0, the "
+                "lower first"
+            )
+
+    return _field(check)
+
+
+def duration() -> Any:
+    """A field that holds a duration: "15 epochs", "500 steps"."""
+    return _field(lambda key, text: to_steps(text, steps_per_epoch=1, key=key), True)
+
+
+def checked(check: Callable[[str, Any], None]) -> Any:
+    """A field with a check of its own: check(key, value) raises ConfigError."""
+    return _field(check)
+
+
+def _field(check: Callable[[str, Any], Any], is_duration: bool = False) -> Any:
+    return dataclasses.field(metadata={_CHECK: check, _DURATION: is_duration})
+
+
+def read_settings(
+    kind: type[_Settings], values: Mapping[str, Any], prefix: str
+) -> _Settings:
+    """Return a section's settings, each checked.
+
+    Args:
+        kind: the section's dataclass.
+        values: by name, as in the configuration.
+        prefix: of the keys in an error's sentence, as "config.data".
+
+    Raises:
+        ConfigError: a value that its field does not allow, or a name that is missing
+            or unknown.
+    """
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore
+    for name in values:
+        check_known(prefix, name, tuple(fields))
+    for name, field in fields.items():
+        if name not in values:
+            raise ConfigError(f"{prefix}.{name} is missing; set it in the file")
+        if _CHECK in field.metadata:
+            field.metadata[_CHECK](f"{prefix}.{name}", values[name])
+    return kind(**values)
+
+
+def with_steps(settings: Any, steps_per_epoch: int) -> dict[str, Any]:
+    """Return settings by name, every duration as a number of steps."""
+    return {
+        field.name: (
+            to_steps(value, steps_per_epoch=steps_per_epoch, key=field.name)
+            if field.metadata.get(_DURATION)
+            else value
+        )
+        for field in dataclasses.fields(settings)
+        for value in (getattr(settings, field.name),)
+    }
+
+
+def to_steps(text: str, *, steps_per_epoch: int, key: str) -> int:
+    """Return a duration in whole steps, rounded down.
+
+    Args:
+        text: a number and its unit, `epochs` or `steps`.
+        steps_per_epoch: how many steps an epoch has.
+        key: the config key, for the message.
+
+    Raises:
+        ConfigError: if the text is no duration.
+
+    >>> to_steps("2 epochs", steps_per_epoch=535, key="config.train.duration")
+    1070
+    >>> to_steps("500 steps", steps_per_epoch=535, key="config.train.duration")
+    500
+    """
+    match = _PATTERN.fullmatch(text)
+    if match is None or ("." in match[1] and match[2].startswith("step")):
+        raise ConfigError(
+            f'{key} = "{text}" is no duration; write a number and its unit, '
+            'like "15 epochs" or "500 steps"'
+        )
+    amount = float(match[1])
+    return int(amount * steps_per_epoch if match[2][0] == "e" else amount)
