@@ -20,7 +20,7 @@ from bmjax.benchmark.peer import Peer
 from bmjax.benchmark.spread import summarize
 from bmjax.benchmark.stand_in import build_to_measure
 from bmjax.errors import ConfigError
-from bmjax.models import NETWORKS
+from bmjax.models.resnet import RESNETS
 from bmjax.run.build import Run
 from bmjax.training.step import TrainState, make_init, make_train_step
 from bmjax.types import Batch, Views
@@ -48,12 +48,18 @@ def compare(
         the same side, counted in useful operations.
 
     Raises:
-        ConfigError: the peer does not know the method, or there is no torch.
+        ConfigError: the peer does not know the method or the network, or there is no
+            torch.
     """
     if config.method.name not in METHODS:
         raise ConfigError(
             f"--compare=torch knows the methods {' and '.join(METHODS)}, not "
             f"{config.method.name!r}; give one of their configurations"
+        )
+    if config.model.name not in RESNETS.specs:
+        raise ConfigError(
+            f"--compare=torch knows the networks {', '.join(RESNETS.specs)}, not "
+            f"{config.model.name!r}; set --config.model.name to one of them"
         )
     config.mesh.devices = 1
     run = build_to_measure(config, scratch, with_images=False)
@@ -215,7 +221,7 @@ def _task(run: Run) -> dict[str, Any]:
         swav = {name: config.method[name] for name in names}
         swav["embedding_dim"] = config.model.embedding_dim
     return {
-        "network": NETWORKS[config.model.name]._asdict(),
+        "network": RESNETS.specs[config.model.name]._asdict(),
         "size": config.data.size,
         "batch_size": config.data.batch_size,
         "classes": len(run.catalog.classes),
