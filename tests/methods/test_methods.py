@@ -35,6 +35,10 @@ TOY = [
 ]
 # A family without batch statistics, in a smoke variant's settings.
 VIT = "vit_tiny"
+VITS = [
+    pytest.param(name, VIT, marks=[pytest.mark.slow] if name in SLOW else [])
+    for name in METHODS
+]
 REAL = [pytest.param(name, "resnet_tiny", marks=pytest.mark.slow) for name in METHODS]
 
 
@@ -122,9 +126,9 @@ def test_the_number_of_devices_does_not_change_a_vision_transformer(trained):
     np.testing.assert_allclose(one[0], four[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_trains_a_network_without_batch_statistics(name):
-    method = make(name, VIT)
+@pytest.mark.parametrize(("name", "network"), VITS)
+def test_every_method_trains_a_network_without_batch_statistics(name, network):
+    method = make(name, network)
     optimizer = make_optimizer(
         lambda step: 0.01,
         name="adamw",
