@@ -20,7 +20,7 @@ from bmjax.benchmark.peer import Peer
 from bmjax.benchmark.spread import summarize
 from bmjax.benchmark.stand_in import build_to_measure
 from bmjax.errors import ConfigError
-from bmjax.models import NETWORKS
+from bmjax.models.resnet import RESNETS
 from bmjax.run.build import BuiltRun
 from bmjax.settings import with_steps
 from bmjax.training.step import TrainState, make_init, make_train_step
@@ -49,12 +49,18 @@ def compare(
         the same side, counted in useful operations.
 
     Raises:
-        ConfigError: the peer does not know the method, or there is no torch.
+        ConfigError: the peer does not know the method or the network, or there is no
+            torch.
     """
     if config.method.name not in _KNOWN:
         raise ConfigError(
             f"--compare=torch knows the methods {' and '.join(_KNOWN)}, not "
             f"{config.method.name!r}; give one of their configurations"
+        )
+    if config.model.name not in RESNETS.specs:
+        raise ConfigError(
+            f"--compare=torch knows the networks {', '.join(RESNETS.specs)}, not "
+            f"{config.model.name!r}; set --config.model.name to one of them"
         )
     config.mesh.devices = 1
     run = build_to_measure(config, scratch, with_images=False)
@@ -217,7 +223,7 @@ def _task(run: BuiltRun) -> dict[str, Any]:
         swav = {name: getattr(settings.method, name) for name in names}
         swav["embedding_dim"] = settings.model.embedding_dim
     return {
-        "network": NETWORKS[settings.model.name]._asdict(),
+        "network": RESNETS.specs[settings.model.name]._asdict(),
         "size": settings.data.size,
         "batch_size": settings.data.batch_size,
         "classes": len(run.data.catalog.classes),

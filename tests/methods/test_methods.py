@@ -34,6 +34,12 @@ TOY = [
     pytest.param(name, "toy", marks=[pytest.mark.slow] if name in SLOW else [])
     for name in METHODS
 ]
+# A family without batch statistics, in a smoke variant's settings.
+VIT = "vit_tiny"
+VITS = [
+    pytest.param(name, VIT, marks=[pytest.mark.slow] if name in SLOW else [])
+    for name in METHODS
+]
 REAL = [pytest.param(name, "resnet_tiny", marks=pytest.mark.slow) for name in METHODS]
 
 
@@ -115,6 +121,43 @@ def test_the_number_of_devices_does_not_change_losses(name, network, trained):
         one[1].params,
         four[1].params,
     )
+
+
+def test_the_number_of_devices_does_not_change_a_vision_transformer(trained):
+    one, four = trained("swav", VIT, 1), trained("swav", VIT, 4)
+    # float32; four devices add the same numbers in another order.
+    np.testing.assert_allclose(one[0], four[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "network"), VITS)
+def test_every_method_trains_a_network_without_batch_statistics(name, network):
+    method = make(name, network)
+    optimizer = make_optimizer(
+        lambda step: 0.01,
+        name="adamw",
+        momentum=0.9,
+        weight_decay=0.04,
+        frozen=dict.fromkeys(method.frozen, FOREVER),
+    )
+    batch = Batch(*map(jnp.asarray, next(batches())))
+    first = jax.jit(make_init(method, optimizer, seed=0))(batch)
+    step = jax.jit(make_train_step(method, optimizer, seed=0))
+    state = first
+    for _ in range(2):
+        state, metrics = step(state, batch)
+        assert all(np.isfinite(value) for value in metrics.values())
+    assert not jax.tree.leaves(state.batch_stats)
+    for (path, before), after in zip(
+        jax.tree_util.tree_leaves_with_path(first.params),
+        jax.tree.leaves(state.params),
+        strict=True,
+    ):
+        names = ".".join(entry.key for entry in path)
+        # DINO's teacher follows its student; what a linear stage holds stays.
+        stays = method.frozen == ("network.backbone",) and names.startswith(
+            method.frozen
+        )
+        assert bool(jnp.any(before != after)) != stays, names
 
 
 @pytest.mark.parametrize("name", METHODS)
