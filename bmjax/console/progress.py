@@ -6,7 +6,7 @@ from typing import TypeVar
 
 ItemProgress = Callable[[int, int], None]  # how many are done, of how many
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 
 def show_progress(what: str) -> ItemProgress:
@@ -27,7 +27,7 @@ def show_progress(what: str) -> ItemProgress:
     return progress
 
 
-def tracked(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
+def tracked(items: Iterable[_Item], what: str, total: int) -> Iterator[_Item]:
     """Give the items on, and show how many of them were taken."""
     progress = show_progress(what)
     progress(0, total)

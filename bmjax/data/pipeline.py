@@ -10,7 +10,7 @@ import numpy as np
 from bmjax.console.signals import ignore_signals
 from bmjax.console.worker_process import end_with_parent
 from bmjax.data.images.catalog import Catalog
-from bmjax.data.images.decode import decode
+from bmjax.data.images.decode import decode, decode_whole
 from bmjax.errors import DataError
 
 HostBatch = dict[str, np.ndarray]  # pixels uint8 [B, S, S, 3], labels int32 [B]
@@ -32,18 +32,24 @@ class Replaced:
         """
         for position in sorted({int(p) for p in positions} - self.positions):
             self.positions.add(position)
-            name = str(catalog.root / catalog.paths[position])
+            why = _why_unreadable(catalog, position)
             if len(self.positions) > self._limit:
                 raise DataError(
-                    f"image {name!r} is no readable JPEG or PNG, and with it "
-                    f"{len(self.positions)} training image(s); config.data.bad_share "
-                    f"allows {self._limit}: run python -m bmjax.data verify, and "
-                    "replace or remove what it names"
+                    f"{why}; with it {len(self.positions)} training image(s) cannot be "
+                    f"read, and config.data.bad_share allows {self._limit}: run python "
+                    "-m bmjax.data verify, and replace or remove what it names"
                 )
-            self._say(
-                f"note: image {name!r} is no readable JPEG or PNG; another of its "
-                "class takes its place"
-            )
+            self._say(f"note: {why}; another of its class takes its place")
+
+
+def _why_unreadable(catalog: Catalog, position: int) -> str:
+    """What the reader said of an image that it could not read."""
+    name = str(catalog.root / catalog.paths[position])
+    try:
+        decode_whole(catalog.encoded(position), name=name)
+    except DataError as error:
+        return str(error)
+    return f"image {name!r} could not be read a moment ago"
 
 
 def training_batches(

@@ -238,3 +238,13 @@ def test_no_test_image_is_ever_replaced(broken):
     options = {"size": 12, "batch_size": 2, "threads": 1, "prefetch": 2}
     with pytest.raises(DataError, match=r"00001\.png"):
         list(evaluation_batches(broken, np.array([0, 1]), stand_ins=ring, **options))
+
+
+def test_a_replaced_image_is_named_with_what_it_is(broken):
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0"
+    (broken.root / "AAA" / "00001.png").write_bytes(pointer)
+    said = []
+    replaced_batches(broken, limit=2, say=said.append)
+    assert sum("a Git LFS pointer" in text for text in said) == 1
+    with pytest.raises(DataError, match="bad_share allows 0"):
+        replaced_batches(broken, limit=0)

@@ -9,17 +9,17 @@ from typing import TypeVar
 
 _AHEAD = 4  # items in flight for each thread: bounds the memory
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def read_bounded(
-    read: Callable[[Item], Result],
-    items: Iterable[Item],
+    read: Callable[[_Item], _Result],
+    items: Iterable[_Item],
     *,
     threads: int = 0,
     ahead: int = 0,
-) -> Iterator[Result]:
+) -> Iterator[_Result]:
     """Give `read` of every item, in the items' order.
 
     However slowly the results are used, no more than `ahead` of them wait. What is

@@ -10,7 +10,7 @@ import numpy as np
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.leaks.align import SIMILAR, similarities
 from bmjax.data.leaks.hashes import Hashes
-from bmjax.data.leaks.near import CANDIDATE, Pairs, describe, search, turn
+from bmjax.data.leaks.near import CANDIDATE, Pairs, describe_thumbnails, search, turn
 from bmjax.data.splits.make_split import Split
 
 BYTES, PIXELS, NEAR = "bytes", "pixels", "near"
@@ -131,7 +131,7 @@ def _near(
             key = (first, second)
             found[key] = max(value, found.get(key, value))
 
-    descriptors = describe(thumbnails[single]) if len(single) > 1 else None
+    descriptors = describe_thumbnails(thumbnails[single]) if len(single) > 1 else None
     if descriptors is not None:
         for pairs in search(
             descriptors, threshold=CANDIDATE, threads=threads, progress=progress

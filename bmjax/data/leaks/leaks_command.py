@@ -103,8 +103,8 @@ def run_leaks(options: argparse.Namespace) -> None:
         HEADER,
         figures,
         group_rows,
+        pair_rows,
         summary,
-        table,
     )
     from bmjax.data.open_images import read_catalog
     from bmjax.data.splits.make_split import make_split, split_digest
@@ -140,7 +140,7 @@ def run_leaks(options: argparse.Namespace) -> None:
     if options.json:
         _write(write_json, options.json, {**about, **counted})
     if options.csv:
-        _write(write_csv, options.csv, HEADER, table(catalog, found, suspects))
+        _write(write_csv, options.csv, HEADER, pair_rows(catalog, found, suspects))
     if options.groups:
         rows = group_rows(catalog, found)
         _write(write_csv, options.groups, ("path", "group"), rows)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bmjax.console.escape import escaped
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.leaks.audit import BYTES, NEAR, PARTS, PIXELS, Audit, Copy, straddles
 from bmjax.files import plain_cell
@@ -90,7 +91,7 @@ def summary(
     if found["unreadable"]:
         count = len(found["unreadable"])
         lines.append(f"{count:,} image(s) could not be read and were left out:")
-        lines += [f"  {shown(path)}" for path in found["unreadable"][:examples]]
+        lines += [f"  {escaped(path)}" for path in found["unreadable"][:examples]]
         lines += [f"  and {count - examples:,} more"] if count > examples else []
     if leaking:
         rows = [("class", "test", "exact", "near", "share")]
@@ -98,7 +99,7 @@ def summary(
             bad = counts["exact"] + counts["near"]
             cells = (counts[key] for key in ("test", "exact", "near"))
             if bad:
-                row = (shown(name), *map("{:,}".format, cells))
+                row = (escaped(name), *map("{:,}".format, cells))
                 rows.append((*row, _share(bad, counts["test"])))
         lines += ["", *_columns(rows)]
     rows = [("pairs of copies", *_KINDS.values())]
@@ -134,7 +135,7 @@ _KINDS = {
 }
 
 
-def table(
+def pair_rows(
     catalog: Catalog, audit: Audit, suspects: Sequence[Suspect]
 ) -> Iterator[tuple[str, ...]]:
     """Rows under `HEADER`: every pair of copies, those that straddle first."""
@@ -161,11 +162,6 @@ def group_rows(catalog: Catalog, audit: Audit) -> Iterator[tuple[str, str]]:
         yield plain_cell(path), f"copies-{group}"
 
 
-def shown(name: str) -> str:
-    """A name that does no harm to a terminal, whatever characters it holds."""
-    return name if name.isprintable() else repr(name)
-
-
 def _in_order(catalog: Catalog, audit: Audit) -> list[Copy]:
     """Straddling pairs first, among them those of different labels, the most alike."""
 
@@ -177,7 +173,7 @@ def _in_order(catalog: Catalog, audit: Audit) -> list[Copy]:
 
 
 def _named(catalog: Catalog, audit: Audit, image: int) -> str:
-    return f"{PARTS[audit.parts[image]]} {shown(catalog.paths[image])}"
+    return f"{PARTS[audit.parts[image]]} {escaped(catalog.paths[image])}"
 
 
 def _share(part: int, whole: int) -> str:

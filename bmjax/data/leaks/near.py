@@ -43,7 +43,7 @@ def turn(images: np.ndarray, symmetry: int) -> np.ndarray:
     return images
 
 
-def describe(thumbnails: np.ndarray) -> np.ndarray:
+def describe_thumbnails(thumbnails: np.ndarray) -> np.ndarray:
     """Directions of the low frequencies, float32 [n, 50] of length 1.
 
     The 5 x 5 lowest coefficients of the cosine transform, of which a flip changes
@@ -94,7 +94,7 @@ def search(
     among those after it are kept.
 
     Args:
-        descriptors: float32 [n, D], of `describe`.
+        descriptors: float32 [n, D], of `describe_thumbnails`.
         threshold: cosine from which a pair is a candidate.
         threads: 0 takes one for each core.
         progress: called with how many pairs were compared, and of how many.

@@ -19,8 +19,8 @@ from bmjax.data.open_images import read_catalog
 from bmjax.data.prepared.builder import SPLIT, BoneMarrow
 from bmjax.data.prepared.card import Contents, texts, write_card
 from bmjax.data.prepared.read import (
-    FORMAT,
     INDEX,
+    INDEX_FORMAT,
     is_prepared,
     read_index,
     read_prepared,
@@ -171,7 +171,7 @@ def _make(source: Catalog, found: ImageScan, part: Path) -> Path:
     contents = Contents(counts(catalog), digest, found.moments, refused, source.notes)
     write_whole(made / "README.md", write_card(contents))
     index = {
-        "format": FORMAT,
+        "format": INDEX_FORMAT,
         "fingerprint": digest,
         "source": source.fingerprint,
         "moments": found.moments._asdict(),

@@ -15,7 +15,7 @@ from bmjax.data.images.folder import kept_classes
 from bmjax.errors import DataError
 
 INDEX = "bmjax_index.json"  # what makes a folder a prepared set; written last
-FORMAT = 1  # of the index
+INDEX_FORMAT = 1  # of the index
 _CURE = "restore it, or remove the set's folder and prepare it again"
 
 
@@ -134,10 +134,10 @@ def read_index(root: Path) -> dict[str, Any]:
             f"({error.strerror}); {_CURE}"
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        version, whole = FORMAT, False
-    if version != FORMAT:
+        version, whole = INDEX_FORMAT, False
+    if version != INDEX_FORMAT:
         raise DataError(
-            f"{str(file)!r} has format {version!r}, this version reads {FORMAT}; "
+            f"{str(file)!r} has format {version!r}, this version reads {INDEX_FORMAT}; "
             f"{_CURE}"
         )
     if not whole:

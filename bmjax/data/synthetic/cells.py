@@ -31,7 +31,7 @@ from bmjax.data.synthetic.composition import (
 )
 from bmjax.data.synthetic.parts import Polygons, Pose, paint, paint_mottled
 
-Layer = Callable[[Generator, np.ndarray, composition.Cell], None]
+PaintLayer = Callable[[Generator, np.ndarray, composition.CellShape], None]
 
 
 class Look(NamedTuple):
@@ -43,8 +43,8 @@ class Look(NamedTuple):
     clumps: float = 6.0  # chromatin: size of its clumps in pixels
     density: float = 0.5  # chromatin: 0 open, 1 all dark
     body: Callable[[Generator], Polygons] = shapes.rounded
-    below: tuple[Layer, ...] = ()  # painted on the cytoplasm, below the nucleus
-    above: tuple[Layer, ...] = ()  # painted over both
+    below: tuple[PaintLayer, ...] = ()  # painted on the cytoplasm, below the nucleus
+    above: tuple[PaintLayer, ...] = ()  # painted over both
 
 
 _grains = composition.granules
@@ -173,7 +173,7 @@ def paint_cell(rng: Generator, absorbance: np.ndarray, look: Look, pose: Pose) -
     """Paint one cell from its recipe, in place."""
     body = parts.fill(look.body(rng), pose)
     nucleus = cv2.min(parts.fill(look.nucleus(rng), pose), body)
-    cell = composition.Cell(pose, body, nucleus)
+    cell = composition.CellShape(pose, body, nucleus)
     tones = look.cytoplasm, look.cytoplasm * np.float32(0.6)
     paint_mottled(rng, absorbance, body, tones, scale=8.0)
     for layer in look.below:

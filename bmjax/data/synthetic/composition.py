@@ -1,6 +1,6 @@
 """What is painted on a cell beyond its plain nucleus and cytoplasm, and in which stain.
 
-Each layer paints on the absorbance, float32 [3, SIDE, SIDE], in place.
+Each layer paints on the absorbance, float32 [3, FRAME, FRAME], in place.
 """
 
 from typing import NamedTuple
@@ -27,8 +27,8 @@ CLEFT = stain(0.56, 0.36, 0.76)
 CLEAR = stain(0.93, 0.92, 0.97)
 
 
-class Cell(NamedTuple):
-    """One cell in the frame: its pose and masks, each uint8 [SIDE, SIDE]."""
+class CellShape(NamedTuple):
+    """One cell in the frame: its pose and masks, each uint8 [FRAME, FRAME]."""
 
     pose: Pose
     body: np.ndarray
@@ -43,7 +43,7 @@ class Cell(NamedTuple):
 def granules(
     rng: Generator,
     absorbance: np.ndarray,
-    cell: Cell,
+    cell: CellShape,
     *,
     color: np.ndarray,
     count: int,
@@ -59,7 +59,7 @@ def granules(
 
 
 def nucleoli(
-    rng: Generator, absorbance: np.ndarray, cell: Cell, *, least: int, most: int
+    rng: Generator, absorbance: np.ndarray, cell: CellShape, *, least: int, most: int
 ) -> None:
     """Pale round bodies with a dark ring inside the nucleus."""
     count = int(rng.integers(least, most + 1))
@@ -74,7 +74,9 @@ def nucleoli(
         paint(absorbance, cv2.blur(core, (3, 3)), stain(0.55, 0.50, 0.86))
 
 
-def halo(rng: Generator, absorbance: np.ndarray, cell: Cell, *, width: float) -> None:
+def halo(
+    rng: Generator, absorbance: np.ndarray, cell: CellShape, *, width: float
+) -> None:
     """A pale ring close around the nucleus."""
     size = 2 * round(width * cell.pose.radius) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
@@ -82,13 +84,13 @@ def halo(rng: Generator, absorbance: np.ndarray, cell: Cell, *, width: float) ->
     paint(absorbance, cv2.blur(ring, (5, 5)), PALE_BLUE, opacity=0.8)
 
 
-def hof(rng: Generator, absorbance: np.ndarray, cell: Cell) -> None:
+def hof(rng: Generator, absorbance: np.ndarray, cell: CellShape) -> None:
     """The pale court beside a plasma cell's nucleus."""
     court = parts.fill([outline(rng, 0.34, (0.12, 0.0), wobble=0.06)], cell.pose)
     paint(absorbance, cv2.blur(court, (7, 7)), stain(0.80, 0.78, 0.93), opacity=0.85)
 
 
-def clock_face(rng: Generator, absorbance: np.ndarray, cell: Cell) -> None:
+def clock_face(rng: Generator, absorbance: np.ndarray, cell: CellShape) -> None:
     """Blocks of chromatin along the rim, as the hours on a dial."""
     hours = rng.uniform(0, 2 * np.pi) + np.arange(8) * 2 * np.pi / 8
     blocks = [
@@ -99,13 +101,13 @@ def clock_face(rng: Generator, absorbance: np.ndarray, cell: Cell) -> None:
     paint(absorbance, parts.fill(blocks, cell.pose), VIOLET)
 
 
-def vacuoles(rng: Generator, absorbance: np.ndarray, cell: Cell) -> None:
+def vacuoles(rng: Generator, absorbance: np.ndarray, cell: CellShape) -> None:
     """Clear droplets in the cytoplasm."""
     mask = parts.dots(rng, cell.cytoplasm, int(rng.integers(6, 14)), 2.5, 6.0)
     paint(absorbance, cv2.min(mask, cell.body), CLEAR, opacity=0.85)
 
 
-def auer_rods(rng: Generator, absorbance: np.ndarray, cell: Cell) -> None:
+def auer_rods(rng: Generator, absorbance: np.ndarray, cell: CellShape) -> None:
     """Bundles of needles in the cytoplasm."""
     rods = []
     for _ in range(int(rng.integers(4, 6))):
@@ -120,7 +122,7 @@ def auer_rods(rng: Generator, absorbance: np.ndarray, cell: Cell) -> None:
     paint(absorbance, mask, stain(0.62, 0.05, 0.36))
 
 
-def crease(rng: Generator, absorbance: np.ndarray, cell: Cell) -> None:
+def crease(rng: Generator, absorbance: np.ndarray, cell: CellShape) -> None:
     """The fold of a monocyte's nucleus."""
     path = arc(0.45, 2.4, 3.8, 16) + np.array([0.15, rng.uniform(-0.1, 0.1)])
     mask = cv2.min(parts.fill([ribbon(path, 0.06)], cell.pose), cell.nucleus)

@@ -1,6 +1,6 @@
 """What synthetic cells are painted with: outlines, textures, stain, a microscope.
 
-A picture is built as absorbance, float32 [3, SIDE, SIDE], zero where the light passes
+A picture is built as absorbance, float32 [3, FRAME, FRAME], zero where the light passes
 freely; overlapping things add up as dyes do, and `photograph` turns the sum into
 uint8 pixels. Shapes are polygons float [points, 2] in units of the cell's radius, with
 the cell's center at 0, 0; a `Pose` carries them into the frame.
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-SIDE = 250  # pixels, as in the release
+FRAME = 250  # side of a picture in pixels, as in the release
 _SUBPIXELS = 4  # binary digits: OpenCV draws at a sixteenth of a pixel
 
 Polygons = Sequence[np.ndarray]
@@ -94,8 +94,8 @@ def line(start: np.ndarray, stop: np.ndarray, points: int = 8) -> np.ndarray:
 
 
 def fill(polygons: Polygons, pose: Pose) -> np.ndarray:
-    """The union of polygons as a mask, uint8 [SIDE, SIDE], with soft edges."""
-    mask = np.zeros((SIDE, SIDE), np.uint8)
+    """The union of polygons as a mask, uint8 [FRAME, FRAME], with soft edges."""
+    mask = np.zeros((FRAME, FRAME), np.uint8)
     for polygon in polygons:
         points = np.rint(pose.place(polygon) * 2**_SUBPIXELS).astype(np.int32)
         cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, _SUBPIXELS)
@@ -110,7 +110,7 @@ def dots(
     inside = np.flatnonzero(where > 127)
     if not len(inside):
         return mask
-    rows, columns = np.divmod(rng.choice(inside, count), SIDE)
+    rows, columns = np.divmod(rng.choice(inside, count), FRAME)
     radii = rng.uniform(low, high, count)
     scale = 2**_SUBPIXELS
     circles = np.stack([columns, rows, radii], axis=1) * scale
@@ -189,13 +189,13 @@ _RED_CELL = _red_cell_profile()
 
 def add_red_cells(rng: Generator, absorbance: np.ndarray, poses: list[Pose]) -> None:
     """Add red blood cells, paler in the middle; where they overlap it is darker."""
-    depth = np.zeros((SIDE, SIDE), np.float32)
+    depth = np.zeros((FRAME, FRAME), np.float32)
     corners = np.array([[-1, -1], [1, -1], [-1, 1]]) * (1.1, 1.1)
     source = np.array([[0, 0], [64, 0], [0, 64]], np.float32)
     for pose in poses:
         oval = (1, rng.uniform(0.85, 1))
         onto = pose.place(corners * oval).astype(np.float32)
         shift = cv2.getAffineTransform(source, onto)
-        disc = cv2.warpAffine(_RED_CELL, shift, (SIDE, SIDE))
+        disc = cv2.warpAffine(_RED_CELL, shift, (FRAME, FRAME))
         depth += disc * np.float32(rng.uniform(0.7, 1.2))
     absorbance += depth * stain(0.78, 0.70, 0.74)

@@ -7,7 +7,7 @@ from numpy.random import Generator
 from bmjax.data.synthetic import parts as parts
 from bmjax.data.synthetic.cells import LOOKS, paint_cell
 from bmjax.data.synthetic.parts import (
-    SIDE,
+    FRAME,
     Pose,
     line,
     outline,
@@ -21,7 +21,7 @@ from bmjax.data.synthetic.parts import (
 _LIGHTS = np.array([[0.93, 0.91, 0.97], [0.86, 0.87, 0.97], [0.80, 0.82, 0.80]])
 # Mean of each channel over the release; an automatic exposure holds to it.
 _RELEASE_MEAN = np.array([0.563, 0.496, 0.735])
-_MIDDLE = (SIDE - 1) / 2
+_MIDDLE = (FRAME - 1) / 2
 # Cells that may stand at the border, whatever the class of the one in the middle.
 _NEIGHBORS = ("BLA", "EBO", "LYT", "MYB", "NGS", "PEB", "PMO")
 
@@ -56,10 +56,10 @@ def _pose(rng: Generator, radius: float) -> Pose:
 def _smear(rng: Generator, zoom: float) -> np.ndarray:
     """Protein haze, red cells, and nucleated neighbors that the border cuts."""
     haze = stain(*rng.uniform(0.80, 1.0, 3)) * np.float32(rng.uniform(0, 1))
-    absorbance = parts.texture(rng, 60.0, (SIDE, SIDE)).clip(0, 1) * haze
+    absorbance = parts.texture(rng, 60.0, (FRAME, FRAME)).clip(0, 1) * haze
     red_cells = [
         Pose(x, y, 34 * zoom * rng.uniform(0.85, 1.1), rng.uniform(0, 2 * np.pi))
-        for x, y in rng.uniform(-20, SIDE + 20, (int(rng.integers(2, 13)), 2))
+        for x, y in rng.uniform(-20, FRAME + 20, (int(rng.integers(2, 13)), 2))
     ]
     parts.add_red_cells(rng, absorbance, red_cells)
     for _ in range(int(rng.integers(0, 5))):
@@ -114,7 +114,7 @@ def _patch(rng: Generator, *, spread: float, low: float, high: float) -> np.ndar
 
 
 def _photograph(rng: Generator, absorbance: np.ndarray, focus: float) -> np.ndarray:
-    """Light through the slide, exposure, lens, sensor -> uint8 [SIDE, SIDE, 3].
+    """Light through the slide, exposure, lens, sensor -> uint8 [FRAME, FRAME, 3].
 
     `focus` is the lens's blur in pixels. Stain strength, tint, light and exposure
     differ from picture to picture by more than the classes do, so that colors alone
@@ -123,14 +123,14 @@ def _photograph(rng: Generator, absorbance: np.ndarray, focus: float) -> np.ndar
     strength = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.12, 3))
     light = np.log(rng.dirichlet([0.6] * len(_LIGHTS)) @ _LIGHTS)
     slope = rng.normal(0, 0.05, 2).astype(np.float32)
-    ramp = np.linspace(-1, 1, SIDE, dtype=np.float32)
+    ramp = np.linspace(-1, 1, FRAME, dtype=np.float32)
     shade = absorbance * _planes(-strength)  # logarithms of brightness
     shade += _planes(light) + (slope[0] * ramp[:, None] + slope[1] * ramp)
     shade *= _planes(_gamma(rng, shade))
-    exposed = cv2.exp(shade.reshape(-1, SIDE))
-    pixels = cv2.convertScaleAbs(exposed, alpha=255).reshape(3, SIDE, SIDE)
+    exposed = cv2.exp(shade.reshape(-1, FRAME))
+    pixels = cv2.convertScaleAbs(exposed, alpha=255).reshape(3, FRAME, FRAME)
     pixels = cv2.GaussianBlur(cv2.merge(list(pixels)), (0, 0), focus)
-    noise = rng.standard_normal((SIDE, SIDE), np.float32) * rng.uniform(1, 4)
+    noise = rng.standard_normal((FRAME, FRAME), np.float32) * rng.uniform(1, 4)
     noise = cv2.merge([np.rint(noise).astype(np.int16)] * 3)
     return cv2.add(pixels, noise, dtype=cv2.CV_8U)
 

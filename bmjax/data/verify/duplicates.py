@@ -12,7 +12,7 @@ class Group(NamedTuple):
     """Files that are one picture.
 
     Attributes:
-        kind: as in `kinds.KINDS`.
+        kind: as in `kinds.FINDING_KINDS`.
         members: positions, ascending.
     """
 

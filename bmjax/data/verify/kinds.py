@@ -31,7 +31,7 @@ _REPLACED = "refused: replaced by another of its class, and counted"
 _IGNORED = "not seen"
 _READ = "read as it is"
 
-KINDS = {
+FINDING_KINDS = {
     # The file.
     "unreadable": Kind(
         Weight.PROBLEM, "cannot be opened or cannot be decoded", _REPLACED

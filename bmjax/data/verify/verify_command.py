@@ -7,7 +7,7 @@ from pathlib import Path
 from bmjax.console.signals import StopSignals
 from bmjax.data.prepared.read import is_prepared
 from bmjax.data.verify.verify_report import Report, verify
-from bmjax.data.verify.verify_summary import summarize, to_json
+from bmjax.data.verify.verify_summary import summarize_report, to_json
 from bmjax.errors import DATA, DONE, ConfigError, DataError, Stopped
 from bmjax.files import write_whole
 
@@ -45,7 +45,7 @@ def run(
             report = verify(root, own=own, accept=kinds, workers=workers)
     except Stopped as stopped:
         raise Stopped("stopped; no report was written", stopped.exit_code) from None
-    _print(summarize(report))
+    _print(summarize_report(report))
     if json:
         _keep(report, Path(json))
     return DATA if report.problems else DONE

@@ -16,7 +16,7 @@ from bmjax.data.verify.folder_content import (
     LabelledFile,
     read_content,
 )
-from bmjax.data.verify.kinds import KINDS, Finding, Weight
+from bmjax.data.verify.kinds import FINDING_KINDS, Finding, Weight
 from bmjax.data.verify.scan import examine_files
 from bmjax.errors import DataError, check_known
 
@@ -70,7 +70,7 @@ class Report:
 
     def is_problem(self, kind: str) -> bool:
         """Whether a kind counts against this folder."""
-        weight = KINDS[kind].weight
+        weight = FINDING_KINDS[kind].weight
         if kind in self.accepted or weight is Weight.NOTE:
             return False
         return self.is_release or weight is not Weight.FOREIGN
@@ -113,7 +113,7 @@ def verify(
     """
     root = Path(root)
     for kind in accept:
-        check_known("--accept", kind, tuple(KINDS))
+        check_known("--accept", kind, tuple(FINDING_KINDS))
     content = _read_content(root)
     images = content.images
     is_release = release.is_release(content.classes) and not own

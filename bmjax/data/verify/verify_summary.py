@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 
 import bmjax
+from bmjax.console.escape import escaped
 from bmjax.data.verify.duplicates import Group
-from bmjax.data.verify.kinds import KINDS, Weight
+from bmjax.data.verify.kinds import FINDING_KINDS, Weight
 from bmjax.data.verify.release import COUNTS
 from bmjax.data.verify.verify_report import ClassCount, Report
 
-FORMAT = 1  # of the JSON; grows when a key changes its meaning
+REPORT_FORMAT = 1  # of the JSON; grows when a key changes its meaning
 _EXAMPLES = 3  # of each kind, in the text
 _CLASSES = 60  # at most, in the text
 _TWINS = 10  # paths of one group, in the JSON
@@ -30,30 +31,17 @@ _PART = (
 )
 
 
-def shown(name: str) -> str:
-    r"""A name in plain characters: `\n` for a newline, `\xff` for a byte alone."""
-    return "".join(map(_shown, name))
-
-
-def _shown(character: str) -> str:
-    if character == "\\":
-        return "\\\\"
-    if character.isprintable():
-        return character
-    if 0xDC80 <= ord(character) <= 0xDCFF:  # as Python holds a byte that is no UTF-8
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode("ascii")
-
-
-def summarize(report: Report) -> str:
+def summarize_report(report: Report) -> str:
     """The summary to read: counts, then what was found, worst first, and a verdict."""
     lines = [_headline(report), "", *_class_table(report)]
     counts = report.counts()
-    order = list(KINDS)
-    kinds = sorted(counts, key=lambda k: (KINDS[k].weight, -counts[k], order.index(k)))
+    order = list(FINDING_KINDS)
+    kinds = sorted(
+        counts, key=lambda k: (FINDING_KINDS[k].weight, -counts[k], order.index(k))
+    )
     parts: dict[str, list[str]] = {"Problems": [], "Suspicions": [], "Notes": []}
     for kind in kinds:
-        suspicion = KINDS[kind].weight is Weight.SUSPICION
+        suspicion = FINDING_KINDS[kind].weight is Weight.SUSPICION
         part = "Suspicions" if suspicion else "Problems"
         parts[part if report.is_problem(kind) else "Notes"].append(kind)
     wide = max((len(kind) for kind in kinds), default=0)
@@ -61,7 +49,9 @@ def summarize(report: Report) -> str:
         if members:
             lines += ["", title]
         for kind in members:
-            lines.append(f"  {kind:<{wide}} {counts[kind]:>7,}  {KINDS[kind].meaning}")
+            lines.append(
+                f"  {kind:<{wide}} {counts[kind]:>7,}  {FINDING_KINDS[kind].meaning}"
+            )
             lines += [f"      {example}" for example in _examples(report, kind)]
     half = report.is_release and 2 * len(report.paths) < sum(COUNTS.values())
     if half and report.is_problem("count"):
@@ -81,18 +71,18 @@ def _headline(report: Report) -> str:
     size = report.total_bytes / 1e6
     amount = f"{size / 1e3:,.1f} GB" if size >= 1e3 else f"{size:,.1f} MB"
     return (
-        f"{shown(str(report.root))}: {what}; {_many(len(report.paths), 'image')}, "
+        f"{escaped(str(report.root))}: {what}; {_many(len(report.paths), 'image')}, "
         f"{_many(classes, 'class', 'classes')}, {amount}"
     )
 
 
 def _class_table(report: Report) -> Iterator[str]:
     rows = list(report.classes.items())
-    wide = max([5, *(len(shown(name)) for name, _ in rows[:_CLASSES])])
+    wide = max([5, *(len(escaped(name)) for name, _ in rows[:_CLASSES])])
     head = f"{'class':<{wide}} {'images':>9}"
     yield head + (f" {'Table 1':>9} {'difference':>11}" if report.is_release else "")
     for name, count in rows[:_CLASSES]:
-        yield f"{shown(name):<{wide}} {_counts(count)}"
+        yield f"{escaped(name):<{wide}} {_counts(count)}"
     if len(rows) > _CLASSES:
         yield f"... and {len(rows) - _CLASSES} more classes (--json has them)"
     yield f"{'total':<{wide}} {_counts(_total(report))}"
@@ -130,7 +120,7 @@ def _items(report: Report, kind: str) -> list[dict[str, Any]]:
     if groups:
         return [_group_item(report, group) for group in groups]
     return [
-        {"path": shown(finding.path), "detail": shown(finding.detail)}
+        {"path": escaped(finding.path), "detail": escaped(finding.detail)}
         for finding in sorted(report.findings, key=lambda finding: finding.path)
         if finding.kind == kind
     ]
@@ -138,7 +128,7 @@ def _items(report: Report, kind: str) -> list[dict[str, Any]]:
 
 def _group_item(report: Report, group: Group) -> dict[str, Any]:
     count = len(group.members)
-    paths = [shown(report.paths[position]) for position in group.members[:_TWINS]]
+    paths = [escaped(report.paths[position]) for position in group.members[:_TWINS]]
     more = f" and {count - 2:,} more" if count > 2 else ""
     return {
         "path": paths[0],
@@ -165,15 +155,15 @@ def to_json(report: Report) -> str:
     """
     counts = report.counts()
     content = {
-        "format": FORMAT,
+        "format": REPORT_FORMAT,
         "bmjax": bmjax.__version__,
         "versions": {
             "python": platform.python_version(),
             "numpy": np.__version__,
             "opencv": cv2.__version__,
         },
-        "root": shown(report.root.resolve().name),
-        "inside": shown(report.inside),
+        "root": escaped(report.root.resolve().name),
+        "inside": escaped(report.inside),
         "release": report.is_release,
         "clean": not report.problems,
         "problems": report.problems,
@@ -183,7 +173,7 @@ def to_json(report: Report) -> str:
         "fingerprint": report.fingerprint,
         "sizes": {f"{w}x{h}": n for (w, h), n in sorted(report.sizes.items())},
         "classes": {
-            shown(name): _class_entry(count) for name, count in report.classes.items()
+            escaped(name): _class_entry(count) for name, count in report.classes.items()
         },
         "total": _class_entry(_total(report)),
         "kinds": {
@@ -194,7 +184,7 @@ def to_json(report: Report) -> str:
                 "training": kind.training,
                 **_first(_items(report, name)),
             }
-            for name, kind in KINDS.items()
+            for name, kind in FINDING_KINDS.items()
         },
     }
     text = json.dumps(content, indent=2)

@@ -6,7 +6,13 @@ import pytest
 
 from bmjax.data.leaks.align import SIMILAR, similarities, similarity
 from bmjax.data.leaks.hashes import thumbnail
-from bmjax.data.leaks.near import Pairs, describe, search, turn, turn_descriptors
+from bmjax.data.leaks.near import (
+    Pairs,
+    describe_thumbnails,
+    search,
+    turn,
+    turn_descriptors,
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +30,8 @@ def all_pairs(found):
 
 @pytest.mark.parametrize("symmetry", range(8))
 def test_a_turned_image_has_the_turned_descriptor(thumbnails, symmetry):
-    turned = describe(np.ascontiguousarray(turn(thumbnails, symmetry)))
-    expected = turn_descriptors(describe(thumbnails))[symmetry]
+    turned = describe_thumbnails(np.ascontiguousarray(turn(thumbnails, symmetry)))
+    expected = turn_descriptors(describe_thumbnails(thumbnails))[symmetry]
     # Principal components have no sign of their own, and these are of the same images.
     np.testing.assert_allclose(np.abs(np.sum(turned * expected, axis=1)), 1, atol=1e-4)
 
@@ -40,7 +46,7 @@ def test_the_eight_symmetries_are_a_group(thumbnails):
 
 
 def test_search_finds_what_a_search_of_everything_finds(thumbnails):
-    descriptors = describe(thumbnails)
+    descriptors = describe_thumbnails(thumbnails)
     every = np.stack(
         [turned @ descriptors.T for turned in turn_descriptors(descriptors)]
     )
@@ -110,4 +116,4 @@ def test_many_at_once_are_as_one_by_one_where_it_counts(images, thumbnails):
 def test_flat_images_are_no_copies_of_one_another():
     flat = np.full((32, 32, 3), 200, np.uint8)
     assert similarity(flat, flat + 10) < 0.5
-    assert np.isfinite(describe(np.stack([flat, flat + 10]))).all()
+    assert np.isfinite(describe_thumbnails(np.stack([flat, flat + 10]))).all()

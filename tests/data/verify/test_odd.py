@@ -2,7 +2,7 @@
 
 import pytest
 
-from bmjax.data.verify import summarize, verify
+from bmjax.data.verify import summarize_report, verify
 
 MADE = {
     "BLA_00001.jpg": {"truncated"},  # cut at half its bytes
@@ -64,7 +64,7 @@ def test_one_picture_under_two_labels_is_told(reports):
     found = kinds(reports["pbc_cross_label_duplicate"])
     for name in ("EOS/EOS_00001.jpg", "NGB/NGB_00001.jpg"):
         assert found[name] == {"same_picture_two_classes", "size"}
-    text = summarize(reports["pbc_cross_label_duplicate"])
+    text = summarize_report(reports["pbc_cross_label_duplicate"])
     assert "EOS/EOS_00001.jpg and NGB/NGB_00001.jpg" in text
 
 

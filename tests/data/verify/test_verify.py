@@ -8,7 +8,7 @@ import pytest
 
 from bmjax.data.images.folder import read_folder
 from bmjax.data.matek import CLASSES
-from bmjax.data.verify import KINDS, summarize, verify
+from bmjax.data.verify import FINDING_KINDS, summarize_report, verify
 from bmjax.errors import ConfigError, DataError
 from tests.helpers import drawn_files as drawn
 
@@ -115,7 +115,7 @@ def test_what_is_in_a_file_is_told(own, kind, name, data, said):
     assert found(report) == {(kind, f"small/{name}")}
     assert said in detail(report, kind)
     # What training converts is a note here, and nothing worse.
-    assert report.problems == (KINDS[kind].weight.name != "FOREIGN")
+    assert report.problems == (FINDING_KINDS[kind].weight.name != "FOREIGN")
 
 
 def test_a_file_closed_to_us_is_unreadable(own, monkeypatch):
@@ -133,7 +133,7 @@ def test_a_huge_file_is_not_read(own, monkeypatch):
 
 
 def test_every_kind_says_what_it_means_and_what_training_does():
-    assert all(kind.meaning and kind.training for kind in KINDS.values())
+    assert all(kind.meaning and kind.training for kind in FINDING_KINDS.values())
 
 
 # Where a file is, and how it is named.
@@ -334,8 +334,8 @@ def test_counts_of_the_release_are_held_against_table_1(release):
 
 def test_of_a_part_of_the_release_the_summary_says_what_to_do(release):
     hint = "give --own; for a part of the release, --accept=count"
-    assert hint in summarize(verify(release))
-    assert hint not in summarize(verify(release, accept=["count"]))
+    assert hint in summarize_report(verify(release))
+    assert hint not in summarize_report(verify(release, accept=["count"]))
 
 
 def test_as_ones_own_data_the_same_folder_is_clean(release):

@@ -12,7 +12,7 @@ import pytest
 
 from bmjax.data import __main__ as command
 from bmjax.data.images.folder import read_folder
-from bmjax.data.verify import KINDS, Weight, summarize, to_json, verify
+from bmjax.data.verify import FINDING_KINDS, Weight, summarize_report, to_json, verify
 from tests.helpers import drawn_files as drawn
 
 
@@ -66,7 +66,7 @@ def test_the_report_to_keep_agrees_with_the_summary(cells, tmp_path, capsys):
     assert kept["fingerprint"] == read_folder(cells).fingerprint
     assert kept["classes"]["one"] == {"images": 2, "expected": None, "difference": None}
     assert kept["total"]["images"] == kept["images"] == 4
-    assert set(kept["kinds"]) == set(KINDS)
+    assert set(kept["kinds"]) == set(FINDING_KINDS)
     assert kept["kinds"]["empty"]["items"] == [{"path": "one/y.jpg", "detail": ""}]
     assert kept["kinds"]["same_bytes"]["items"] == [
         {
@@ -122,7 +122,7 @@ def test_help_names_every_kind_with_its_weight(capsys):
     for weight, title in titles.items():
         start = told.index(title)
         end = min((other for other in starts if other > start), default=len(told))
-        wanted = {name for name, kind in KINDS.items() if kind.weight is weight}
+        wanted = {name for name, kind in FINDING_KINDS.items() if kind.weight is weight}
         assert wanted <= set(told[start:end].split())
 
 
@@ -140,7 +140,7 @@ HOSTILE = (
 def test_hostile_names_are_shown_as_escapes_and_nothing_else(cells, tmp_path):
     for name in HOSTILE:
         (cells / "one" / f"{name}.jpg").write_bytes(b"")
-    text, kept = summarize(verify(cells)), to_json(verify(cells))
+    text, kept = summarize_report(verify(cells)), to_json(verify(cells))
     for shown in (text, kept):
         assert all(character.isprintable() or character == "\n" for character in shown)
         shown.encode("utf-8")  # no byte that is none
