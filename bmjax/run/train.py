@@ -20,7 +20,7 @@ from bmjax.methods.collapse_warning import make_watch
 from bmjax.run.build import Run, build
 from bmjax.run.compile import compile_step, init_state
 from bmjax.run.evaluate import evaluate_run
-from bmjax.run.init_from import start_from
+from bmjax.run.init_from import record_seen, start_from
 from bmjax.run.logs import Metrics, Progress, note, say
 from bmjax.run.memory import check_fits, explained
 from bmjax.run.summary import describe_program, describe_run
@@ -158,6 +158,7 @@ def train_steps(
     settled = run.in_steps("optim.freeze_prototypes") + run.steps_per_epoch
     watch = make_watch(after=settled, patience=run.steps_per_epoch)
     rates = np.asarray(jax.vmap(run.schedule)(jnp.arange(run.steps)))
+    seen = record_seen(run, folder)
     begun = time.monotonic()
     last = [first, begun]  # step and time of the last log
 
@@ -170,6 +171,7 @@ def train_steps(
                 "data_fingerprint": run.catalog.fingerprint,
                 "split_digest": run.split_digest,
                 "classes": list(run.catalog.classes),
+                "seen": seen,
                 "seconds": seconds + time.monotonic() - begun,
             },
         )
