@@ -14,7 +14,7 @@ from bmjax.devices.jax_setup import versions
 from bmjax.evals.assess import assess
 from bmjax.evals.classification import classification_figures
 from bmjax.evals.linear_probe import softmax
-from bmjax.evals.predictions import Predictions
+from bmjax.evals.predictions import Predictions, write_predictions
 from bmjax.evals.prototypes import prototype_atlas
 from bmjax.evals.recalibration import mended_figures
 from bmjax.evals.tsne import embed_2d
@@ -73,7 +73,7 @@ def evaluate_run(
 
     paths = [run.catalog.paths[position] for position in run.split.test]
     names = [classes[label] for label in labels["test"]]
-    _write_predictions(workdir / "predictions.csv", paths, names, judged, classes)
+    write_predictions(workdir / "predictions.csv", paths, names, judged, classes)
     rows, places = embed_2d(
         features["test"], labels["test"], seed=run.config.seed, **run.config.tsne
     )
@@ -205,24 +205,3 @@ def _write_atlas(
         run.catalog.classes,
     )
     write_json(workdir / "atlas.json", {"part": "train", **atlas})
-
-
-def _write_predictions(
-    path: Path,
-    paths: list[str],
-    names: list[str],
-    probabilities: np.ndarray,
-    classes: tuple[str, ...],
-) -> None:
-    """`path,label,predicted` and one probability for each class, p_CLASS."""
-    write_csv(
-        path,
-        ("path", "label", "predicted", *(f"p_{name}" for name in classes)),
-        [
-            (
-                *map(plain_cell, (place, name, classes[row.argmax()])),
-                *(f"{p:.6g}" for p in row),
-            )
-            for place, name, row in zip(paths, names, probabilities, strict=True)
-        ],
-    )
