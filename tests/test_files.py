@@ -76,12 +76,12 @@ def test_every_output_that_does_not_fit_is_one_sentence(tmp_path, small_files, c
     cells = synthesize(tmp_path / "cells", images=210, seed=0, workers=1)
     capsys.readouterr()
     resource.setrlimit(
-        resource.RLIMIT_FSIZE, (16, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+        resource.RLIMIT_FSIZE, (64, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     )
     for command in (
-        ["folds", str(cells), f"--out={tmp_path / 'split.csv'}"],
+        ["folds", str(cells), "--split=holdout", f"--out={tmp_path / 'split.csv'}"],
         ["stats", str(cells), f"--json={tmp_path / 'stats.json'}"],
-        ["synthesize", f"--out={tmp_path / 'more'}", "--images=210"],
+        ["synthesize", str(tmp_path / "more"), "--images=210"],
     ):
         assert main(command) == USAGE
         said = capsys.readouterr().err

@@ -1,18 +1,21 @@
-"""Predictions of any system, read strictly: `path,label,predicted,p_CLASS...`.
+"""Predictions of any system, as a table: `path,label,predicted,p_CLASS...`.
 
 A table that is wrong somewhere is refused as a whole, with the place: figures of the
 rows that happen to be good would be figures of something else.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from bmjax.data.user_tables import UserTable, pair_images, read_user_table
 from bmjax.errors import DataError
-from bmjax.files import without_dot
+from bmjax.files import plain_cell, whole_file, without_dot
 
 SUM_TOLERANCE = 1e-3  # six digits of hundreds of classes stay within it; ours
 _COLUMNS = ("path", "label", "predicted")
@@ -96,6 +99,81 @@ def read_predictions(path: Path) -> Predictions:
         notes=_notes(header, predicted, probabilities, rounded),
         source=str(path),
     )
+
+
+class PredictionsWriter:
+    """Writes a table of predictions row by row, as `read_predictions` reads it."""
+
+    def __init__(self, file: BinaryIO, classes: Sequence[str]):
+        """Write the first line.
+
+        Args:
+            file: takes bytes, as `files.whole_file` gives it.
+            classes: of the probabilities, by number.
+        """
+        self._file, self._classes = file, tuple(classes)
+        self._write([*_COLUMNS, *(f"p_{name}" for name in classes)])
+
+    def add(self, path: str, label: str, probabilities: np.ndarray) -> str:
+        """Write one image's row; return the class that is predicted.
+
+        Args:
+            path: of the image.
+            label: its class; "" where it is not known.
+            probabilities: of each class, float [N].
+        """
+        predicted = self._classes[probabilities.argmax()]
+        cells = (plain_cell(text) for text in (path, label, predicted))
+        self._write([*cells, *(f"{p:.6g}" for p in probabilities)])
+        return predicted
+
+    def _write(self, cells: Sequence[str]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(cells)
+        # A file name that is no UTF-8 goes back to its bytes.
+        self._file.write(text.getvalue().encode("utf-8", errors="surrogateescape"))
+
+
+@contextlib.contextmanager
+def writing_predictions(
+    path: Path, classes: Sequence[str], *, option: str = ""
+) -> Iterator[PredictionsWriter]:
+    """A writer whose table has its name once it is whole, and never before.
+
+    Args:
+        path: of the table.
+        classes: of the probabilities, by number.
+        option: what the user gave the path by, such as "--out".
+
+    Raises:
+        CannotWrite: the disk is full, or the place may not be written.
+    """
+    with whole_file(path, option=option) as file:
+        yield PredictionsWriter(file, classes)
+
+
+def write_predictions(
+    path: Path,
+    paths: Sequence[str],
+    labels: Sequence[str],
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+) -> None:
+    """Write a whole table of predictions.
+
+    Args:
+        path: of the table.
+        paths: of the images.
+        labels: the class of each; "" where it is not known.
+        probabilities: float [n, N].
+        classes: N names, by number.
+
+    Raises:
+        CannotWrite: the disk is full, or the place may not be written.
+    """
+    with writing_predictions(path, classes) as writer:
+        for image, label, row in zip(paths, labels, probabilities, strict=True):
+            writer.add(image, label, row)
 
 
 def spell_as(first: Predictions, second: Predictions) -> Predictions:

@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bmjax.console.progress import show_progress
 from bmjax.errors import (
@@ -116,11 +118,8 @@ def _predict(options: argparse.Namespace) -> int:
             f"{found.labelled:,} images lie in a folder of a class; "
             f"{found.right:,} of them ({share:.1%}) are called by it."
         )
-        if predictor.fingerprint and predictor.fingerprint == _fingerprint(folder):
-            print(
-                "note: these are the images that it was trained and tested on, so this "
-                "share flatters it; the run's report has the test part's"
-            )
+        for sentence in _flattered(predictor, folder):
+            print(sentence)
     print(NOT_A_DEVICE)
     print(options.out)
     if not found.failed or options.skip_bad:
@@ -133,14 +132,35 @@ def _predict(options: argparse.Namespace) -> int:
     return DATA
 
 
-def _fingerprint(folder: Path) -> str:
-    """That of the folder as a data set, or "" where it is none."""
+def _flattered(predictor: Any, folder: Path) -> Iterator[str]:
+    """A note where images of the folder, as a data set, have been trained on."""
+    import numpy as np
+
     from bmjax.data.images.folder import read_folder
+    from bmjax.data.seen_images import catalog_hashes, shared_images
 
     try:
-        return read_folder(folder).fingerprint
+        catalog = read_folder(folder)
     except DataError:
-        return ""
+        return
+    if predictor.fingerprint and predictor.fingerprint == catalog.fingerprint:
+        yield (
+            "note: these are the images that it was trained and tested on, so this "
+            "share flatters it; the run's report has the test part's"
+        )
+    elif predictor.seen is None:
+        yield (
+            "note: which images it was trained on is not known; if these are among "
+            "them, this share flatters it"
+        )
+    else:
+        positions = np.arange(len(catalog))
+        shared = shared_images(predictor.seen, catalog_hashes(catalog, positions))
+        if len(shared):
+            yield (
+                f"note: it was trained on {len(shared):,} of these images, so this "
+                "share flatters it; the run's report has the test part's"
+            )
 
 
 def _check(options: argparse.Namespace) -> None:

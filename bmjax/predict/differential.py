@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from bmjax.console.text_table import aligned
 from bmjax.data.matek import class_name
 from bmjax.evals.intervals import clopper_pearson
 
@@ -36,11 +37,4 @@ def differential(classes: Sequence[str], predicted: Counter) -> list[str]:
             )
         )
     rows.append(("all", f"{total:,}", "100.00 %", "", ""))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if place in (0, 4) else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    return aligned(rows, left=(0, 4))

@@ -1,15 +1,12 @@
 """A folder's images through a predictor into a CSV, a batch at a time."""
 
-import contextlib
-import csv
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from bmjax.errors import ConfigError, DataError
-from bmjax.files import plain_cell
+from bmjax.errors import DataError
+from bmjax.evals.predictions import writing_predictions
 from bmjax.predict.read_images import batches, label_of
 from bmjax.predict.source import Predictor
 
@@ -62,10 +59,8 @@ def predict_folder(
     """
     called, sizes = Counter(), Counter()
     labelled = right = failed = done = 0
-    header = ("path", "label", "predicted")
     progress(0, len(paths))
-    with _whole_csv(out) as writer:
-        writer.writerow((*header, *(f"p_{name}" for name in predictor.classes)))
+    with writing_predictions(out, predictor.classes, option="--out") as writer:
         for read in batches(
             folder,
             paths,
@@ -78,9 +73,7 @@ def predict_folder(
             shares = predictor.predict(read.pixels) if read.paths else ()
             for path, row in zip(read.paths, shares, strict=False):  # filled up
                 label = label_of(path, folder, predictor.classes)
-                name = predictor.classes[row.argmax()]
-                cells = (plain_cell(text) for text in (path, label, name))
-                writer.writerow((*cells, *(f"{share:.6g}" for share in row)))
+                name = writer.add(path, label, row)
                 called[name] += 1
                 labelled += bool(label)
                 right += label == name
@@ -94,25 +87,3 @@ def predict_folder(
                 f"{str(out)!r} was not written"
             )
     return Predicted(called, labelled, right, sizes, failed)
-
-
-@contextlib.contextmanager
-def _whole_csv(path: Path) -> Iterator[Any]:
-    """A CSV writer whose rows go to the disk at once, and to their name at the end."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(
-            part, "w", newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            yield csv.writer(file, lineterminator="\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        raise ConfigError(
-            f"--out={str(path)!r} cannot be written: {error.strerror}; give another "
-            "place"
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)

@@ -9,13 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bmjax.data.seen_images import Seen
 from bmjax.devices.mesh import replicated
 from bmjax.errors import CheckpointError, ConfigError
 from bmjax.evals.linear_probe import Linear
 from bmjax.models import make_network
 from bmjax.models.weight_files.state_dict import read_metadata
 from bmjax.predict.apply import Predict, make_predict
-from bmjax.training.trained_network import Weights, read_file, read_run
+from bmjax.training.trained_network import (
+    Weights,
+    read_file,
+    read_run,
+    seen_by,
+)
 
 _PARTS = ("backbone", "fc")  # what naming a cell needs of a network
 
@@ -28,6 +34,7 @@ class Predictor(NamedTuple):
     size: int  # of the images it takes, pixels
     name: str  # what it is, for people
     fingerprint: str  # of the data that it was trained and tested on; "": not known
+    seen: Seen | None  # images that it was trained on; None: not known
 
 
 def read_predictor(source: Path, mesh: jax.sharding.Mesh) -> Predictor:
@@ -79,7 +86,7 @@ def read_predictor(source: Path, mesh: jax.sharding.Mesh) -> Predictor:
     how = "linear classifier on its features" if linear else "its own classifier"
     name = f"{about['network']} of {about['method']}, step {about['step']:,}, {how}"
     seen = about.get("trained_on", {}).get("data_fingerprint", "")
-    return Predictor(predict, tuple(classes), about["size"], name, seen)
+    return Predictor(predict, tuple(classes), about["size"], name, seen, seen_by(about))
 
 
 def _read_linear(run: Path, weights: Weights) -> Linear:

@@ -14,7 +14,7 @@ from bmjax.devices.jax_setup import versions
 from bmjax.evals.assess import assess
 from bmjax.evals.classification import classification_figures
 from bmjax.evals.linear_probe import softmax
-from bmjax.evals.predictions import Predictions
+from bmjax.evals.predictions import Predictions, write_predictions
 from bmjax.evals.prototypes import prototype_atlas
 from bmjax.evals.recalibration import mended_figures
 from bmjax.evals.tsne import embed_2d
@@ -88,7 +88,7 @@ def evaluate_run(
 
     paths = [data.catalog.paths[position] for position in data.split.test]
     names = [classes[label] for label in labels["test"]]
-    _write_predictions(workdir / "predictions.csv", paths, names, judged, classes)
+    write_predictions(workdir / "predictions.csv", paths, names, judged, classes)
     rows, places = embed_2d(
         features["test"],
         labels["test"],
@@ -233,24 +233,3 @@ def _write_atlas(
         data.catalog.classes,
     )
     write_json(workdir / "atlas.json", {"part": "train", **atlas})
-
-
-def _write_predictions(
-    path: Path,
-    paths: list[str],
-    names: list[str],
-    probabilities: np.ndarray,
-    classes: tuple[str, ...],
-) -> None:
-    """`path,label,predicted` and one probability for each class, p_CLASS."""
-    write_csv(
-        path,
-        ("path", "label", "predicted", *(f"p_{name}" for name in classes)),
-        [
-            (
-                *map(plain_cell, (place, name, classes[row.argmax()])),
-                *(f"{p:.6g}" for p in row),
-            )
-            for place, name, row in zip(paths, names, probabilities, strict=True)
-        ],
-    )

@@ -10,13 +10,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from bmjax.data.images.catalog import Catalog
-from bmjax.data.splits.make_split import Split, make_split, split_digest
+from bmjax.data.seen_images import Seen, catalog_hashes, record_images, shared_images
+from bmjax.data.splits.make_split import (
+    Split,
+    make_split,
+    shown_to_training,
+    split_digest,
+)
 from bmjax.errors import BmjaxError, CheckpointError, ConfigError
 from bmjax.run.build import RunData
 from bmjax.run.settings import Settings
 from bmjax.training import checkpoint
 from bmjax.training.step import TrainState
-from bmjax.training.trained_network import Weights, read_file, read_run
+from bmjax.training.trained_network import (
+    Weights,
+    about_source,
+    read_file,
+    read_run,
+    seen_by,
+)
 from bmjax.types import Tree
 
 _PARTS = {
@@ -51,6 +63,8 @@ def start_from(
             _refuse_transductive(path, trained_on, data.catalog, transductive)
         else:
             _refuse_seen_images(path, trained_on, data.catalog, data.split)
+    if settings.data.pretrain_on != "all":
+        refuse_seen(path, seen_by(weights.about), data.catalog, data.split, say)
     if "fc" in state.params["network"] and "fc" in weights.params and not renew:
         _refuse_other_classes(path, weights, data.catalog.classes, say)
 
@@ -192,3 +206,61 @@ def _refuse_seen_images(
             f"{source['split']} --config.data.fold={source['fold']} "
             f"--config.data.split_seed={source['split_seed']}"
         )
+
+
+def refuse_seen(
+    path: Path,
+    seen: Seen | None,
+    catalog: Catalog,
+    split: Split,
+    say: Callable[[str], None],
+) -> None:
+    """Refuse weights that were trained on test images, whatever lies beside these.
+
+    Where it cannot be known, that is said.
+
+    Raises:
+        ConfigError: a test image was trained on.
+    """
+    if seen is None:
+        say(
+            f"note: {path} does not say which images it was trained on; whether it saw "
+            "the test images is not known"
+        )
+        return
+    shared = shared_images(seen, catalog_hashes(catalog, split.test))
+    if len(shared):
+        first = catalog.paths[split.test[shared[0]]]
+        raise ConfigError(
+            f"config.init_from = {str(path)!r} was trained on {len(shared):,} of the "
+            f"{len(split.test):,} test images, such as {first!r} (the same class, file "
+            "name and size, though the images beside them are others); test on images "
+            "that it has not seen, by config.data.split and config.data.fold"
+        )
+    for name in seen.unknown:
+        say(
+            f"note: {path} began with {name}, which does not say which images it was "
+            "trained on; whether those are test images is not known"
+        )
+
+
+def record_seen(settings: Settings, data: RunData, folder: Path) -> dict[str, Any]:
+    """What this run's network will have seen, and what it started from, as JSON.
+
+    A run that goes on keeps the record that it began with.
+
+    Args:
+        settings: of the run that trains.
+        data: its images.
+        folder: of its checkpoints.
+    """
+    found = checkpoint.newest(folder)
+    if found and found[1].get("seen"):
+        return found[1]["seen"]
+    shown = shown_to_training(data.split, settings.data.pretrain_on)
+    seen = record_images(data.catalog, shown)
+    if settings.init_from:
+        path = Path(settings.init_from).expanduser()
+        nothing = Seen(seen.images[:0], (path.name,))
+        seen = seen.joined(seen_by(about_source(path)) or nothing)
+    return seen.as_json()

@@ -25,7 +25,7 @@ from bmjax.run.build import (
 )
 from bmjax.run.compile import compile_step, init_state
 from bmjax.run.evaluate import evaluate_run
-from bmjax.run.init_from import start_from
+from bmjax.run.init_from import record_seen, start_from
 from bmjax.run.logs import Metrics, Progress, note, say
 from bmjax.run.memory import check_fits, explained, more_chunks
 from bmjax.run.summary import describe_program, describe_run
@@ -167,6 +167,7 @@ def train_steps(
     metrics = Metrics(workdir, first_step=first)
     watch = spec.watch(settings.method, run_facts(settings, data, length))
     rates = np.asarray(jax.vmap(run.learner.schedule)(jnp.arange(length.steps)))
+    seen = record_seen(settings, data, folder)
     begun = time.monotonic()
     last = [first, begun]  # step and time of the last log
 
@@ -179,6 +180,7 @@ def train_steps(
                 "data_fingerprint": data.catalog.fingerprint,
                 "split_digest": data.split_digest,
                 "classes": list(data.catalog.classes),
+                "seen": seen,
                 "seconds": seconds + time.monotonic() - begun,
             },
         )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 import bmjax
+from bmjax.data.seen_images import Seen, seen_from_json
 from bmjax.errors import ConfigError
 from bmjax.models.weight_files.state_dict import (
     read_metadata,
@@ -20,14 +21,33 @@ from bmjax.types import Tree
 _KEY = "bmjax"  # of our own metadata in a .safetensors file
 
 
+def seen_by(about: dict[str, Any]) -> Seen | None:
+    """The images that weights have been trained on; None where it is not known."""
+    record = about.get("trained_on", {}).get("seen")
+    return seen_from_json(record) if record else None
+
+
+def about_source(path: Path) -> dict[str, Any]:
+    """What is known about a run's or a file's weights, without reading them.
+
+    Raises:
+        ConfigError: the folder holds no run with a checkpoint.
+        CheckpointError: what is there is damaged.
+    """
+    if path.is_dir():
+        return _about_run(path)[0]
+    return json.loads(read_metadata(path).get(_KEY, "{}"))
+
+
 class Weights(NamedTuple):
     """A network's arrays, and what is known about them.
 
     params: "backbone", and "fc", "head" and "prototypes" where there are such.
     about: "network", "method", "step", "classes", "size", "mean", "std" and
         "trained_on" (fingerprint of the images, split and its digest, fold,
-        split_seed, and pretrain_on: "all" where the test part was shown too); {} for
-        a file of another program's.
+        split_seed, pretrain_on: "all" where the test part was shown too, and seen: a
+        record of the training images, `data.seen_images`, None where it was not kept);
+        {} for a file of another program's.
     """
 
     params: Tree
@@ -41,6 +61,16 @@ def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
     Raises:
         ConfigError: the folder holds no run with a checkpoint.
     """
+    about, step = _about_run(workdir)
+    saved = checkpoint.read(workdir / "checkpoints", step, sharding)
+    params = dict(saved["params"]["network"])
+    if "prototypes" in saved["params"]:
+        params["prototypes"] = saved["params"]["prototypes"]
+    return Weights(params, saved["batch_stats"], about)
+
+
+def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
+    """What is known about a run's newest checkpoint, and its step."""
     folder = workdir / "checkpoints"
     found = checkpoint.newest(folder)
     if found is None or not (workdir / "config.json").exists():
@@ -49,10 +79,6 @@ def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
         )
     step, meta = found
     config = json.loads((workdir / "config.json").read_text())
-    saved = checkpoint.read(folder, step, sharding)
-    params = dict(saved["params"]["network"])
-    if "prototypes" in saved["params"]:
-        params["prototypes"] = saved["params"]["prototypes"]
     data = config["data"]
     about = {
         "version": bmjax.__version__,
@@ -68,9 +94,10 @@ def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
             "split_digest": meta.get("split_digest"),
             **{key: data[key] for key in ("split", "fold", "split_seed")},
             "pretrain_on": data.get("pretrain_on", "train"),
+            "seen": meta.get("seen"),
         },
     }
-    return Weights(params, saved["batch_stats"], about)
+    return about, step
 
 
 def read_file(

@@ -12,6 +12,8 @@ from bmjax.evals.predictions import (
     join,
     read_predictions,
     spell_as,
+    write_predictions,
+    writing_predictions,
 )
 
 HEADER = ["path", "label", "predicted", "p_BLA", "p_LYT"]
@@ -295,3 +297,27 @@ def test_folds_with_and_without_probabilities_are_refused(write):
     parts[2] = read_predictions(write(rows, HEADER[:3], "2.csv"))
     with pytest.raises(DataError, match="only one of"):
         concatenate(parts)
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    path = tmp_path / "made.csv"
+    paths, labels = ["=A/1.png", "B/\udce9.png"], ["=A", "B"]
+    shares = np.float32([[0.75, 0.25], [0.123456, 0.876544]])
+    write_predictions(path, paths, labels, shares, ["=A", "B"])
+    assert path.read_bytes().startswith(b"path,label,predicted,p_=A,p_B\n./=A/1.png,./")
+    found = read_predictions(path)
+    assert found.paths == tuple(paths)
+    assert found.classes == ("=A", "B")
+    assert found.labels.tolist() == found.predicted.tolist() == [0, 1]
+    np.testing.assert_allclose(found.probabilities, shares, atol=1e-6)
+
+
+def test_a_table_written_row_by_row_is_whole_or_not_there(tmp_path):
+    path, share = tmp_path / "made.csv", np.float32([1, 0])
+    with pytest.raises(KeyError), writing_predictions(path, ["A", "B"]) as writer:
+        writer.add("a", {}["no label"], share)
+    assert not list(tmp_path.iterdir())
+    with writing_predictions(path, ["A", "B"]) as writer:
+        assert writer.add("a", "", share) == "A"
+        assert not path.exists()
+    assert path.read_text() == "path,label,predicted,p_A,p_B\na,,A,1,0\n"

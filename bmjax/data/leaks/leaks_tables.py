@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bmjax.console.escape import escaped
+from bmjax.console.text_table import aligned
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.leaks.audit import BYTES, NEAR, PARTS, PIXELS, Audit, Copy, straddles
 from bmjax.files import plain_cell
@@ -101,12 +102,12 @@ def summary(
             if bad:
                 row = (escaped(name), *map("{:,}".format, cells))
                 rows.append((*row, _share(bad, counts["test"])))
-        lines += ["", *_columns(rows)]
+        lines += ["", *aligned(rows)]
     rows = [("pairs of copies", *_KINDS.values())]
     for place, counts in found["pairs"].items():
         if place != "other" or sum(counts.values()):
             rows.append((place, *(f"{counts[kind]:,}" for kind in _KINDS)))
-    lines += ["", *_columns(rows)]
+    lines += ["", *aligned(rows)]
     copies = _in_order(catalog, audit)[:examples]
     if copies:
         lines += ["", "the first of them (similarity, kind, images)"]
@@ -178,15 +179,3 @@ def _named(catalog: Catalog, audit: Audit, image: int) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{100 * part / max(whole, 1):.2f} %"
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
