@@ -1,10 +1,11 @@
 """Files that are there whole or not at all, whenever the process is killed."""
 
+import contextlib
 import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,45 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> No
     writer.writerow(header)
     writer.writerows(rows)
     write_whole(path, text.getvalue())
+
+
+@contextlib.contextmanager
+def whole_csv(path: Path) -> Iterator[Any]:
+    """A CSV writer whose rows go to the disk at once, and to their name at the end.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    with (
+        whole_file(path) as part,
+        open(part, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        yield csv.writer(file, lineterminator="\n")
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A name to write to inside the `with`, which becomes `path` at its end.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ConfigError(
+            f"--out={str(path)!r} cannot be written: {error.strerror}; give another "
+            "place"
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def plain_cell(name: str) -> str:

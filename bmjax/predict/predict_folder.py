@@ -1,58 +1,54 @@
-"""A folder's images through a predictor into a CSV, a batch at a time."""
+"""A folder's images through an encoder into a CSV, a batch at a time."""
 
-import contextlib
-import csv
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from bmjax.errors import ConfigError, DataError
-from bmjax.files import plain_cell
-from bmjax.predict.read_images import batches, label_of
-from bmjax.predict.source import Predictor
+import numpy as np
+
+from bmjax.data.find_images import Images
+from bmjax.data.images.read_batches import read_batches
+from bmjax.encoder import Encoder
+from bmjax.errors import DataError
+from bmjax.files import plain_cell, whole_csv
 
 
 class Predicted(NamedTuple):
     """What came out.
 
     Attributes:
-        classes: how many images were called each class.
+        classes: how many images were predicted as each class.
         labelled: how many lie in a folder of a class's name.
-        right: how many of these were called by it.
+        correct: how many of these were predicted as it.
         sizes: how many images came in each size, (width, height).
         failed: how many could not be read.
     """
 
-    classes: Counter
+    classes: Counter[str]
     labelled: int
-    right: int
-    sizes: Counter
+    correct: int
+    sizes: Counter[tuple[int, int]]
     failed: int
 
 
 def predict_folder(
     folder: Path,
-    paths: Sequence[str],
-    predictor: Predictor,
+    images: Images,
+    encoder: Encoder,
     out: Path,
     *,
-    batch_size: int,
-    threads: int,
     complain: Callable[[str], None],
     progress: Callable[[int, int], None],
 ) -> Predicted:
     """Name every image that can be read; the CSV is there whole, or not at all.
 
     Args:
-        folder: that holds the images.
-        paths: relative to it.
-        predictor: names them.
+        folder: that holds the images, for errors.
+        images: of it.
+        encoder: names them; it has the names of its classes.
         out: the CSV: `path,label,predicted` and one probability a class, p_CLASS, as
             a run's predictions.csv.
-        batch_size: images predicted at a time.
-        threads: that decode; 0 takes one for each core.
         complain: hears of each image that cannot be read.
         progress: called with how many images are done, and of how many.
 
@@ -60,59 +56,40 @@ def predict_folder(
         DataError: not one image can be read.
         ConfigError: the CSV cannot be written.
     """
-    called, sizes = Counter(), Counter()
-    labelled = right = failed = done = 0
+    predicted: Counter[str] = Counter()
+    sizes: Counter[tuple[int, int]] = Counter()
+    labelled = correct = failed = done = 0
     header = ("path", "label", "predicted")
-    progress(0, len(paths))
-    with _whole_csv(out) as writer:
-        writer.writerow((*header, *(f"p_{name}" for name in predictor.classes)))
-        for read in batches(
-            folder,
-            paths,
-            size=predictor.size,
-            batch_size=batch_size,
-            threads=threads,
+    progress(0, len(images.paths))
+    with whole_csv(out) as writer:
+        writer.writerow((*header, *(f"p_{name}" for name in encoder.classes)))
+        for batch in read_batches(
+            images.paths,
+            images.encoded,
+            size=encoder.size,
+            batch_size=encoder.step,
+            threads=encoder.threads,
         ):
-            for sentence in read.failed:
+            for sentence in batch.failed:
                 complain(sentence)
-            shares = predictor.predict(read.pixels) if read.paths else ()
-            for path, row in zip(read.paths, shares, strict=False):  # filled up
-                label = label_of(path, folder, predictor.classes)
-                name = predictor.classes[row.argmax()]
+            rows: np.ndarray | tuple = ()
+            if batch.positions:
+                rows = encoder.probabilities(encoder.outputs(batch.pixels))
+            for position, row in zip(batch.positions, rows, strict=False):  # filled up
+                path, label = images.paths[position], images.label(position)
+                name = encoder.classes[row.argmax()]
                 cells = (plain_cell(text) for text in (path, label, name))
                 writer.writerow((*cells, *(f"{share:.6g}" for share in row)))
-                called[name] += 1
+                predicted[name] += 1
                 labelled += bool(label)
-                right += label == name
-            sizes += read.sizes
-            failed += len(read.failed)
-            done += len(read.paths) + len(read.failed)
-            progress(done, len(paths))
-        if not called:
+                correct += label == name
+            sizes += batch.sizes
+            failed += len(batch.failed)
+            done += len(batch.positions) + len(batch.failed)
+            progress(done, len(images.paths))
+        if not predicted:
             raise DataError(
                 f"not one of {failed:,} image(s) below {str(folder)!r} can be read; "
                 f"{str(out)!r} was not written"
             )
-    return Predicted(called, labelled, right, sizes, failed)
-
-
-@contextlib.contextmanager
-def _whole_csv(path: Path) -> Iterator[Any]:
-    """A CSV writer whose rows go to the disk at once, and to their name at the end."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(
-            part, "w", newline="", encoding="utf-8", errors="surrogateescape"
-        ) as file:
-            yield csv.writer(file, lineterminator="\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        raise ConfigError(
-            f"--out={str(path)!r} cannot be written: {error.strerror}; give another "
-            "place"
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    return Predicted(predicted, labelled, correct, sizes, failed)
