@@ -150,8 +150,10 @@ def _names_as_strings(argument: str) -> str:
         return argument
     try:
         given = ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        given = None  # bare names, or numbers with leading zeros
+    except ValueError:  # bare names: ml_collections takes them as they are
+        return argument
+    except SyntaxError:  # numbers with leading zeros
+        given = None
     items = given if isinstance(given, tuple | list) else (given,)
     if given is not None and all(isinstance(item, str) for item in items):
         return argument
