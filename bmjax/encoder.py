@@ -147,7 +147,7 @@ class Encoder(TransformerMixin, BaseEstimator):
     def digest(self) -> str:
         """SHA-256 of the backbone: a run and the file exported of it have the same."""
         trees = (self.loaded.weights.params, self.loaded.weights.batch_stats)
-        return checkpoint.digest([tree["backbone"] for tree in trees if tree])
+        return checkpoint.digest([t["backbone"] for t in trees if "backbone" in t])
 
     @property
     def description(self) -> str:

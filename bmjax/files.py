@@ -5,13 +5,65 @@ import csv
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bmjax.errors import ConfigError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one
+
+
+class CannotWrite(ConfigError, OSError):
+    """A file that the disk or its permissions refuse, in a sentence for the user.
+
+    It is an OSError too, with its number, for whoever names the place better.
+    """
+
+    def __init__(self, message: str, error: OSError):
+        super().__init__(message)
+        self.errno, self.strerror = error.errno, error.strerror
+
+    def __str__(self) -> str:
+        """The sentence, where an OSError would give its number."""
+        return self.args[0]
+
+
+@contextlib.contextmanager
+def writing(option: str, path: Path) -> Iterator[None]:
+    """Turn an OSError at a write into one sentence: THE place where this happens.
+
+    Args:
+        option: what the user gave the file's place by, such as "--out"; "" where the
+            file has its place from us.
+        path: the file.
+
+    Raises:
+        CannotWrite: the disk is full, or the place may not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = f"{option}={str(path)!r}" if option else repr(str(path))
+        raise CannotWrite(
+            f"{place} cannot be written: {describe_os_error(error)}; make room, or "
+            "give another place",
+            error,
+        ) from None
+
+
+def describe_os_error(error: OSError) -> str:
+    """The system's reason, without number and path: "No space left on device"."""
+    return error.strerror or str(error) or type(error).__name__
+
+
+def free_space(folder: Path) -> int:
+    """Bytes that may still be written where a folder is, or will be made."""
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return shutil.disk_usage(place).free
 
 
 def check_place(option: str, path: Path) -> None:
@@ -28,18 +80,37 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file beside its place, wait for the disk, and move it there.
 
     Text is UTF-8; a file name that is not, as Python holds it, goes back to its bytes.
+
+    Raises:
+        CannotWrite: the disk is full, or the place may not be written.
     """
     if isinstance(content, str):
         content = content.encode("utf-8", errors="surrogateescape")
+    with whole_file(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, option: str = "") -> Iterator[BinaryIO]:
+    """A file to write piece by piece, which has its name once it is on the disk.
+
+    Where the block raises, nothing is left.
+
+    Raises:
+        CannotWrite: the disk is full, or the place may not be written; `option` is
+            what the user gave the place by.
+    """
     part = path.with_name(path.name + ".part")
     try:
-        with open(part, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
+        with writing(option, path):
+            with open(part, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise
 
 
@@ -58,42 +129,18 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> No
 
 
 @contextlib.contextmanager
-def whole_csv(path: Path) -> Iterator[Any]:
+def whole_csv(path: Path, *, option: str = "") -> Iterator[Any]:
     """A CSV writer whose rows go to the disk at once, and to their name at the end.
 
     Raises:
-        ConfigError: the file cannot be written.
+        CannotWrite: as `whole_file`.
     """
-    with (
-        whole_file(path) as part,
-        open(part, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        yield csv.writer(file, lineterminator="\n")
-
-
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A name to write to inside the `with`, which becomes `path` at its end.
-
-    Raises:
-        ConfigError: the file cannot be written.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        yield part
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise ConfigError(
-            f"--out={str(path)!r} cannot be written: {error.strerror}; give another "
-            "place"
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    with whole_file(path, option=option) as file:
+        text = io.TextIOWrapper(
+            file, newline="", encoding="utf-8", errors="surrogateescape"
+        )
+        yield csv.writer(text, lineterminator="\n")
+        text.detach()  # flushed; the file is closed by its own `with`
 
 
 def plain_cell(name: str) -> str:

@@ -28,7 +28,7 @@ def open_feature_file(path: Path, about: dict[str, Any]) -> Iterator[Write]:
         write(paths, labels, features), for one batch; features float32 [b, F].
 
     Raises:
-        ConfigError: the file cannot be written.
+        CannotWrite: the file cannot be written.
     """
     kinds = {".npz": _open_npz, ".csv": _open_csv, ".parquet": _open_parquet}
     with kinds[path.suffix](path, about) as write:
@@ -47,7 +47,7 @@ def _open_npz(path: Path, about: dict[str, Any]) -> Iterator[Write]:
     labels: list[str] = []
     width = 0
     with (
-        whole_file(path) as part,
+        whole_file(path, option="--out") as file,
         tempfile.TemporaryFile(dir=path.parent) as raw,
     ):
 
@@ -67,7 +67,7 @@ def _open_npz(path: Path, about: dict[str, Any]) -> Iterator[Write]:
             "label": np.array(labels, dtype=np.str_),
             "metadata": np.array(json.dumps(about)),
         }
-        with zipfile.ZipFile(part, "w", allowZip64=True) as archive:
+        with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
             for name, array in small.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
@@ -83,7 +83,7 @@ def _copy_features(member: Any, raw: BinaryIO, shape: tuple[int, int]) -> None:
 
 @contextlib.contextmanager
 def _open_csv(path: Path, about: dict[str, Any]) -> Iterator[Write]:
-    with whole_csv(path) as writer:
+    with whole_csv(path, option="--out") as writer:
         begun = False
 
         def write(
@@ -109,7 +109,7 @@ def _open_parquet(path: Path, about: dict[str, Any]) -> Iterator[Write]:
     import pyarrow.parquet
 
     writer = None
-    with whole_file(path) as part, contextlib.ExitStack() as stack:
+    with whole_file(path, option="--out") as file, contextlib.ExitStack() as stack:
 
         def write(
             names: Sequence[str], classes: Sequence[str], features: np.ndarray
@@ -126,7 +126,7 @@ def _open_parquet(path: Path, about: dict[str, Any]) -> Iterator[Write]:
                 {"bmjax": json.dumps(about)}
             )
             if writer is None:
-                writer = pyarrow.parquet.ParquetWriter(part, table.schema)
+                writer = pyarrow.parquet.ParquetWriter(file, table.schema)
                 stack.callback(writer.close)
             writer.write_table(table)
 

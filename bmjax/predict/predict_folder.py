@@ -61,7 +61,7 @@ def predict_folder(
     labelled = correct = failed = done = 0
     header = ("path", "label", "predicted")
     progress(0, len(images.paths))
-    with whole_csv(out) as writer:
+    with whole_csv(out, option="--out") as writer:
         writer.writerow((*header, *(f"p_{name}" for name in encoder.classes)))
         for batch in read_batches(
             images.paths,
