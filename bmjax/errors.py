@@ -14,6 +14,7 @@ NON_FINITE = 4  # the loss is no number any more
 CHECKPOINT = 5  # a saved state that cannot be used
 STOPPED = 75  # SIGTERM, the state was saved (EX_TEMPFAIL: start the same command again)
 INTERRUPTED = 130  # Ctrl-C, the state was saved
+BROKEN_PIPE = 141  # whoever read the output has gone, as for any program
 
 
 class BmjaxError(Exception):

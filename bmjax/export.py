@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from bmjax.errors import DONE, BmjaxError, ConfigError
+from bmjax.console.command import run_command
+from bmjax.errors import ConfigError
 from bmjax.files import check_place
 
 
@@ -20,12 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
     parser.add_argument("--force", action="store_true", help="replace FILE")
     options = parser.parse_args(arguments)
-    try:
-        export(options.run, options.out, force=options.force)
-    except BmjaxError as error:
-        print(f"bmjax: {error}", file=sys.stderr)
-        return error.exit_code
-    return DONE
+    return run_command(
+        lambda: export(options.run, options.out, force=options.force),
+        stopped=f"stopped; {options.out} was not written",
+    )
 
 
 def export(run: Path, out: Path, *, force: bool) -> None:

@@ -128,6 +128,21 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> No
     write_whole(path, text.getvalue())
 
 
+@contextlib.contextmanager
+def whole_csv(path: Path, *, option: str = "") -> Iterator[Any]:
+    """A CSV writer whose rows go to the disk at once, and to their name at the end.
+
+    Raises:
+        CannotWrite: as `whole_file`.
+    """
+    with whole_file(path, option=option) as file:
+        text = io.TextIOWrapper(
+            file, newline="", encoding="utf-8", errors="surrogateescape"
+        )
+        yield csv.writer(text, lineterminator="\n")
+        text.detach()  # flushed; the file is closed by its own `with`
+
+
 def plain_cell(name: str) -> str:
     """A path or name that no spreadsheet takes for a formula.
 

@@ -17,27 +17,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bmjax.errors import DONE, BmjaxError, ConfigError
+from bmjax.console.command import run_command
+from bmjax.errors import DONE, ConfigError
 from bmjax.files import check_place
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options, rest = _parser().parse_known_args(arguments)
-    try:
-        _check_options(options)
-        from bmjax.run.command_line import read_flags
+    return run_command(lambda: _benchmark(options, rest))
 
-        with tempfile.TemporaryDirectory() as scratch:
-            config, _ = read_flags([*rest, f"--workdir={scratch}"])
-            from bmjax.devices.jax_setup import start_jax
 
-            start_jax(devices=config.mesh.devices)
-            figures = _measure(options, config, Path(scratch))
-        _show(figures, options.out)
-    except BmjaxError as error:
-        print(f"bmjax: {error}", file=sys.stderr)
-        return error.exit_code
+def _benchmark(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    _check_options(options)
+    from bmjax.run.command_line import read_flags
+
+    with tempfile.TemporaryDirectory() as scratch:
+        config, _ = read_flags([*rest, f"--workdir={scratch}"])
+        from bmjax.devices.jax_setup import start_jax
+
+        start_jax(devices=config.mesh.devices)
+        figures = _measure(options, config, Path(scratch))
+    _show(figures, options.out)
     return DONE
 
 

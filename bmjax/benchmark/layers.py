@@ -11,7 +11,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bmjax.errors import DONE, BmjaxError, ConfigError, check_known
+from bmjax.console.command import run_command
+from bmjax.errors import DONE, ConfigError, check_known
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,20 +28,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--batch", type=int, default=16, metavar="N", help="images (default: 16)")
     add("--turns", type=int, default=5, metavar="N", help="of each (default: 5)")
     options = parser.parse_args(arguments)
-    try:
-        _check(options)
-        from bmjax.devices.jax_setup import start_jax
+    return run_command(lambda: _print_tables(options))
 
-        start_jax(devices=1)
-        from bmjax.benchmark.layer_table import tables
-        from bmjax.benchmark.layer_times import measure
 
-        numbers = {"size": options.size, "batch": options.batch, "turns": options.turns}
-        for line in tables(measure(options.network, **numbers)):
-            print(line)
-    except BmjaxError as error:
-        print(f"bmjax: {error}", file=sys.stderr)
-        return error.exit_code
+def _print_tables(options: argparse.Namespace) -> int:
+    _check(options)
+    from bmjax.devices.jax_setup import start_jax
+
+    start_jax(devices=1)
+    from bmjax.benchmark.layer_table import tables
+    from bmjax.benchmark.layer_times import measure
+
+    numbers = {"size": options.size, "batch": options.batch, "turns": options.turns}
+    for line in tables(measure(options.network, **numbers)):
+        print(line)
     return DONE
 
 

@@ -5,19 +5,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bmjax.console.command import run_command
 from bmjax.console.progress import show_progress
 from bmjax.data.leaks.leaks_command import add_leaks
-from bmjax.errors import DONE, BmjaxError, ConfigError
+from bmjax.errors import ConfigError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        return options.run(options) or DONE
-    except BmjaxError as error:
-        print(f"bmjax: {error}", file=sys.stderr)
-        return error.exit_code
+    return run_command(lambda: options.run(options))
 
 
 _VERIFY = """\

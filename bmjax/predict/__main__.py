@@ -6,15 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bmjax.console.command import run_command
 from bmjax.console.progress import show_progress
-from bmjax.errors import (
-    DATA,
-    DONE,
-    INTERRUPTED,
-    BmjaxError,
-    ConfigError,
-    DataError,
-)
+from bmjax.errors import DATA, DONE, ConfigError, DataError
 from bmjax.files import check_place
 
 _DESCRIPTION = """\
@@ -33,14 +27,9 @@ named and left out, while all others are in the CSV (0 with --skip-bad); 5 check
 def main(arguments: list[str] | None = None) -> int:
     """Predict a folder; return the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        return _predict(options)
-    except BmjaxError as error:
-        print(f"bmjax: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"bmjax: stopped; {options.out} was not written", file=sys.stderr)
-        return INTERRUPTED
+    return run_command(
+        lambda: _predict(options), stopped=f"stopped; {options.out} was not written"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,93 +58,117 @@ def _parser() -> argparse.ArgumentParser:
 
 def _predict(options: argparse.Namespace) -> int:
     _check(options)
-    from bmjax.predict.read_images import find_images
+    from bmjax.data.find_images import open_any_images
 
     folder = options.folder.expanduser()
-    paths = find_images(folder)
+    open_any_images(folder, ())  # before any work is done for it
 
     from bmjax.devices.jax_setup import start_jax
 
     start_jax(devices=options.devices)
     from bmjax.devices.mesh import make_mesh
+    from bmjax.encoder import load
     from bmjax.predict.differential import NOT_A_DEVICE, differential
     from bmjax.predict.predict_folder import predict_folder
-    from bmjax.predict.source import read_predictor
 
-    mesh = make_mesh(options.devices)
-    if options.batch_size % mesh.size:
+    devices = make_mesh(options.devices).size
+    if options.batch_size % devices:
         raise ConfigError(
-            f"--batch-size={options.batch_size} does not divide by {mesh.size} devices;"
-            f" use a multiple of {mesh.size}, or --devices=1"
+            f"--batch-size={options.batch_size} does not divide by {devices} devices;"
+            f" use a multiple of {devices}, or --devices=1"
         )
-    predictor = read_predictor(options.run.expanduser(), mesh)
-    print(f"{len(paths):,} images; {predictor.name}")
-    found = predict_folder(
-        folder,
-        paths,
-        predictor,
-        options.out,
+    encoder = load(
+        _source(options.run.expanduser()),
         batch_size=options.batch_size,
+        devices=options.devices,
         threads=options.threads,
+    )
+    encoder.check_classifier()
+    if not encoder.classes:
+        raise ConfigError(
+            f"--run={str(options.run)!r} does not name the classes of its outputs; "
+            "give a run, or a file that bmjax.export wrote"
+        )
+    images = open_any_images(folder, encoder.classes)
+    own = "fc" in encoder.loaded.weights.params
+    how = "its own classifier" if own else "linear classifier on its features"
+    print(f"{len(images.paths):,} images; {encoder.description}, {how}")
+    predicted = predict_folder(
+        folder,
+        images,
+        encoder,
+        options.out,
         complain=lambda sentence: print(f"bmjax: {sentence}", file=sys.stderr),
         progress=show_progress("images"),
     )
-    side = predictor.size
-    if other := found.sizes.total() - found.sizes[side, side]:
+    side = encoder.size
+    if other := predicted.sizes.total() - predicted.sizes[side, side]:
         sizes = ", ".join(
             f"{width} x {height} ({count:,})"
-            for (width, height), count in found.sizes.most_common(5)
+            for (width, height), count in predicted.sizes.most_common(5)
         )
-        more = ", ..." if len(found.sizes) > 5 else ""
+        more = ", ..." if len(predicted.sizes) > 5 else ""
         print(
             f"note: {other:,} image(s) are not {side} x {side} pixels, which the "
             f"network takes, and were resized; sizes: {sizes}{more}"
         )
-    print("", *differential(predictor.classes, found.classes), "", sep="\n")
-    if found.labelled:
-        share = found.right / found.labelled
+    print("", *differential(encoder.classes, predicted.classes), "", sep="\n")
+    if predicted.labelled:
+        share = predicted.correct / predicted.labelled
         print(
-            f"{found.labelled:,} images lie in a folder of a class; "
-            f"{found.right:,} of them ({share:.1%}) are called by it."
+            f"{predicted.labelled:,} images lie in a folder of a class; "
+            f"{predicted.correct:,} of them ({share:.1%}) are predicted as it."
         )
-        for sentence in _flattered(predictor, folder):
+        for sentence in _flattered(encoder, folder):
             print(sentence)
     print(NOT_A_DEVICE)
     print(options.out)
-    if not found.failed or options.skip_bad:
+    for note in images.notes:
+        print(f"note: {note}", file=sys.stderr)
+    unread = predicted.failed + images.other_formats
+    if not unread or options.skip_bad:
         return DONE
     print(
-        f"bmjax: {found.failed:,} image(s) could not be read and are not in "
+        f"bmjax: {unread:,} image(s) could not be read and are not in "
         f"{str(options.out)!r}; replace or remove them, or give --skip-bad",
         file=sys.stderr,
     )
     return DATA
 
 
-def _flattered(predictor: Any, folder: Path) -> Iterator[str]:
+def _source(run: Path) -> Path:
+    """What --run may be, of all that `load` takes."""
+    if not run.is_dir() and (run.suffix != ".safetensors" or not run.is_file()):
+        raise ConfigError(
+            f"--run={str(run)!r} is neither a run's folder nor a .safetensors file"
+        )
+    return run
+
+
+def _flattered(encoder: Any, folder: Path) -> Iterator[str]:
     """A note where images of the folder, as a data set, have been trained on."""
     import numpy as np
 
-    from bmjax.data.images.folder import read_folder
+    from bmjax.data.open_images import read_catalog
     from bmjax.data.seen_images import catalog_hashes, shared_images
 
     try:
-        catalog = read_folder(folder)
+        catalog = read_catalog(folder, say=lambda note: None)
     except DataError:
         return
-    if predictor.fingerprint and predictor.fingerprint == catalog.fingerprint:
+    if encoder.data_fingerprint and encoder.data_fingerprint == catalog.fingerprint:
         yield (
             "note: these are the images that it was trained and tested on, so this "
             "share flatters it; the run's report has the test part's"
         )
-    elif predictor.seen is None:
+    elif encoder.seen is None:
         yield (
             "note: which images it was trained on is not known; if these are among "
             "them, this share flatters it"
         )
     else:
         positions = np.arange(len(catalog))
-        shared = shared_images(predictor.seen, catalog_hashes(catalog, positions))
+        shared = shared_images(encoder.seen, catalog_hashes(catalog, positions))
         if len(shared):
             yield (
                 f"note: it was trained on {len(shared):,} of these images, so this "

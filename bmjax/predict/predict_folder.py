@@ -1,55 +1,54 @@
-"""A folder's images through a predictor into a CSV, a batch at a time."""
+"""A folder's images through an encoder into a CSV, a batch at a time."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from bmjax.data.find_images import Images
+from bmjax.data.images.read_batches import read_batches
+from bmjax.encoder import Encoder
 from bmjax.errors import DataError
 from bmjax.evals.predictions import writing_predictions
-from bmjax.predict.read_images import batches, label_of
-from bmjax.predict.source import Predictor
 
 
 class Predicted(NamedTuple):
     """What came out.
 
     Attributes:
-        classes: how many images were called each class.
+        classes: how many images were predicted as each class.
         labelled: how many lie in a folder of a class's name.
-        right: how many of these were called by it.
+        correct: how many of these were predicted as it.
         sizes: how many images came in each size, (width, height).
         failed: how many could not be read.
     """
 
-    classes: Counter
+    classes: Counter[str]
     labelled: int
-    right: int
-    sizes: Counter
+    correct: int
+    sizes: Counter[tuple[int, int]]
     failed: int
 
 
 def predict_folder(
     folder: Path,
-    paths: Sequence[str],
-    predictor: Predictor,
+    images: Images,
+    encoder: Encoder,
     out: Path,
     *,
-    batch_size: int,
-    threads: int,
     complain: Callable[[str], None],
     progress: Callable[[int, int], None],
 ) -> Predicted:
     """Name every image that can be read; the CSV is there whole, or not at all.
 
     Args:
-        folder: that holds the images.
-        paths: relative to it.
-        predictor: names them.
+        folder: that holds the images, for errors.
+        images: of it.
+        encoder: names them; it has the names of its classes.
         out: the CSV: `path,label,predicted` and one probability a class, p_CLASS, as
             a run's predictions.csv.
-        batch_size: images predicted at a time.
-        threads: that decode; 0 takes one for each core.
         complain: hears of each image that cannot be read.
         progress: called with how many images are done, and of how many.
 
@@ -57,33 +56,36 @@ def predict_folder(
         DataError: not one image can be read.
         ConfigError: the CSV cannot be written.
     """
-    called, sizes = Counter(), Counter()
-    labelled = right = failed = done = 0
-    progress(0, len(paths))
-    with writing_predictions(out, predictor.classes, option="--out") as writer:
-        for read in batches(
-            folder,
-            paths,
-            size=predictor.size,
-            batch_size=batch_size,
-            threads=threads,
+    predicted: Counter[str] = Counter()
+    sizes: Counter[tuple[int, int]] = Counter()
+    labelled = correct = failed = done = 0
+    progress(0, len(images.paths))
+    with writing_predictions(out, encoder.classes, option="--out") as writer:
+        for batch in read_batches(
+            images.paths,
+            images.encoded,
+            size=encoder.size,
+            batch_size=encoder.step,
+            threads=encoder.threads,
         ):
-            for sentence in read.failed:
+            for sentence in batch.failed:
                 complain(sentence)
-            shares = predictor.predict(read.pixels) if read.paths else ()
-            for path, row in zip(read.paths, shares, strict=False):  # filled up
-                label = label_of(path, folder, predictor.classes)
+            rows: np.ndarray | tuple = ()
+            if batch.positions:
+                rows = encoder.probabilities(encoder.outputs(batch.pixels))
+            for position, row in zip(batch.positions, rows, strict=False):  # filled up
+                path, label = images.paths[position], images.label(position)
                 name = writer.add(path, label, row)
-                called[name] += 1
+                predicted[name] += 1
                 labelled += bool(label)
-                right += label == name
-            sizes += read.sizes
-            failed += len(read.failed)
-            done += len(read.paths) + len(read.failed)
-            progress(done, len(paths))
-        if not called:
+                correct += label == name
+            sizes += batch.sizes
+            failed += len(batch.failed)
+            done += len(batch.positions) + len(batch.failed)
+            progress(done, len(images.paths))
+        if not predicted:
             raise DataError(
                 f"not one of {failed:,} image(s) below {str(folder)!r} can be read; "
                 f"{str(out)!r} was not written"
             )
-    return Predicted(called, labelled, right, sizes, failed)
+    return Predicted(predicted, labelled, correct, sizes, failed)

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from bmjax.console.command import run_command, say_error
 from bmjax.errors import DONE, BmjaxError
 
 
@@ -19,20 +20,21 @@ def main(arguments: list[str] | None = None) -> int:
                 "--from-predictions, --images and --pool-folds go with --out, the "
                 "folder of the page"
             )
-        return _report_each(options.runs)
+        return run_command(lambda: _report_each(options.runs))
+    return run_command(lambda: _compare(options))
+
+
+def _compare(options: argparse.Namespace) -> int:
     from bmjax.report.comparison_page import write_comparison
 
-    try:
-        page = write_comparison(
-            options.runs,
-            options.tables,
-            out=options.out,
-            images=options.images,
-            pool=options.pool,
-            note=lambda sentence: print(f"note: {sentence}", file=sys.stderr),
-        )
-    except BmjaxError as error:
-        return _say(error)
+    page = write_comparison(
+        options.runs,
+        options.tables,
+        out=options.out,
+        images=options.images,
+        pool=options.pool,
+        note=lambda sentence: print(f"note: {sentence}", file=sys.stderr),
+    )
     print(page)
     return DONE
 
@@ -83,15 +85,8 @@ def _report_each(runs: list[Path]) -> int:
         try:
             print(write_report(run))
         except BmjaxError as error:
-            exit_code = exit_code or _say(error)
+            exit_code = exit_code or say_error(error)
     return exit_code
-
-
-def _say(error: BmjaxError) -> int:
-    """Print the error as one line, whatever names are in it; return its exit code."""
-    message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
-    print(f"bmjax: {message}", file=sys.stderr)
-    return error.exit_code
 
 
 if __name__ == "__main__":

@@ -65,9 +65,9 @@ def is_finished(workdir: Path, config: dict[str, Any]) -> bool:
     return True
 
 
-def excluded(names: Sequence[str]) -> list[str]:
-    """Class names to leave out; "ART,BLA" says the same as ('ART', 'BLA')."""
-    return [name for item in names for name in item.split(",")]
+def excluded(names: Sequence[object]) -> list[str]:
+    """Class names to leave out; "ART,BLA" says the same as ('ART', 'BLA'), 1 as "1"."""
+    return [name for item in names for name in str(item).split(",")]
 
 
 def _finished(workdir: Path) -> bool:

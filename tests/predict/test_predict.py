@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
+from bmjax.data.find_images import find_images, label_of
 from bmjax.data.images.folder import read_folder
 from bmjax.data.synthetic import synthesize
 from bmjax.export import main as export
 from bmjax.main import main as train
 from bmjax.predict.__main__ import main
 from bmjax.predict.differential import NOT_A_DEVICE, differential
-from bmjax.predict.read_images import find_images, label_of
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_a_stop_leaves_no_half_table(runs, cells, tmp_path, monkeypatch, capsys)
     def stop(*given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bmjax.predict.predict_folder.label_of", stop)
+    monkeypatch.setattr("bmjax.data.find_images.label_of", stop)
     assert predict(cells / "NGS", runs("supervised"), tmp_path / "out.csv") == 130
     assert "was not written" in capsys.readouterr().err
     assert not list(tmp_path.glob("out.csv*"))

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from bmjax.main import main
+from bmjax.run.command_line import read_flags
+from bmjax.run.workdir import excluded
 
 SMOKE = "--config=configs/swav.py:smoke"
 SUPERVISED = "--config=configs/supervised.py:smoke"
@@ -140,3 +142,38 @@ def test_help_and_the_package_itself_need_no_jax():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("1", ["1"]),
+        ("(1,)", ["1"]),
+        ("0,2", ["0", "2"]),
+        ("007", ["007"]),
+        ("1e3", ["1e3"]),
+        ("('ART','BLA')", ["ART", "BLA"]),
+        ("ART", ["ART"]),
+        ("('ART',1)", ["ART", "1"]),
+        ("()", []),
+    ],
+)
+def test_classes_whose_names_look_like_numbers_can_be_left_out(tmp_path, value, names):
+    config, _ = read_flags(
+        [SMOKE, f"--config.data.exclude={value}", f"--workdir={tmp_path}"]
+    )
+    assert excluded(config.data.exclude) == names
+
+
+def test_the_configuration_file_is_executed_once(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import pathlib\nimport ml_collections\n"
+        f"with open({str(tmp_path / 'log')!r}, 'a') as log:\n    log.write('x')\n"
+        "def get_config(variant):\n"
+        "    return ml_collections.ConfigDict({'data': {'size': 3}})\n"
+    )
+    argv = [f"--config={file}", "--config.data.size=5", f"--workdir={tmp_path}"]
+    config, _ = read_flags(argv)
+    assert config.data.size == 5
+    assert (tmp_path / "log").read_text() == "x"

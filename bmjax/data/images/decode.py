@@ -58,7 +58,11 @@ def decode(encoded: np.ndarray, *, size: int, name: str) -> np.ndarray:
         DataError: the bytes are no whole JPEG or PNG, or declare more than PIXEL_LIMIT
             pixels.
     """
-    pixels = decode_whole(encoded, name=name)
+    return resize_square(decode_whole(encoded, name=name), size=size)
+
+
+def resize_square(pixels: np.ndarray, *, size: int) -> np.ndarray:
+    """Resize uint8 [H, W, 3] to a square: area average to shrink, else linear."""
     if pixels.shape[:2] != (size, size):
         shrinks = min(pixels.shape[:2]) > size
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR

@@ -1,0 +1,1 @@
+"""Images in, features out: a trained network applied to a folder of cells."""

@@ -1,0 +1,452 @@
+"""A trained network with all that it needs to be applied to images.
+
+The one place where a network is applied to new images: `bmjax.load`, `bmjax.predict`
+and `bmjax.embed` all use `Encoder`.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from bmjax.augment.recipes import plain
+from bmjax.data.find_images import open_any_images
+from bmjax.data.images.decode import read_bytes, resize_square
+from bmjax.data.images.read_batches import read_batches
+from bmjax.data.seen_images import Seen
+from bmjax.devices.mesh import make_mesh, put_batch, replicated
+from bmjax.errors import CheckpointError, ConfigError, DataError
+from bmjax.evals.linear_probe import Linear, apply_linear, softmax
+from bmjax.models import NETWORKS, make_network
+from bmjax.models.weight_files.state_dict import read_metadata
+from bmjax.training import checkpoint
+from bmjax.training.trained_network import (
+    Weights,
+    read_file,
+    read_run,
+    seen_by,
+)
+
+_PARTS = ("backbone", "fc")  # what features and classes need of a network
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar", ".bin")
+
+# Of a file that says nothing of its normalization: ImageNet's, with which torchvision,
+# timm, SwAV and DINO train (torchvision, transforms/_presets.py), at their 224 pixels.
+_IMAGENET = {
+    "size": 224,
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+}
+
+_CACHED = ("loaded", "digest", "_linear")  # properties that follow from the arguments
+
+ImageSource = np.ndarray | Sequence[Any] | str | os.PathLike
+Outputs = dict[str, np.ndarray]
+
+
+def load(
+    source: str | os.PathLike,
+    network: str = "",
+    *,
+    batch_size: int = 64,
+    devices: int = 0,
+    threads: int = 0,
+) -> "Encoder":
+    """Load a trained network, ready to be applied to images.
+
+    Args:
+        source: the workdir of a run, or a file of weights: .safetensors of
+            `bmjax.export`, or .pth of torchvision, timm, SwAV and SupCon.
+        network: name of the network, such as "resnet50", where the file does not say
+            it; the encoder's `network` is the name in any case.
+        batch_size: images a step; made a multiple of the devices.
+        devices: how many to use; 0: all there are.
+        threads: that read and decode; 0: one for each core.
+
+    Raises:
+        ConfigError: there is no such run or file, or it does not say its network.
+        CheckpointError: what is there is damaged, or is another network's.
+    """
+    encoder = Encoder(
+        source, network, batch_size=batch_size, devices=devices, threads=threads
+    )
+    encoder.loaded  # noqa: B018 so that errors come here
+    return encoder
+
+
+class _Loaded(NamedTuple):
+    about: dict[str, Any]  # "network", "size", "mean", "std"; "classes" where known
+    weights: Weights  # on the devices, the parts of `_PARTS` alone
+    mesh: jax.sharding.Mesh
+    from_pixels: Callable[..., dict[str, jax.Array]]
+    from_normalized: Callable[..., dict[str, jax.Array]]
+
+
+class Encoder(TransformerMixin, BaseEstimator):
+    """A network that turns images into features and, where it can, into classes.
+
+    Images are a uint8 array [n, H, W, 3] in RGB, a sequence of such arrays of any
+    sizes or of paths, or the path of a folder (every JPEG and PNG below it, sorted by
+    path) or of a prepared set. They are resized to the network's size and normalized
+    as in training's evaluation, so the classes of a run's test images are those of its
+    predictions.csv.
+
+    It is a scikit-learn transformer: `fit` learns nothing, `transform` gives features.
+    Weights are read when first needed; `bmjax.load` reads them at once.
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike,
+        network: str = "",
+        *,
+        batch_size: int = 64,
+        devices: int = 0,
+        threads: int = 0,
+    ):
+        self.source = source
+        self.network = network
+        self.batch_size = batch_size
+        self.devices = devices
+        self.threads = threads
+
+    # What it is.
+
+    @cached_property
+    def loaded(self) -> _Loaded:
+        """The network on its devices; read when first asked for."""
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size = {self.batch_size}; give 1 or more")
+        loaded = _load(Path(self.source).expanduser(), self.network, self.devices)
+        self.network = loaded.about["network"]
+        return loaded
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of `predict`; () where not known."""
+        return tuple(self.loaded.about.get("classes") or ())
+
+    @property
+    def size(self) -> int:
+        """Side of the images that the network takes, in pixels."""
+        return self.loaded.about["size"]
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of each channel, red, green, blue, of values in 0 to 1."""
+        return tuple(self.loaded.about["mean"])
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Deviation of each channel."""
+        return tuple(self.loaded.about["std"])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the backbone: a run and the file exported of it have the same."""
+        trees = (self.loaded.weights.params, self.loaded.weights.batch_stats)
+        return checkpoint.digest([t["backbone"] for t in trees if "backbone" in t])
+
+    @property
+    def description(self) -> str:
+        """What it is, for people."""
+        about = self.loaded.about
+        if "method" not in about:
+            return f"{about['network']} from {self.source}"
+        return f"{about['network']} of {about['method']}, step {about['step']:,}"
+
+    @property
+    def data_fingerprint(self) -> str:
+        """Of the images that it was trained and tested on; "" where not known."""
+        return self.loaded.about.get("trained_on", {}).get("data_fingerprint", "")
+
+    @property
+    def seen(self) -> Seen | None:
+        """The images that it was trained on; None where not known."""
+        return seen_by(self.loaded.about)
+
+    # What it does.
+
+    def features(self, images: ImageSource) -> np.ndarray:
+        """Return the features of images, float32 [n, F].
+
+        Raises:
+            DataError: an image cannot be read, or is no image.
+        """
+        return self._collect(images, lambda outputs: outputs["features"])
+
+    def predict(self, images: ImageSource) -> np.ndarray:
+        """Return the probability of each class, float32 [n, N].
+
+        They are the softmax of the network's classifier or, where it has none, of the
+        linear classifier that its run fitted on the features.
+
+        Raises:
+            ConfigError: there is neither.
+            CheckpointError: the linear classifier is damaged.
+            DataError: an image cannot be read, or is no image.
+        """
+        self.check_classifier()
+        return self._collect(images, self.probabilities)
+
+    def forward(self, images: np.ndarray) -> Outputs:
+        """Return the network's outputs for images that are normalized already.
+
+        Args:
+            images: float [n, H, W, 3], (value in 0 to 1 - mean) / std.
+
+        Returns:
+            "features" [n, F] and, with a classifier, "logits" [n, N], float32.
+        """
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[-1] != 3 or images.dtype.kind != "f":
+            raise DataError(
+                f"normalized images are a float array [n, H, W, 3], not {images.dtype} "
+                f"{list(images.shape)}; `features` takes pixels"
+            )
+        batches = []
+        for start in range(0, max(len(images), 1), self.step):
+            chosen = images[start : start + self.step].astype(np.float32)
+            outputs = self._run(self.loaded.from_normalized, _filled(chosen, self.step))
+            batches.append({k: v[: len(chosen)] for k, v in outputs.items()})
+        return {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
+
+    def fit(self, images: object = None, labels: object = None) -> "Encoder":
+        """Learn nothing; return itself."""
+        del images, labels
+        return self
+
+    def transform(self, images: ImageSource) -> np.ndarray:
+        """Return the features of images, float32 [n, F]."""
+        return self.features(images)
+
+    # For those that read the images themselves.
+
+    @property
+    def step(self) -> int:
+        """Images in one batch: `batch_size`, made a multiple of the devices."""
+        devices = self.loaded.mesh.size
+        return -(-self.batch_size // devices) * devices
+
+    def outputs(self, pixels: np.ndarray) -> Outputs:
+        """Return the network's outputs for one full batch, uint8 [B, S, S, 3]."""
+        return self._run(self.loaded.from_pixels, pixels)
+
+    def probabilities(self, outputs: Outputs) -> np.ndarray:
+        """Return float32 [B, N] of a batch's outputs; `predict` has the errors."""
+        if "logits" in outputs:
+            return softmax(outputs["logits"])
+        return apply_linear(self._linear, outputs["features"])
+
+    def check_classifier(self) -> None:
+        """Raise what `predict` raises where there is nothing to name classes with."""
+        if "fc" not in self.loaded.weights.params:
+            self._linear  # noqa: B018
+
+    @cached_property
+    def _linear(self) -> Linear:
+        return _read_linear(Path(self.source).expanduser(), self.loaded.about)
+
+    def _run(self, function: Callable, images: np.ndarray) -> Outputs:
+        weights = self.loaded.weights
+        placed = put_batch(images, self.loaded.mesh)
+        outputs = function(weights.params, weights.batch_stats, placed)
+        host = jax.device_get(outputs)
+        return {name: np.asarray(array, np.float32) for name, array in host.items()}
+
+    def _collect(
+        self, images: ImageSource, take: Callable[[Outputs], np.ndarray]
+    ) -> np.ndarray:
+        rows = [
+            take(self.outputs(pixels))[:count]
+            for pixels, count in self._batches(images)
+        ]
+        if rows:
+            return np.concatenate(rows)
+        empty = np.zeros((self.step, self.size, self.size, 3), np.uint8)
+        return take(self.outputs(empty))[:0]
+
+    def _batches(self, images: ImageSource) -> Iterator[tuple[np.ndarray, int]]:
+        """Full batches of pixels, and how many of their rows count."""
+        if isinstance(images, str | os.PathLike):
+            path = Path(images).expanduser()
+            if not path.is_file():
+                opened = open_any_images(path, ())
+                yield from self._read(opened.paths, opened.encoded)
+                return
+            images = [path]
+        items = images if isinstance(images, np.ndarray) else list(images)
+        if len(items) and isinstance(items[0], str | os.PathLike):
+            paths = [Path(item).expanduser() for item in items]
+            names = [str(path) for path in paths]
+            yield from self._read(names, lambda position: read_bytes(paths[position]))
+            return
+        for start in range(0, len(items), self.step):
+            chosen = [
+                resize_square(_checked(item), size=self.size)
+                for item in items[start : start + self.step]
+            ]
+            yield _filled(np.stack(chosen), self.step), len(chosen)
+
+    def _read(
+        self, names: Sequence[str], encoded: Callable[[int], np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, int]]:
+        for batch in read_batches(
+            names,
+            encoded,
+            size=self.size,
+            batch_size=self.step,
+            threads=self.threads,
+        ):
+            if batch.failed:
+                raise DataError(batch.failed[0])
+            yield batch.pixels, len(batch.positions)
+
+    # For scikit-learn.
+
+    def set_params(self, **params: Any) -> "Encoder":
+        """Change arguments of the constructor; the weights are read anew."""
+        super().set_params(**params)
+        for name in _CACHED:
+            self.__dict__.pop(name, None)
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {name: state[name] for name in state if name not in _CACHED}
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+def _checked(image: Any) -> np.ndarray:
+    if (
+        not isinstance(image, np.ndarray)
+        or image.dtype != np.uint8
+        or image.ndim != 3
+        or image.shape[-1] != 3
+        or not image.size
+    ):
+        what = (
+            f"{image.dtype} {list(image.shape)}"
+            if isinstance(image, np.ndarray)
+            else type(image).__name__
+        )
+        raise DataError(
+            f"an image is a uint8 array [H, W, 3] in RGB, or a path, not {what}; "
+            "`forward` takes normalized images"
+        )
+    return image
+
+
+def _filled(images: np.ndarray, count: int) -> np.ndarray:
+    """Repeat the last image, or zeros, up to a full batch."""
+    if not len(images):
+        return np.zeros((count, *images.shape[1:]), images.dtype)
+    return np.concatenate([images, images[-1:].repeat(count - len(images), 0)])
+
+
+def _load(source: Path, network: str, devices: int) -> _Loaded:
+    mesh = make_mesh(devices)
+    model: dict[str, Any] = {"convolutions": "auto", "dtype": "float32"}
+    if source.is_dir():
+        weights = read_run(source, replicated(mesh))
+        model |= json.loads((source / "config.json").read_text())["model"]
+        if network and network != weights.about["network"]:
+            raise ConfigError(
+                f"{str(source)!r} is a run of {weights.about['network']}, not of "
+                f"{network}; leave the network out"
+            )
+    else:
+        weights = _read_weights_file(source, network)
+    about = weights.about
+    classifier = weights.params.get("fc")
+    classes = about.get("classes")
+    count = len(classifier["bias"]) if classifier is not None else 0
+    if count and classes and len(classes) != count:
+        raise CheckpointError(
+            f"{str(source)!r} names {len(classes)} classes and its classifier has "
+            f"{count}; export it again"
+        )
+    made = make_network(
+        about["network"],
+        num_classes=count,
+        convolutions=model["convolutions"],
+        dtype=jnp.dtype(model["dtype"]),
+    )
+    params, batch_stats = (
+        jax.device_put(
+            {part: tree[part] for part in _PARTS if part in tree}, replicated(mesh)
+        )
+        for tree in (weights.params, weights.batch_stats)
+    )
+    prepare = plain(
+        size=about["size"], mean=tuple(about["mean"]), std=tuple(about["std"])
+    )
+
+    @jax.jit
+    def from_normalized(params, batch_stats, images):
+        outputs, _ = made.apply(params, batch_stats, images, train=False)
+        return {k: outputs[k] for k in ("features", "logits") if k in outputs}
+
+    @jax.jit
+    def from_pixels(params, batch_stats, pixels):
+        return from_normalized(params, batch_stats, prepare(pixels))
+
+    return _Loaded(
+        about, Weights(params, batch_stats, about), mesh, from_pixels, from_normalized
+    )
+
+
+def _read_weights_file(path: Path, network: str) -> Weights:
+    if not path.is_file():
+        raise ConfigError(
+            f"{str(path)!r} is neither a run's folder nor a .safetensors file, nor any "
+            "other file of weights; give the workdir of a run, or such a file"
+        )
+    try:
+        said = json.loads(read_metadata(path).get("bmjax", "{}"))
+    except ValueError:
+        said = {}
+    name = network or said.get("network", "")
+    if not name:
+        raise ConfigError(
+            f"{str(path)!r} does not say which network it is, nor its classes; give "
+            f"network=NAME, one of {', '.join(NETWORKS)}, or a file that bmjax.export "
+            "wrote"
+        )
+    weights = read_file(path, name)
+    return weights._replace(about={**_IMAGENET, **weights.about, "network": name})
+
+
+def _read_linear(source: Path, about: dict[str, Any]) -> Linear:
+    """The linear classifier that a run fitted on its features."""
+    if not source.is_dir():
+        method = about.get("method", "no run is known")
+        raise ConfigError(
+            f"{str(source)!r} holds no classifier ({method}); give the workdir of the "
+            "run, which has its linear classifier"
+        )
+    path = source / "features" / "linear.npz"
+    if not path.exists():
+        raise ConfigError(
+            f"{str(source)!r} was pretrained without labels ({about['method']}, step "
+            f"{about['step']:,}) and has no linear classifier yet; let it finish, by "
+            "its own command"
+        )
+    try:
+        with np.load(path) as arrays:
+            return Linear(**{name: arrays[name] for name in Linear._fields})
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{str(path)!r} is damaged ({error}); run the same command again to fit it "
+            "anew"
+        ) from None

@@ -1,0 +1,173 @@
+"""A loaded network gives what its run gave, whatever the images come as."""
+
+import pickle
+import shutil
+import subprocess
+import sys
+
+import cv2
+import jax
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+import bmjax
+from bmjax.data.images.folder import read_folder
+from bmjax.errors import CheckpointError, ConfigError, DataError
+from bmjax.export import main as export
+from bmjax.main import main as train
+from tests.helpers.small_run import small_run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return small_run(tmp_path_factory.mktemp("run"), "supervised")
+
+
+@pytest.fixture(scope="module")
+def encoder(trained):
+    return bmjax.load(trained.workdir, batch_size=8, devices=1)
+
+
+def test_probabilities_are_the_runs_predictions(trained, encoder):
+    table = bmjax.read_predictions(trained.workdir / "predictions.csv")
+    paths = [trained.cells / path for path in table.paths]
+    given = encoder.predict(paths)
+    assert given.dtype == np.float32
+    assert encoder.classes == tuple(table.classes)
+    np.testing.assert_allclose(given, table.probabilities, atol=1e-5)
+    assert bmjax.assess(table)["intervals"]
+
+
+def test_folders_paths_and_pixels_give_the_same_features(trained, encoder):
+    folder = trained.cells / "NGS"
+    paths = sorted(path for path in folder.rglob("*.jpg"))
+    pixels = np.stack([cv2.imread(str(p))[..., ::-1] for p in paths])
+    features = encoder.features(folder)
+    assert features.dtype == np.float32
+    assert len(features) == len(paths)
+    np.testing.assert_array_equal(encoder.features(paths), features)
+    np.testing.assert_array_equal(encoder.features([str(p) for p in paths]), features)
+    np.testing.assert_array_equal(encoder.features(pixels), features)
+    np.testing.assert_array_equal(encoder.features(list(pixels)), features)
+    np.testing.assert_array_equal(encoder.features(paths[0]), features[:1])
+
+
+def test_forward_of_normalized_images_is_features_of_pixels(encoder):
+    side = encoder.size
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (5, side, side, 3), dtype=np.uint8
+    )
+    normalized = (pixels / 255 - encoder.mean) / encoder.std
+    outputs = encoder.forward(normalized)
+    np.testing.assert_allclose(
+        outputs["features"], encoder.features(pixels), rtol=1e-4, atol=1e-5
+    )
+    assert outputs["logits"].shape == (5, len(encoder.classes))
+
+
+def test_batches_and_devices_change_no_feature(trained, encoder):
+    if len(jax.devices()) < 2:
+        pytest.skip("one device")
+    folder = trained.cells / "NGS"
+    other = bmjax.load(trained.workdir, batch_size=3, devices=2)
+    np.testing.assert_allclose(
+        other.features(folder), encoder.features(folder), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_an_exported_file_is_the_same_encoder(trained, encoder, tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    assert export([str(trained.workdir), f"--out={weights}"]) == 0
+    other = bmjax.load(weights, batch_size=8, devices=1)
+    for name in ("network", "classes", "size", "mean", "std", "digest"):
+        assert getattr(other, name) == getattr(encoder, name), name
+    folder = trained.cells / "NGS"
+    np.testing.assert_array_equal(other.predict(folder), encoder.predict(folder))
+
+
+def test_no_images_give_no_rows(encoder):
+    assert encoder.features([]).shape[0] == 0
+    assert encoder.predict(np.zeros((0, 4, 4, 3), np.uint8)).shape == (
+        0,
+        len(encoder.classes),
+    )
+
+
+def test_it_is_a_transformer_of_scikit_learn(trained, encoder):
+    catalog = read_folder(trained.cells)
+    paths = [trained.cells / path for path in catalog.paths[:60]]
+    copy = clone(encoder)
+    assert copy.get_params() == encoder.get_params()
+    assert copy.set_params(batch_size=4) is copy
+    assert copy.fit(paths) is copy
+    pipeline = make_pipeline(copy, LogisticRegression(max_iter=5000))
+    labels = catalog.labels[:60]
+    assert pipeline.fit(paths, labels).predict(paths).shape == (60,)
+    again = pickle.loads(pickle.dumps(encoder))
+    np.testing.assert_array_equal(
+        again.transform(paths[:3]), encoder.features(paths[:3])
+    )
+
+
+def test_what_is_no_image_is_a_sentence(encoder, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"broken\.jpg"):
+        encoder.features([tmp_path / "broken.jpg"])
+    with pytest.raises(DataError, match="uint8 array"):
+        encoder.features(np.zeros((2, 8, 8, 3), np.float32))
+    with pytest.raises(DataError, match="uint8 array"):
+        encoder.features(np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(DataError, match="normalized"):
+        encoder.forward(np.zeros((2, 8, 8, 3), np.uint8))
+    with pytest.raises(ConfigError, match="does not exist"):
+        encoder.features(tmp_path / "nowhere")
+
+
+def test_what_is_no_network_is_a_sentence(trained, tmp_path):
+    with pytest.raises(ConfigError, match="neither a run's folder"):
+        bmjax.load(tmp_path / "nowhere.pth")
+    (tmp_path / "weights.pth").write_bytes(b"")
+    with pytest.raises(ConfigError, match="network=NAME"):
+        bmjax.load(tmp_path / "weights.pth")
+    with pytest.raises(CheckpointError):
+        bmjax.load(tmp_path / "weights.pth", "resnet50")
+    with pytest.raises(ConfigError, match="leave the network out"):
+        bmjax.load(trained.workdir, "resnet50")
+
+
+def test_a_run_without_a_classifier_gives_features_alone(trained, tmp_path):
+    workdir = tmp_path / "run"
+    command = [
+        "--config=swav:smoke",
+        f"--workdir={workdir}",
+        f"--config.data.root={trained.cells}",
+        "--config.mesh.devices=1",
+    ]
+    assert train(command) == 0
+    encoder = bmjax.load(workdir, devices=1)
+    table = bmjax.read_predictions(workdir / "predictions.csv")
+    paths = [trained.cells / path for path in table.paths[:20]]
+    np.testing.assert_allclose(
+        encoder.predict(paths), table.probabilities[:20], atol=1e-5
+    )
+    bare = shutil.copytree(workdir, tmp_path / "bare")
+    (bare / "features" / "linear.npz").unlink()
+    other = bmjax.load(bare, devices=1)
+    np.testing.assert_array_equal(other.features(paths), encoder.features(paths))
+    with pytest.raises(ConfigError, match="no linear classifier yet"):
+        other.predict(paths)
+
+
+def test_the_package_names_its_interface_without_jax():
+    code = (
+        "import sys, bmjax; dir(bmjax); assert 'jax' not in sys.modules; "
+        "bmjax.read_predictions, bmjax.assess, bmjax.compare; "
+        "assert 'jax' not in sys.modules; assert callable(bmjax.load)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert set(bmjax.__all__) <= set(dir(bmjax))
+    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+        bmjax.lod  # noqa: B018

@@ -1,0 +1,94 @@
+"""What the package says of itself is said once, and its commands have one entry."""
+
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import bmjax
+from bmjax.__main__ import main
+from bmjax.run.command_line import find_config, shipped_configs
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_version_is_in_one_place_and_the_citation_has_it():
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert re.search(r"^version: (.+)$", citation, re.M).group(1) == bmjax.__version__
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "version" not in project
+    assert "version" in project["dynamic"]
+
+
+def test_every_data_file_of_the_package_is_in_the_wheel():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = settings["tool"]["setuptools"]["package-data"]["bmjax"]
+    package = ROOT / "bmjax"
+    packed = {path for pattern in patterns for path in package.glob(pattern)}
+    files = {
+        path
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    }
+    assert files == packed
+
+
+def test_every_folder_of_modules_is_a_package():
+    for module in (ROOT / "bmjax").rglob("*.py"):
+        assert (module.parent / "__init__.py").exists(), module
+
+
+@pytest.mark.parametrize(
+    "command", ["train", "data", "predict", "embed", "report", "export", "benchmark"]
+)
+def test_the_help_of_every_command_needs_no_jax(command):
+    code = (
+        "import sys\nfrom bmjax.__main__ import main\n"
+        f"try:\n    code = main([{command!r}, '--help'])\n"
+        "except SystemExit as end:\n    code = end.code\n"
+        "assert not code\nassert 'jax' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "bmjax" in done.stdout
+
+
+def test_an_unknown_command_is_exit_2_with_the_nearest_name(capsys):
+    assert main(["trian"]) == 2
+    assert "did you mean train?" in capsys.readouterr().err
+    assert main([]) == 2
+    assert main(["--help"]) == 0
+    assert main(["--version"]) == 0
+    assert bmjax.__version__ in capsys.readouterr().out
+
+
+def test_configurations_are_found_by_name_and_by_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path, variant = find_config("swav:demo")
+    assert (path, variant) == (shipped_configs() / "swav.py", "demo")
+    (tmp_path / "mine.py").write_text("")
+    assert find_config("mine.py:small") == (Path("mine.py"), "small")
+
+
+def test_a_users_configuration_has_the_shipped_ones_to_build_on(tmp_path, monkeypatch):
+    from bmjax.run.command_line import load_config
+
+    (tmp_path / "configs").mkdir()  # another project's
+    (tmp_path / "configs" / "swav.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = importlib.import_module("configs.swav")
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from configs import common, supcon\n"
+        "def get_config(variant):\n"
+        "    from configs import common as again\n"
+        "    assert again is common\n"
+        "    return supcon.get_config(variant)\n"
+    )
+    assert load_config(mine, "smoke").method.name == "supcon"
+    assert sys.modules["configs.swav"] is before
