@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bmjax.evals.classification import classification_figures, f1_by_frequency
+from bmjax.evals.classification import classification_metrics, f1_by_frequency
 from bmjax.evals.linear_probe import Linear, apply_linear
 from bmjax.main import main as run_main
 
@@ -138,7 +138,7 @@ def probe_figures(run: Path, found: dict[str, Any]) -> dict[str, Any]:
     with open(run / "predictions.csv", newline="") as file:
         labels = [classes.index(row["label"]) for row in csv.DictReader(file)]
     predicted = np.argmax(scores, axis=-1)
-    figures = classification_figures(np.array(labels), predicted, classes)
+    figures = classification_metrics(np.array(labels), predicted, classes)
     if abs(figures["macro_f1"] - found["probe"]["linear"]["macro_f1"]) > 0.01:
         raise SystemExit(f"{run}: its probe and its results disagree")
     return figures

@@ -19,7 +19,7 @@ import numpy as np
 from bmjax.data.images.decode import read_pixels
 from bmjax.data.images.folder import read_folder
 from bmjax.data.splits.make_split import make_split
-from bmjax.evals.classification import classification_figures
+from bmjax.evals.classification import classification_metrics
 from bmjax.evals.intervals import accuracy, macro_f1, paired_bootstrap
 from bmjax.main import main as run_main
 
@@ -100,7 +100,7 @@ def collect(workdir: Path, data: str) -> dict[str, Any]:
             "curve": read_curve(workdir / name / "metrics.jsonl"),
         }
     called["ridge"] = ridge(data, paths["of all"])
-    runs["ridge"] = classification_figures(labels, called["ridge"], classes)
+    runs["ridge"] = classification_metrics(labels, called["ridge"], classes)
     pairs = (("swav", "random"), ("supervised", "ridge"), ("supervised", "swav"))
     differences = [
         {

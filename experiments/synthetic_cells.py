@@ -17,7 +17,7 @@ import numpy as np
 from bmjax.data.images.decode import read_pixels
 from bmjax.data.images.folder import read_folder
 from bmjax.data.splits.make_split import make_split
-from bmjax.evals.classification import classification_figures
+from bmjax.evals.classification import classification_metrics
 from bmjax.main import main as run_main
 from bmjax.run.build import data_root
 from bmjax.run.command_line import load_config
@@ -82,7 +82,7 @@ def colors(workdir: Path) -> dict[str, dict]:
             StandardScaler(), LogisticRegression(max_iter=5000, class_weight=weight)
         )
         model.fit(moments[split.train], catalog.labels[split.train])
-        rows[f"mean and deviation of colors, linear, {name}"] = classification_figures(
+        rows[f"mean and deviation of colors, linear, {name}"] = classification_metrics(
             catalog.labels[split.test],
             model.predict(moments[split.test]),
             catalog.classes,

@@ -15,7 +15,7 @@ from bmjax.report.panels import loss_panel
 from bmjax.report.pictures import MOST_BYTES, Album
 from bmjax.report.pooled_folds import pool_folds
 from bmjax.report.render import render, write_page
-from bmjax.report.run_page import figures_of
+from bmjax.report.run_page import metrics_of
 from bmjax.report.sections import describe
 from bmjax.report.systems import (
     System,
@@ -118,7 +118,7 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
     """What the template of the page shows."""
     from markupsafe import Markup
 
-    figures = [figures_of(system) for system in systems]
+    figures = [metrics_of(system) for system in systems]
     paired = ranking.same_images(systems)
     roots = folders_of_cells(images) if images else []
     album = Album([*roots, *(root for one in systems for root in image_roots(one))])
@@ -170,7 +170,7 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
 
 
 def score_figure(
-    title: str, estimates: Sequence[dots.Estimate], systems: Sequence[System]
+    title: str, estimates: Sequence[dots.ScoreInterval], systems: Sequence[System]
 ) -> ScoreFigure:
     """A score of all systems, each on a line of its own, on one axis."""
     from markupsafe import Markup
@@ -199,7 +199,7 @@ def lineage_score(
         return []
     crossed = [one["lineage"]["cross_lineage"] for one in figures]
     estimates = [
-        dots.Estimate(one["rate"], *(one["interval"] or (None, None)))
+        dots.ScoreInterval(one["rate"], *(one["interval"] or (None, None)))
         for one in crossed
     ]
     return [
@@ -218,7 +218,7 @@ def class_strips(
     for label in max((one["classes"] for one in figures), key=len):
         entries = [classes.get(label) for classes in known]
         marks = [
-            (number, dots.Estimate(entry["recall"], *entry["recall_interval"]))
+            (number, dots.ScoreInterval(entry["recall"], *entry["recall_interval"]))
             for number, entry in enumerate(entries)
             if entry and entry["recall"] is not None
         ]

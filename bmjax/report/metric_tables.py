@@ -7,7 +7,7 @@ import numpy as np
 
 from bmjax.data.matek import RARE
 from bmjax.evals.predictions import Predictions
-from bmjax.report.dots import SHARES, Estimate, strip
+from bmjax.report.dots import SHARES, ScoreInterval, strip
 from bmjax.report.words import NONE, count, interval, listing, score, shown_path
 
 SCORES = {
@@ -69,9 +69,11 @@ class ConfusionRow(NamedTuple):
     cells: list[Cell]
 
 
-def estimate(figures: dict[str, Any], key: str) -> Estimate:
+def estimate(figures: dict[str, Any], key: str) -> ScoreInterval:
     """An average and its interval, from the figures of a system."""
-    return Estimate(figures.get(key), *(figures["intervals"].get(key) or (None, None)))
+    return ScoreInterval(
+        figures.get(key), *(figures["intervals"].get(key) or (None, None))
+    )
 
 
 def shown(value: float | None, ends: Sequence[float] | None) -> Shown:
@@ -98,7 +100,9 @@ def class_rows(
     rows = []
     for entry in figures["per_class"]:
         label, name = entry["abbreviation"], entry["name"]
-        recall = Estimate(entry["recall"], *(entry["recall_interval"] or (None, None)))
+        recall = ScoreInterval(
+            entry["recall"], *(entry["recall_interval"] or (None, None))
+        )
         rows.append(
             ClassRow(
                 abbreviation=label,

@@ -31,7 +31,7 @@ def write_report(workdir: Path) -> Path:
     return write_page(workdir / "report.html", render("page.html", contents(system)))
 
 
-def figures_of(system: System) -> dict[str, Any]:
+def metrics_of(system: System) -> dict[str, Any]:
     """Every figure of a system, worked out from its predictions.
 
     Head, middle and tail need the training images of each class, which only the
@@ -56,7 +56,7 @@ def figures_of(system: System) -> dict[str, Any]:
 
 def contents(system: System) -> dict[str, Any]:
     """What the template of one run's page shows."""
-    figures = figures_of(system)
+    figures = metrics_of(system)
     return {
         "one": describe(system, figures, Album(image_roots(system))),
         "warnings": tables.warnings(figures),

@@ -3,8 +3,9 @@
 from typing import Any
 
 from bmjax.data.matek import class_name
+from bmjax.evals.confusion import AVERAGE_TITLES
 from experiments.tables import published
-from experiments.tables.counts import AVERAGES
+from experiments.tables.document import PAPER_AVERAGES
 from experiments.tables.render import NONE, Table
 
 TITLES = {"precision": "Precision", "recall": "Recall", "f1": "F1-score"}
@@ -85,8 +86,8 @@ def worked_out(document: dict[str, Any]) -> Table:
     """Averages of a document's systems with their intervals, ours."""
     systems = document["systems"].values()
     rows = [
-        (title, *(with_interval(system, key) for system in systems))
-        for key, title in AVERAGES.items()
+        (AVERAGE_TITLES[key], *(with_interval(system, key) for system in systems))
+        for key in PAPER_AVERAGES
     ]
     return Table(
         "Averages worked out from the counts, with 95 % intervals",

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from bmjax.errors import DataError
 from bmjax.evals.assess import assess, compare
-from bmjax.evals.classification import classification_figures, roc_auc, thirds
+from bmjax.evals.classification import classification_metrics, roc_auc, thirds
 from bmjax.evals.folds import compare_folds
 from bmjax.evals.predictions import Predictions
 from tests.conftest import GOLDEN
@@ -64,7 +64,7 @@ def test_what_is_assessed_is_json_and_holds_the_plain_figures():
     predictions = system()
     found = assess(predictions, train_counts=dict.fromkeys("ABCDE", 9), draws=50)
     json.dumps(found, allow_nan=False)
-    plain = classification_figures(
+    plain = classification_metrics(
         predictions.labels, predictions.predicted, predictions.classes
     )
     for name, value in plain.items():
@@ -156,7 +156,7 @@ def test_two_systems_on_the_same_images():
     json.dumps(found, allow_nan=False)
     for name, figures in found["figures"].items():
         known = [
-            classification_figures(s.labels, s.predicted, s.classes)[name]
+            classification_metrics(s.labels, s.predicted, s.classes)[name]
             for s in (good, poor)
         ]
         assert [figures["first"], figures["second"]] == known

@@ -56,7 +56,7 @@ def plan(table, data, workdir, **changes):
 
 def finish(job, *, classes=OWN, seed=0, lacking=(), **changes):
     """Make the files of a finished run, with predictions drawn by chance."""
-    from bmjax.evals.classification import classification_figures
+    from bmjax.evals.classification import classification_metrics
 
     config, workdir = read_flags(runs._absolute(job.arguments))
     workdir.mkdir(parents=True)
@@ -71,7 +71,7 @@ def finish(job, *, classes=OWN, seed=0, lacking=(), **changes):
     ]
     header = ("path", "label", "predicted", *(f"p_{name}" for name in classes))
     write_csv(workdir / "predictions.csv", header, rows)
-    found = classification_figures(labels, predicted, classes)
+    found = classification_metrics(labels, predicted, classes)
     described = {
         "n_test": 60,
         "n_train": 240,
@@ -81,6 +81,7 @@ def finish(job, *, classes=OWN, seed=0, lacking=(), **changes):
     }
     write_json(workdir / "results.json", {**described, **found, **changes})
     write_json(workdir / "config.json", config.to_dict())
+    (workdir / "metrics.jsonl").write_text("")
     (workdir / "report.html").write_text("")
     return found
 
@@ -297,7 +298,7 @@ def spoil(name):
     ("fault", "sentence"),
     [
         ("nan", "gives f1 nan for ART"),
-        ("no figures", "cannot be used (KeyError: 'per_class')"),
+        ("no figures", "cannot be used (it lacks per_class)"),
         ("count", "says 61 test images"),
         ("images", "was run on other images"),
         ("kind", "was pretrained on 'all'"),
