@@ -16,7 +16,8 @@ from bmjax.report.words import (
     text,
 )
 
-OWN_CLASSIFIER = ("supervised", "mixup")  # methods that learn from the labels
+# Methods with a classifier among those whose old results do not name a predictor.
+OWN_CLASSIFIER = ("supervised", "mixup")
 
 
 def measured(results: dict[str, Any]) -> str:

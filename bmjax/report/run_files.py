@@ -74,17 +74,6 @@ def section(holder: dict[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def class_entries(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """The entries of `per_class` that name a class, each class once."""
-    entries = results.get("per_class")
-    named = {
-        str(entry["abbreviation"]): entry
-        for entry in (entries if isinstance(entries, list) else [])
-        if isinstance(entry, dict) and "abbreviation" in entry
-    }
-    return list(named.values())
-
-
 def read_series(text: str) -> tuple[list[Series], int]:
     """The series in the lines of a metrics file, and how many lines were no use.
 

@@ -123,17 +123,17 @@ def _plan(table: str, options: argparse.Namespace, more: Sequence[str]) -> Plan:
 
 
 def _published(table: str, *, as_json: bool) -> int:
+    from bmjax.report.table_formats import text_table
     from experiments.tables.derived import published_table
     from experiments.tables.layout import as_printed, found_cells, worked_out
     from experiments.tables.pages import said_below, wrapped
-    from experiments.tables.render import text
 
     document = published_table(table)
     if as_json:
         print(json.dumps(document, indent=1))
         return DONE
     for made in (*as_printed(table), worked_out(document), found_cells(document)):
-        print(text(made), end="\n\n")
+        print(text_table(made), end="\n\n")
     print(wrapped(said_below(document)))
     return DONE
 

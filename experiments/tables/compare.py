@@ -4,10 +4,11 @@ from typing import Any
 
 from bmjax.data.matek import class_name
 from bmjax.evals.confusion import AVERAGE_TITLES
+from bmjax.report.table_formats import Table
+from bmjax.report.words import NONE
 from experiments.tables import published
 from experiments.tables.document import PAPER_AVERAGES
 from experiments.tables.layout import ABSENT, TITLES, with_interval
-from experiments.tables.render import NONE, Table
 
 LACKING = "not in data"
 LINE = ("kind", "system", "class", "images", "figure", "value", "sd", "low", "high")

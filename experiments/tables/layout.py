@@ -4,9 +4,10 @@ from typing import Any
 
 from bmjax.data.matek import class_name
 from bmjax.evals.confusion import AVERAGE_TITLES
+from bmjax.report.table_formats import Table
+from bmjax.report.words import NONE
 from experiments.tables import published
 from experiments.tables.document import PAPER_AVERAGES
-from experiments.tables.render import NONE, Table
 
 TITLES = {"precision": "Precision", "recall": "Recall", "f1": "F1-score"}
 ABSENT = "absent"  # from the test part
