@@ -41,19 +41,23 @@ class Run(NamedTuple):
     atlas: dict[str, Any] | None  # of prototypes, where the method has them
 
 
-def read_run(workdir: Path) -> Run:
-    """Read the files of a finished run; DataError names the file that is no use."""
+def read_run(workdir: Path, predictions: Predictions | None = None) -> Run:
+    """Read the files of a finished run; DataError names the file that is no use.
+
+    Args:
+        workdir: of the run.
+        predictions: those of predictions.csv, where they are in memory; None: read it.
+    """
     if not workdir.is_dir():
         raise DataError(f"expected a run folder, but {workdir} is none: check the path")
     table = workdir / "predictions.csv"
     _read_text(table)  # a run that is not finished is said to be that
-    predictions = read_predictions(table)
     series, unreadable = read_series(_read_text(workdir / "metrics.jsonl"))
     embedding, atlas = workdir / "embedding.csv", workdir / "atlas.json"
     return Run(
+        predictions=read_predictions(table) if predictions is None else predictions,
         config=_read_object(workdir / "config.json"),
         results=_read_object(workdir / "results.json"),
-        predictions=predictions,
         series=series,
         unreadable=unreadable,
         points=_read_points(embedding) if embedding.exists() else [],

@@ -53,8 +53,8 @@ def write_figure(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
 
 def _draw(plan: Plan, job: Job, base: Path) -> dict:
     from bmjax.evals.tsne import embed_2d
+    from bmjax.report.scatter_map import scatter
     from experiments.tables.finished import read_finished
-    from experiments.tables.scatter import scatter
 
     run = read_finished(job)
     paths, classes, labels = run.predictions[:3]
