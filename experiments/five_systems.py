@@ -15,8 +15,8 @@ import numpy as np
 
 from bmjax.evals.classification import classification_metrics, f1_by_frequency
 from bmjax.evals.linear_probe import Linear, apply_linear
-from bmjax.report.run_files import Run, read_run
-from experiments.pipeline import (
+from bmjax.report.run_files import RunFiles, read_run_files
+from experiments.small_runs import (
     described,
     markdown_rows,
     parser_of,
@@ -104,7 +104,7 @@ def collect(workdir: Path) -> dict[str, Any]:
         runs = []
         for seed in SEEDS:
             folder = workdir / f"{name}-{seed}"
-            run = read_run(folder)
+            run = read_run_files(folder)
             found = run.results
             shown = probe_metrics(folder, run) if row.endswith("_linear") else found
             thirds = f1_by_frequency(shown["per_class"], found["train_counts"])
@@ -125,7 +125,7 @@ def collect(workdir: Path) -> dict[str, Any]:
     }
 
 
-def probe_metrics(folder: Path, run: Run) -> dict[str, Any]:
+def probe_metrics(folder: Path, run: RunFiles) -> dict[str, Any]:
     """Metrics of the linear probe that every run fits on its features."""
     with np.load(folder / "features" / "linear.npz") as arrays:
         linear = Linear(**arrays)

@@ -18,8 +18,8 @@ from bmjax.data.images.folder import read_folder
 from bmjax.data.splits.make_split import make_split
 from bmjax.evals.classification import classification_metrics
 from bmjax.evals.intervals import accuracy, macro_f1, paired_bootstrap
-from bmjax.report.run_files import Run, read_run
-from experiments.pipeline import (
+from bmjax.report.run_files import RunFiles, read_run_files
+from experiments.small_runs import (
     described,
     markdown_rows,
     parser_of,
@@ -85,7 +85,7 @@ def collect(workdir: Path, data: str) -> dict[str, Any]:
     """Gather figures, intervals of differences and curves from the finished runs."""
     runs, predictions = {}, {}
     for name in RUNS:
-        run = read_run(workdir / name)
+        run = read_run_files(workdir / name)
         results, predictions[name] = run.results, run.predictions
         runs[name] = {
             key: results[key]
@@ -120,7 +120,7 @@ def collect(workdir: Path, data: str) -> dict[str, Any]:
     return described(results) | {"runs": runs, "differences": differences}
 
 
-def curve_of(run: Run) -> dict[str, list[float]]:
+def curve_of(run: RunFiles) -> dict[str, list[float]]:
     """What of the training curve the page shows, by name."""
     wanted = {f"train/{name}" for name in CURVES}
     series = [one for one in run.series if one.name in wanted]

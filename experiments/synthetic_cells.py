@@ -17,10 +17,10 @@ from bmjax.data.images.folder import read_folder
 from bmjax.data.splits.make_split import make_split
 from bmjax.evals.classification import classification_metrics
 from bmjax.evals.confusion import AVERAGE_TITLES
-from bmjax.report.run_files import read_run
+from bmjax.report.run_files import read_run_files
 from bmjax.run.build import data_root
 from bmjax.run.command_line import load_config
-from experiments.pipeline import markdown_rows, parser_of, run_all
+from experiments.small_runs import markdown_rows, parser_of, run_all
 
 OUT = Path(__file__).parent / "2026-11-23-synthetic-cells"
 CONFIG = Path("configs/supervised.py")
@@ -32,7 +32,7 @@ def main() -> int:
     options = parser_of("synthetic_cells", __doc__, OUT).parse_args()
     if code := run_all([[f"--config={CONFIG}:demo", f"--workdir={options.workdir}"]]):
         return code
-    results = read_run(options.workdir).results
+    results = read_run_files(options.workdir).results
     rows = {f"supervised, {results['network']}": results, **colors(options.workdir)}
     lines = [
         "# Synthetic cells: figures",

@@ -29,7 +29,7 @@ class Series(NamedTuple):
     values: list[float]
 
 
-class Run(NamedTuple):
+class RunFiles(NamedTuple):
     """All that a report is made from."""
 
     config: dict[str, Any]
@@ -41,7 +41,7 @@ class Run(NamedTuple):
     atlas: dict[str, Any] | None  # of prototypes, where the method has them
 
 
-def read_run(workdir: Path, predictions: Predictions | None = None) -> Run:
+def read_run_files(workdir: Path, predictions: Predictions | None = None) -> RunFiles:
     """Read the files of a finished run; DataError names the file that is no use.
 
     Args:
@@ -54,7 +54,7 @@ def read_run(workdir: Path, predictions: Predictions | None = None) -> Run:
     _read_text(table)  # a run that is not finished is said to be that
     series, unreadable = read_series(_read_text(workdir / "metrics.jsonl"))
     embedding, atlas = workdir / "embedding.csv", workdir / "atlas.json"
-    return Run(
+    return RunFiles(
         predictions=read_predictions(table) if predictions is None else predictions,
         config=_read_object(workdir / "config.json"),
         results=_read_object(workdir / "results.json"),

@@ -11,8 +11,8 @@ from bmjax.report import metric_tables as tables
 from bmjax.report import words
 from bmjax.report.pictures import Album
 from bmjax.report.render import render, write_page
-from bmjax.report.run_files import read_run, section
-from bmjax.report.sections import describe
+from bmjax.report.run_files import read_run_files, section
+from bmjax.report.sections import describe_system
 from bmjax.report.systems import System, image_roots
 
 DRAWS = 1000  # of every bootstrap; the ends of an interval vary by a tenth of its width
@@ -39,7 +39,7 @@ def write_report(
         DataError: a file of the run is missing or damaged, or the page cannot be
             written.
     """
-    run = read_run(workdir, predictions)
+    run = read_run_files(workdir, predictions)
     system = System(workdir.name, workdir, run.predictions, run)
     if metrics is None:
         metrics = metrics_of(system)
@@ -78,7 +78,7 @@ def run_page_contents(system: System, metrics: dict[str, Any]) -> dict[str, Any]
         metrics: of `metrics_of`.
     """
     return {
-        "one": describe(system, metrics, Album(image_roots(system))),
+        "one": describe_system(system, metrics, Album(image_roots(system))),
         "warnings": tables.warnings(metrics),
         "mistake_rows": meaning.mistake_rows([metrics]),
         "maturity_rows": meaning.maturity_rows([metrics]),

@@ -9,7 +9,7 @@ import numpy as np
 
 from bmjax.errors import ConfigError, DataError
 from bmjax.evals.predictions import Predictions, read_predictions
-from bmjax.report.run_files import Run, read_run, section
+from bmjax.report.run_files import RunFiles, read_run_files, section
 from bmjax.report.words import listing
 
 
@@ -19,7 +19,7 @@ class System(NamedTuple):
     name: str  # no other on the page has it
     source: Path
     predictions: Predictions
-    run: Run | None  # None for a table, and for folds put together
+    run: RunFiles | None  # None for a table, and for folds put together
     folds: tuple["System", ...] = ()  # those that `folds.pool_folds` put together
 
 
@@ -41,7 +41,7 @@ def read_systems(runs: Sequence[Path], tables: Sequence[Path]) -> list[System]:
     names = iter(names_apart(sources))
     systems = []
     for folder in runs:
-        run = read_run(folder)
+        run = read_run_files(folder)
         systems.append(System(next(names), folder, run.predictions, run))
     for table in tables:
         systems.append(System(next(names), table, read_predictions(table), None))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bmjax.errors import DONE, BmjaxError, ConfigError
-from experiments.tables.systems import (
+from experiments.tables.plans import (
     FIVE_FOLDS,
     KINDS,
     PRETRAIN_ON,
@@ -139,14 +139,19 @@ def _published(table: str, *, as_json: bool) -> int:
 
 
 def _measured(plan: Plan, options: argparse.Namespace) -> int:
-    from experiments.tables.runs import claim, run_missing, shown, state
+    from experiments.tables.runs import (
+        claim_for_plan,
+        command_line,
+        run_missing,
+        state,
+    )
 
     todo = jobs(plan)
     if options.plan:
         for job in todo:
-            print(f"{state(job):5s} {shown(job)}")
+            print(f"{state(job):5s} {command_line(job)}")
         return DONE
-    claim(plan)
+    claim_for_plan(plan)
     for job in todo:
         state(job)  # what is wrong with any of them is said before the first begins
     if not options.no_run and (code := run_missing(plan, todo, aside=options.json)):

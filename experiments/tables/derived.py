@@ -8,7 +8,7 @@ from bmjax.data.matek import RARE
 from bmjax.evals.confusion import ClassMetrics, Counts, metrics_of_counts
 from experiments.tables import published
 from experiments.tables.document import METRICS, compatible_counts, system
-from experiments.tables.ranking import decide_places
+from experiments.tables.places import decide_places
 
 NAMES = {
     "baseline": "Matek et al.",

@@ -11,7 +11,7 @@ import numpy as np
 
 from bmjax.errors import DONE, DataError
 from bmjax.files import write_csv, write_whole
-from experiments.tables.systems import Job, Plan, describe
+from experiments.tables.plans import Job, Plan, remarks_on
 
 IMAGES = 5000  # ours: what a page shows legibly
 PERPLEXITY = 30.0  # scikit-learn's
@@ -70,7 +70,7 @@ def _draw(plan: Plan, job: Job, base: Path) -> dict:
             "ten images of each at least where there are so many; perplexity "
             f"{PERPLEXITY:g}, started from the two first principal components, seed "
             f"{job.seed}.",
-            *describe(plan),
+            *remarks_on(plan),
             "The paper does not give the settings of its Figure 2, nor which images it "
             "shows. Near in the map is near among the features; sizes of groups and "
             "distances between them mean little.",

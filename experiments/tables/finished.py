@@ -6,9 +6,9 @@ from bmjax.errors import DataError
 from bmjax.evals.classification import metrics_of_confusion
 from bmjax.evals.confusion import Counts, confusion_matrix, counts_of
 from bmjax.evals.predictions import Predictions
-from bmjax.report.run_files import read_run
+from bmjax.report.run_files import read_run_files
 from experiments.tables.document import METRICS
-from experiments.tables.systems import Job
+from experiments.tables.plans import Job
 
 _NEEDED = ("data_fingerprint", "network", "n_train", "n_test", "pretrained_on")
 
@@ -35,7 +35,7 @@ def read_finished(job: Job) -> FinishedRun:
             f"the run in {name!r} is not finished; start the same command without "
             "--no-run"
         )
-    run = read_run(job.workdir)
+    run = read_run_files(job.workdir)
     results, predictions = run.results, run.predictions
     if missing := [key for key in (*_NEEDED, "per_class") if key not in results]:
         raise DataError(

@@ -112,7 +112,7 @@ def found_cells(document: dict[str, Any]) -> Table:
     for entries in zip(*(system["per_class"] for system in systems), strict=True):
         cells = []
         for entry in entries:
-            cells += [_share(entry), interval(entry["intervals"]["recall"])]
+            cells += [_share(entry), interval_cell(entry["intervals"]["recall"])]
         rows.append((_label(entries[0]), *cells))
     return Table(
         "Cells found of each class, with exact 95 % intervals of the recall",
@@ -131,10 +131,10 @@ def with_interval(system: dict[str, Any], key: str) -> str:
     sd = system["sd"].get(key)
     shown = f"{value:.4f}" + (f" ± {sd:.4f}" if sd is not None else "")
     ends = system["intervals"].get(key)
-    return f"{shown} {interval(ends)}" if ends else shown
+    return f"{shown} {interval_cell(ends)}" if ends else shown
 
 
-def interval(ends: list[float] | None) -> str:
+def interval_cell(ends: list[float] | None) -> str:
     """An interval as it stands in a table."""
     return NONE if not ends else f"[{ends[0]:.3f}, {ends[1]:.3f}]"
 

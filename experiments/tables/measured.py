@@ -19,8 +19,8 @@ from experiments.tables.document import (
 )
 from experiments.tables.finished import FinishedRun, read_finished
 from experiments.tables.paired import paired
-from experiments.tables.ranking import decide_places
-from experiments.tables.systems import TABLES, Job, Plan, describe
+from experiments.tables.places import decide_places
+from experiments.tables.plans import TABLES, Job, Plan, remarks_on
 
 
 def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
         "systems": systems,
         "decided_by": decide_places(classes, systems),
         "paired": paired(systems, by_system),
-        "about": [*describe(plan), *_notes(plan)],
+        "about": [*remarks_on(plan), *_notes(plan)],
         "notes": [INTERVALS],
     }
 

@@ -12,7 +12,7 @@ from bmjax.report import table_formats
 from experiments.tables.compare import LINE, averages_compared, compared, in_lines
 from experiments.tables.derived import published_table
 from experiments.tables.layout import found_cells
-from experiments.tables.systems import FIVE_FOLDS, TABLES, Job, Plan
+from experiments.tables.plans import FIVE_FOLDS, TABLES, Job, Plan
 
 
 def write_table(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:

@@ -18,7 +18,7 @@ from bmjax.files import write_csv, write_json
 from bmjax.run.command_line import read_flags
 from experiments.tables import runs
 from experiments.tables.command import main
-from experiments.tables.systems import Plan, jobs, numbers
+from experiments.tables.plans import Plan, jobs, numbers
 
 NAMES = [cell.abbreviation for cell in CLASSES]
 OWN = [*NAMES[1:5], "ZZZ"]  # another lab's: five classes, one of its own
@@ -88,7 +88,7 @@ def finish(job, *, classes=OWN, seed=0, lacking=(), **changes):
 
 def finish_all(table, data, workdir, **changes):
     asked = plan(table, data, workdir, **changes)
-    runs.claim(asked)
+    runs.claim_for_plan(asked)
     return [finish(job, seed=n) for n, job in enumerate(jobs(asked))]
 
 
@@ -249,7 +249,7 @@ def test_seeds_are_averaged_within_a_fold_before_folds_are(command, data, tmp_pa
 
 def test_a_class_absent_from_the_test_part_is_shown_as_absent(command, data, tmp_path):
     asked = plan("table4", data, tmp_path / "work")
-    runs.claim(asked)
+    runs.claim_for_plan(asked)
     for job in jobs(asked):
         finish(job, lacking=("BLA",))
     code, said = command("table4", "--no-run")
