@@ -7,18 +7,22 @@ same command goes on. Writes figures.json and RESULT.md into
 experiments/2026-11-23-five-systems (or --out=FOLDER).
 """
 
-import argparse
-import csv
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bmjax.evals.classification import classification_figures, f1_by_frequency
+from bmjax.evals.classification import classification_metrics, f1_by_frequency
 from bmjax.evals.linear_probe import Linear, apply_linear
-from bmjax.main import main as run_main
+from bmjax.report.run_files import RunFiles, read_run_files
+from experiments.small_runs import (
+    described,
+    markdown_rows,
+    parser_of,
+    run_all,
+    write_results,
+)
 
 OUT = Path(__file__).parent / "2026-11-23-five-systems"
 SEEDS = (0, 1, 2)
@@ -41,7 +45,7 @@ ROWS = {
     "mixup": ("mixup", "supervised + mixup"),
     "mixup_linear": ("mixup", "supervised + mixup, features + linear"),
 }
-FIGURES = {
+METRICS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced",
     "macro_f1": "macro F1",
@@ -61,29 +65,22 @@ PAIRS = (
 
 def main() -> int:
     """Run what is missing and write the tables; return an exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.five_systems",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("five_systems", __doc__, OUT)
     parser.add_argument("--data", required=True, help="folder of real cells")
-    parser.add_argument("--workdir", required=True, type=Path, help="of the runs")
-    parser.add_argument("--out", type=Path, default=OUT, help="of the figures")
     options = parser.parse_args()
-    for seed in SEEDS:
-        for name in SYSTEMS:
-            code = run_main(command(name, seed, options.data, options.workdir))
-            if code:
-                return code
-    figures = collect(options.workdir)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
-    (options.out / "RESULT.md").write_text(result_page(figures))
-    print((options.out / "RESULT.md").read_text())
+    if code := run_all(
+        [
+            run_arguments(name, seed, options.data, options.workdir)
+            for seed in SEEDS
+            for name in SYSTEMS
+        ]
+    ):
+        return code
+    write_results(options.out, collect(options.workdir), result_page)
     return 0
 
 
-def command(name: str, seed: int, data: str, workdir: Path) -> list[str]:
+def run_arguments(name: str, seed: int, data: str, workdir: Path) -> list[str]:
     """The arguments of bmjax.main for one run."""
     config, duration, more = SYSTEMS[name]
     return [
@@ -106,12 +103,13 @@ def collect(workdir: Path) -> dict[str, Any]:
     for row, (name, _) in ROWS.items():
         runs = []
         for seed in SEEDS:
-            run = workdir / f"{name}-{seed}"
-            found = json.loads((run / "results.json").read_text())
-            shown = probe_figures(run, found) if row.endswith("_linear") else found
+            folder = workdir / f"{name}-{seed}"
+            run = read_run_files(folder)
+            found = run.results
+            shown = probe_metrics(folder, run) if row.endswith("_linear") else found
             thirds = f1_by_frequency(shown["per_class"], found["train_counts"])
             runs.append(
-                {key: (shown | thirds)[key] for key in FIGURES}
+                {key: (shown | thirds)[key] for key in METRICS}
                 | {
                     "seed": seed,
                     "minutes": round(found["seconds"] / 60, 1),
@@ -120,28 +118,25 @@ def collect(workdir: Path) -> dict[str, Any]:
                 }
             )
         rows[row] = runs
-    keys = ("network", "split", "fold", "n_train", "n_test", "data_fingerprint")
-    return {key: found[key] for key in keys} | {
+    return described(found) | {
         "train_counts": found["train_counts"],
         "test_counts": found["test_counts"],
-        "versions": {key: found["versions"][key] for key in ("jax", "flax", "numpy")},
         "rows": rows,
     }
 
 
-def probe_figures(run: Path, found: dict[str, Any]) -> dict[str, Any]:
-    """Figures of the linear probe that every run fits on its features."""
-    classes = [entry["abbreviation"] for entry in found["per_class"]]
-    with np.load(run / "features" / "linear.npz") as arrays:
+def probe_metrics(folder: Path, run: RunFiles) -> dict[str, Any]:
+    """Metrics of the linear probe that every run fits on its features."""
+    with np.load(folder / "features" / "linear.npz") as arrays:
         linear = Linear(**arrays)
-    scores = apply_linear(linear, np.load(run / "features" / "test.npy"))
-    with open(run / "predictions.csv", newline="") as file:
-        labels = [classes.index(row["label"]) for row in csv.DictReader(file)]
-    predicted = np.argmax(scores, axis=-1)
-    figures = classification_figures(np.array(labels), predicted, classes)
-    if abs(figures["macro_f1"] - found["probe"]["linear"]["macro_f1"]) > 0.01:
-        raise SystemExit(f"{run}: its probe and its results disagree")
-    return figures
+    scores = apply_linear(linear, np.load(folder / "features" / "test.npy"))
+    metrics = classification_metrics(
+        run.predictions.labels, np.argmax(scores, axis=-1), run.predictions.classes
+    )
+    stored = run.results["probe"]["linear"]["macro_f1"]
+    if abs(metrics["macro_f1"] - stored) > 0.01:
+        raise SystemExit(f"{folder}: its probe and its results disagree")
+    return metrics
 
 
 def spread(values: list[float], *, sign: str = "") -> str:
@@ -165,42 +160,39 @@ def result_page(figures: dict[str, Any]) -> str:
         f"training images (head: {thirds[0]}), the middle ({thirds[1]}) and the tail "
         f"({thirds[2]}).",
         "",
-        f"| system | {' | '.join(FIGURES.values())} | minutes, longest |",
-        f"| --- |{' --- |' * (len(FIGURES) + 1)}",
     ]
+    titles = METRICS.values()
+    table = []
     for name, runs in rows.items():
-        values = " | ".join(spread([run[key] for run in runs]) for key in FIGURES)
+        values = [spread([run[key] for run in runs]) for key in METRICS]
         minutes = max(run["minutes"] for run in runs)
-        lines.append(f"| {ROWS[name][1]} | {values} | {minutes:.0f} |")
-    lines += [
-        "",
-        "Differences seed by seed:",
-        "",
-        f"| difference | {' | '.join(FIGURES.values())} |",
-        f"| --- |{' --- |' * len(FIGURES)}",
-    ]
+        table.append([ROWS[name][1], *values, f"{minutes:.0f}"])
+    lines += markdown_rows(["system", *titles, "minutes, longest"], table)
+    lines += ["", "Differences seed by seed:", ""]
+    table = []
     for first, second in PAIRS:
         both = list(zip(rows[first], rows[second], strict=True))
-        values = " | ".join(
-            spread([a[key] - b[key] for a, b in both], sign="+") for key in FIGURES
-        )
-        lines.append(f"| {ROWS[first][1]} - {ROWS[second][1]} | {values} |")
-    lines += [
-        "",
-        "F1 by class, mean of the seeds:",
-        "",
-        f"| class | train | test | {' | '.join(ROWS[n][1] for n in rows)} |",
-        f"| --- | --- | --- |{' --- |' * len(rows)}",
-    ]
-    for entry in ordered:
-        values = " | ".join(
-            f"{np.mean([run['f1'][entry] for run in runs]):.3f}"
-            for runs in rows.values()
-        )
-        lines.append(
-            f"| {entry} | {counts[entry]} | {figures['test_counts'][entry]} "
-            f"| {values} |"
-        )
+        values = [
+            spread([a[key] - b[key] for a, b in both], sign="+") for key in METRICS
+        ]
+        table.append([f"{ROWS[first][1]} - {ROWS[second][1]}", *values])
+    lines += markdown_rows(["difference", *titles], table)
+    lines += ["", "F1 by class, mean of the seeds:", ""]
+    lines += markdown_rows(
+        ["class", "train", "test", *(ROWS[name][1] for name in rows)],
+        [
+            [
+                cell,
+                str(counts[cell]),
+                str(figures["test_counts"][cell]),
+                *(
+                    f"{np.mean([run['f1'][cell] for run in runs]):.3f}"
+                    for runs in rows.values()
+                ),
+            ]
+            for cell in ordered
+        ],
+    )
     return "\n".join(lines) + "\n"
 
 

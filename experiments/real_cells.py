@@ -7,9 +7,6 @@ point, and a ridge regression on 25 x 25 pixels as the floor. Writes figures.jso
 RESULT.md and curve.svg into experiments/2026-11-22-real-cells (or --out=FOLDER).
 """
 
-import argparse
-import csv
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,9 +16,16 @@ import numpy as np
 from bmjax.data.images.decode import read_pixels
 from bmjax.data.images.folder import read_folder
 from bmjax.data.splits.make_split import make_split
-from bmjax.evals.classification import classification_figures
+from bmjax.evals.classification import classification_metrics
 from bmjax.evals.intervals import accuracy, macro_f1, paired_bootstrap
-from bmjax.main import main as run_main
+from bmjax.report.run_files import RunFiles, read_run_files
+from experiments.small_runs import (
+    described,
+    markdown_rows,
+    parser_of,
+    run_all,
+    write_results,
+)
 
 OUT = Path(__file__).parent / "2026-11-22-real-cells"
 EXCLUDED = ("ART", "BLA")  # another microscope: told by the background alone
@@ -41,22 +45,24 @@ NAMES = {
     "supervised": "supervised",
     "ridge": f"ridge on {RIDGE_SIZE} x {RIDGE_SIZE} pixels",
 }
-FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "macro_f1_without_rare")
+CURVES = (
+    "loss",
+    "loss_over_ln_k",
+    "assignment_entropy",
+    "embedding_spread",
+    "prototypes_used",
+    "accuracy",
+)
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "macro_f1_without_rare")
 
 
 def main() -> int:
     """Run what is missing and write the tables; return an exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.real_cells",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("real_cells", __doc__, OUT)
     parser.add_argument("--data", required=True, help="folder of real cells")
-    parser.add_argument("--workdir", required=True, type=Path, help="of the runs")
-    parser.add_argument("--out", type=Path, default=OUT, help="of the figures")
     options = parser.parse_args()
-    for name, (config, *changes) in RUNS.items():
-        code = run_main(
+    if code := run_all(
+        [
             [
                 f"--config=configs/{config}.py:small",
                 f"--workdir={options.workdir / name}",
@@ -65,81 +71,62 @@ def main() -> int:
                 f"--config.data.exclude={','.join(EXCLUDED)}",
                 *changes,
             ]
-        )
-        if code:
-            return code
-    figures = collect(options.workdir, options.data)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
-    (options.out / "RESULT.md").write_text(result_page(figures))
-    (options.out / "curve.svg").write_text(curve(figures))
-    print((options.out / "RESULT.md").read_text())
+            for name, (config, *changes) in RUNS.items()
+        ]
+    ):
+        return code
+    stored = collect(options.workdir, options.data)
+    write_results(options.out, stored, result_page)
+    (options.out / "curve.svg").write_text(curve(stored))
     return 0
 
 
 def collect(workdir: Path, data: str) -> dict[str, Any]:
     """Gather figures, intervals of differences and curves from the finished runs."""
-    runs, called, paths = {}, {}, {}
+    runs, predictions = {}, {}
     for name in RUNS:
-        found = json.loads((workdir / name / "results.json").read_text())
-        with open(workdir / name / "predictions.csv", newline="") as file:
-            rows = list(csv.DictReader(file))
-        classes = [entry["abbreviation"] for entry in found["per_class"]]
-        number = {c: i for i, c in enumerate(classes)}
-        paths.setdefault("of all", [row["path"] for row in rows])
-        if paths["of all"] != [row["path"] for row in rows]:
-            raise SystemExit(f"{name} was tested on other images than the first run")
-        labels = np.array([number[row["label"]] for row in rows])
-        called[name] = np.array([number[row["predicted"]] for row in rows])
+        run = read_run_files(workdir / name)
+        results, predictions[name] = run.results, run.predictions
         runs[name] = {
-            key: found[key]
-            for key in (*FIGURES, "weighted_f1", "per_class", "probe", "steps")
+            key: results[key]
+            for key in (*METRICS, "weighted_f1", "per_class", "probe", "steps")
         } | {
-            "seconds": round(found["seconds"]),
-            "params_sha256": found["params_sha256"],
-            "curve": read_curve(workdir / name / "metrics.jsonl"),
+            "seconds": round(results["seconds"]),
+            "params_sha256": results["params_sha256"],
+            "curve": curve_of(run),
         }
-    called["ridge"] = ridge(data, paths["of all"])
-    runs["ridge"] = classification_figures(labels, called["ridge"], classes)
+    first = predictions["random"]
+    for name, other in predictions.items():
+        if other.paths != first.paths:
+            raise SystemExit(f"{name} was tested on other images than the first run")
+    predicted = {name: one.predicted for name, one in predictions.items()}
+    predicted["ridge"] = ridge(data, list(first.paths))
+    runs["ridge"] = classification_metrics(
+        first.labels, predicted["ridge"], first.classes
+    )
     pairs = (("swav", "random"), ("supervised", "ridge"), ("supervised", "swav"))
     differences = [
         {
-            "first": first,
-            "second": second,
-            "figure": figure.__name__,
+            "first": one,
+            "second": other,
+            "figure": metric.__name__,
             "difference": paired_bootstrap(
-                figure, labels, called[first], called[second]
+                metric, first.labels, predicted[one], predicted[other]
             ),
         }
-        for first, second in pairs
-        for figure in (accuracy, macro_f1)
+        for one, other in pairs
+        for metric in (accuracy, macro_f1)
     ]
-    described = {k: found[k] for k in ("network", "split", "fold", "n_train", "n_test")}
-    versions = {k: found["versions"][k] for k in ("jax", "flax", "numpy")}
-    return described | {
-        "data_fingerprint": found["data_fingerprint"],
-        "versions": versions,
-        "runs": runs,
-        "differences": differences,
-    }
+    return described(results) | {"runs": runs, "differences": differences}
 
 
-def read_curve(path: Path) -> dict[str, list[float]]:
+def curve_of(run: RunFiles) -> dict[str, list[float]]:
     """What of the training curve the page shows, by name."""
-    wanted = (
-        "step",
-        "train/loss",
-        "train/loss_over_ln_k",
-        "train/assignment_entropy",
-        "train/embedding_spread",
-        "train/prototypes_used",
-        "train/accuracy",
-    )
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {
-        key: [round(line[key], 4) for line in lines]
-        for key in wanted
-        if lines and key in lines[0]
+    wanted = {f"train/{name}" for name in CURVES}
+    series = [one for one in run.series if one.name in wanted]
+    steps = {"step": [round(step) for step in series[0].steps]} if series else {}
+    return steps | {
+        one.name: [round(value, 4) for value in one.values] for one in series
     }
 
 
@@ -175,13 +162,26 @@ def result_page(figures: dict[str, Any]) -> str:
         f"{figures['network']} at 96 px, {figures['n_train']:,} training and "
         f"{figures['n_test']:,} test images, one run each (seed 0).",
         "",
-        "| system | accuracy | balanced | macro F1 | macro F1, >= 20 | minutes |",
-        "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name, run in runs.items():
-        minutes = f"{run['seconds'] / 60:.0f}" if "seconds" in run else "-"
-        values = " | ".join(f"{run[key]:.3f}" for key in FIGURES)
-        lines.append(f"| {NAMES[name]} | {values} | {minutes} |")
+    header = [
+        "system",
+        "accuracy",
+        "balanced",
+        "macro F1",
+        "macro F1, >= 20",
+        "minutes",
+    ]
+    lines += markdown_rows(
+        header,
+        [
+            [
+                NAMES[name],
+                *(f"{run[key]:.3f}" for key in METRICS),
+                f"{run['seconds'] / 60:.0f}" if "seconds" in run else "-",
+            ]
+            for name, run in runs.items()
+        ],
+    )
     lines += [
         "",
         "k nearest neighbours (k = 20, cosine) on the same features: "
@@ -195,29 +195,31 @@ def result_page(figures: dict[str, Any]) -> str:
         "Differences on the same test images, with 95 % intervals of a paired "
         "bootstrap over images:",
         "",
-        "| difference | figure | estimate | interval |",
-        "| --- | --- | --- | --- |",
     ]
+    rows = []
     for entry in figures["differences"]:
         estimate, low, high = entry["difference"]
-        lines.append(
-            f"| {NAMES[entry['first']]} - {NAMES[entry['second']]} | "
-            f"{entry['figure'].replace('_', ' ')} | {estimate:+.3f} | "
-            f"{low:+.3f} to {high:+.3f} |"
+        rows.append(
+            [
+                f"{NAMES[entry['first']]} - {NAMES[entry['second']]}",
+                entry["figure"].replace("_", " "),
+                f"{estimate:+.3f}",
+                f"{low:+.3f} to {high:+.3f}",
+            ]
         )
-    lines += [
-        "",
-        "F1 by class:",
-        "",
-        "| class | test images | " + " | ".join(NAMES[name] for name in runs) + " |",
-        "| --- | --- | " + " | ".join("---" for _ in runs) + " |",
-    ]
-    for index, entry in enumerate(runs["swav"]["per_class"]):
-        values = " | ".join(f"{r['per_class'][index]['f1']:.3f}" for r in runs.values())
-        lines.append(
-            f"| {entry['abbreviation']} {entry['name']} | {entry['support']} | "
-            f"{values} |"
-        )
+    lines += markdown_rows(["difference", "figure", "estimate", "interval"], rows)
+    lines += ["", "F1 by class:", ""]
+    lines += markdown_rows(
+        ["class", "test images", *(NAMES[name] for name in runs)],
+        [
+            [
+                f"{entry['abbreviation']} {entry['name']}",
+                str(entry["support"]),
+                *(f"{run['per_class'][index]['f1']:.3f}" for run in runs.values()),
+            ]
+            for index, entry in enumerate(runs["swav"]["per_class"])
+        ],
+    )
     return "\n".join(lines) + "\n"
 
 

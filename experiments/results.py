@@ -69,9 +69,9 @@ def results_page() -> str:
 
 
 def _published(name: str) -> str:
+    from bmjax.report.table_formats import markdown_table
     from experiments.tables.derived import published_table
     from experiments.tables.layout import worked_out
-    from experiments.tables.render import markdown
 
     document = published_table(name)
     return _section(
@@ -79,7 +79,7 @@ def _published(name: str) -> str:
         "What do the published figures say once averages without the rarest classes, "
         "intervals and the images behind each ranking are worked out?",
         f"python -m experiments.{name} --published",
-        markdown(worked_out(document)),
+        markdown_table(worked_out(document)),
         " ".join(entry["sentence"] for entry in document["decided_by"][:1])
         + _weighing(document),
     )
@@ -119,11 +119,11 @@ def _figures(folder: Path) -> str:
     """The experiment's first table."""
     tables = sorted(folder.glob("table*.json"))
     if tables:
+        from bmjax.report.table_formats import markdown_table
         from experiments.tables.layout import worked_out
-        from experiments.tables.render import markdown
 
         found = [json.loads(path.read_text()) for path in tables]
-        return "\n\n".join(markdown(worked_out(document)) for document in found)
+        return "\n\n".join(markdown_table(worked_out(document)) for document in found)
     stored, page = folder / "figures.json", folder / "RESULT.md"
     if stored.exists():
         module = importlib.import_module(

@@ -7,8 +7,6 @@ regression on mean and deviation of the three color channels. Writes RESULT.md i
 experiments/2026-11-23-synthetic-cells (or --out=FOLDER).
 """
 
-import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -17,44 +15,39 @@ import numpy as np
 from bmjax.data.images.decode import read_pixels
 from bmjax.data.images.folder import read_folder
 from bmjax.data.splits.make_split import make_split
-from bmjax.evals.classification import classification_figures
-from bmjax.main import main as run_main
+from bmjax.evals.classification import classification_metrics
+from bmjax.evals.confusion import AVERAGE_TITLES
+from bmjax.report.run_files import read_run_files
 from bmjax.run.build import data_root
 from bmjax.run.command_line import load_config
+from experiments.small_runs import markdown_rows, parser_of, run_all
 
 OUT = Path(__file__).parent / "2026-11-23-synthetic-cells"
 CONFIG = Path("configs/supervised.py")
-FIGURES = ("accuracy", "balanced_accuracy", "macro_f1")
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
 def main() -> int:
     """Run what is missing and write the table; return an exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.synthetic_cells",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--workdir", required=True, type=Path, help="of the run")
-    parser.add_argument("--out", type=Path, default=OUT, help="of the table")
-    options = parser.parse_args()
-    code = run_main([f"--config={CONFIG}:demo", f"--workdir={options.workdir}"])
-    if code:
+    options = parser_of("synthetic_cells", __doc__, OUT).parse_args()
+    if code := run_all([[f"--config={CONFIG}:demo", f"--workdir={options.workdir}"]]):
         return code
-    found = json.loads((options.workdir / "results.json").read_text())
-    rows = {f"supervised, {found['network']}": found, **colors(options.workdir)}
+    results = read_run_files(options.workdir).results
+    rows = {f"supervised, {results['network']}": results, **colors(options.workdir)}
     lines = [
         "# Synthetic cells: figures",
         "",
         "Written by `python -m experiments.synthetic_cells`.",
         "",
-        f"{found['n_train']:,} training and {found['n_test']:,} test images of 21 "
+        f"{results['n_train']:,} training and {results['n_test']:,} test images of 21 "
         "classes with the release's long tail (two test images in the rarest).",
         "",
-        "| system | accuracy | balanced accuracy | macro F1 |",
-        "| --- | --- | --- | --- |",
-        *(
-            f"| {name} | " + " | ".join(f"{row[key]:.3f}" for key in FIGURES) + " |"
-            for name, row in rows.items()
+        *markdown_rows(
+            ["system", *(AVERAGE_TITLES[key] for key in METRICS)],
+            [
+                [name, *(f"{row[key]:.3f}" for key in METRICS)]
+                for name, row in rows.items()
+            ],
         ),
     ]
     options.out.mkdir(parents=True, exist_ok=True)
@@ -82,7 +75,7 @@ def colors(workdir: Path) -> dict[str, dict]:
             StandardScaler(), LogisticRegression(max_iter=5000, class_weight=weight)
         )
         model.fit(moments[split.train], catalog.labels[split.train])
-        rows[f"mean and deviation of colors, linear, {name}"] = classification_figures(
+        rows[f"mean and deviation of colors, linear, {name}"] = classification_metrics(
             catalog.labels[split.test],
             model.predict(moments[split.test]),
             catalog.classes,

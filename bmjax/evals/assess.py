@@ -4,39 +4,40 @@ None stands for what is not defined: a figure of an absent class, an average ove
 nothing, probabilities that a system does not give.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from bmjax.data.matek import RARE
 from bmjax.errors import DataError
-from bmjax.evals.calibration import calibration_figures
+from bmjax.evals.calibration import calibration_metrics
 from bmjax.evals.classification import (
     THIRDS,
     common_classes,
-    figures_of_confusion,
     group_means,
+    metrics_of_confusion,
     number_or_none,
     roc_auc,
     thirds,
 )
 from bmjax.evals.confusion import (
     AVERAGES,
-    ClassFigures,
     averages,
-    class_figures,
+    class_metrics,
     confusion_matrix,
+    counts_of,
 )
 from bmjax.evals.intervals import (
     bootstrap,
     clopper_pearson,
+    exact_class_intervals,
     mcnemar,
     paired_bootstrap,
 )
-from bmjax.evals.lineage import meaning_figures
+from bmjax.evals.lineage import lineage_metrics
 from bmjax.evals.predictions import Predictions, join
-from bmjax.evals.ranking import counts_of, decided_by
+from bmjax.evals.ranking import decided_by
 
 
 def assess(
@@ -57,7 +58,7 @@ def assess(
         seed: of the resamples.
 
     Returns:
-        the figures of `classification_figures` under their names, each class with
+        the figures of `classification_metrics` under their names, each class with
         `called` and exact intervals of recall, precision and F1; `intervals` of the
         averages (bootstrap over images, but exact for accuracy); `by_frequency`;
         `roc_auc`; `confusion`; `absent` and `rare` classes; `lineage`; `calibration`;
@@ -70,7 +71,7 @@ def assess(
     confusion = confusion_matrix(
         predictions.labels, predictions.predicted, len(classes)
     )
-    found = class_figures(confusion)
+    found = class_metrics(confusion)
     common = common_classes(found.support)
     groups = None if train_counts is None else _groups(classes, train_counts)
 
@@ -83,14 +84,17 @@ def assess(
     low, high = bootstrap(confusion, resampled, draws=draws, level=level, seed=seed)
     pairs = [_interval(*ends) for ends in zip(low, high, strict=True)]
     intervals = dict(zip(AVERAGES, pairs, strict=False))
-    low, high = clopper_pearson(found.right.sum(), len(predictions.labels), level=level)
+    low, high = clopper_pearson(
+        found.correct.sum(), len(predictions.labels), level=level
+    )
     # Accuracy is a proportion: it needs no resampling.
     intervals["accuracy"] = [float(low), float(high)]
-    figures = figures_of_confusion(confusion, classes)
-    for entry, extra in zip(
-        figures["per_class"], _class_intervals(found, level), strict=True
-    ):
-        entry.update(extra)
+    figures = metrics_of_confusion(confusion, classes)
+    exact = exact_class_intervals(counts_of(confusion), level=level)
+    for row, entry in enumerate(figures["per_class"]):
+        entry["called"] = int(found.predicted[row])
+        for name in ("recall", "precision", "f1"):
+            entry[f"{name}_interval"] = exact[name][row]
     return {
         "images": len(predictions.labels),
         "classes": list(classes),
@@ -110,11 +114,11 @@ def assess(
         "rare": [
             n for n, s in zip(classes, found.support, strict=True) if 0 < s < RARE
         ],
-        "lineage": meaning_figures(confusion, classes, level=level),
+        "lineage": lineage_metrics(confusion, classes, level=level),
         "calibration": (
             None
             if predictions.probabilities is None
-            else calibration_figures(
+            else calibration_metrics(
                 predictions.labels, predictions.probabilities, classes, level=level
             )
         ),
@@ -211,31 +215,6 @@ def _by_frequency(
         }
         for i, third in enumerate(THIRDS)
     }
-
-
-def _class_intervals(found: ClassFigures, level: float) -> Iterator[dict[str, Any]]:
-    """Of each class: how often it is called, and the exact intervals of its figures.
-
-    F1 = 2 J / (1 + J) rises with J, the share of right answers among the images that
-    are of the class or called so; given how many these are, it is a proportion like
-    recall.
-    """
-    either = found.support + found.called - found.right
-    recall, precision, jaccard = (
-        np.stack(clopper_pearson(found.right, trials, level=level), axis=-1)
-        for trials in (found.support, found.called, either)
-    )
-    f1 = 2 * jaccard / (1 + jaccard)
-    for number in range(len(found.support)):
-        present, called = found.support[number] > 0, int(found.called[number])
-        yield {
-            "called": called,
-            "recall_interval": recall[number].tolist() if present else None,
-            "precision_interval": (
-                precision[number].tolist() if present and called else None
-            ),
-            "f1_interval": f1[number].tolist() if present else None,
-        }
 
 
 def _roc_auc(predictions: Predictions) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ _SMALLEST = (
 )
 
 
-def calibration_figures(
+def calibration_metrics(
     labels: np.ndarray,
     probabilities: np.ndarray,
     classes: Sequence[str],

@@ -9,7 +9,7 @@ from bmjax.data.matek import RARE, class_name
 from bmjax.evals.confusion import (
     AVERAGES,
     averages,
-    class_figures,
+    class_metrics,
     confusion_matrix,
     mean_over,
 )
@@ -17,7 +17,7 @@ from bmjax.evals.confusion import (
 THIRDS = ("head", "middle", "tail")
 
 
-def classification_figures(
+def classification_metrics(
     labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
 ) -> dict[str, Any]:
     """Accuracy, balanced accuracy and F1 averages, and precision, recall, F1 per class.
@@ -31,16 +31,16 @@ def classification_figures(
         predicted: int [n].
         classes: folder names, by number.
     """
-    return figures_of_confusion(
+    return metrics_of_confusion(
         confusion_matrix(labels, predicted, len(classes)), classes
     )
 
 
-def figures_of_confusion(
+def metrics_of_confusion(
     confusion: np.ndarray, classes: Sequence[str]
 ) -> dict[str, Any]:
     """The same from the confusion matrix, int [N, N]."""
-    found = class_figures(confusion)
+    found = class_metrics(confusion)
     means = averages(confusion, common_classes(found.support))
 
     def entry(number: int) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def f1_by_frequency(
     A class without test images is left out of its third; a third without any has None.
 
     Args:
-        per_class: of `classification_figures`.
+        per_class: of `classification_metrics`.
         train_counts: training images by class folder.
     """
     f1 = {entry["abbreviation"]: entry["f1"] for entry in per_class}
@@ -114,7 +114,7 @@ def group_means(confusion: np.ndarray, groups: np.ndarray) -> np.ndarray:
     Returns:
         [..., G, 2], recall then F1; NaN for a group without images.
     """
-    found = class_figures(confusion)
+    found = class_metrics(confusion)
     which = (found.support > 0)[..., None, :] & groups
     return np.stack(
         [

@@ -1,9 +1,11 @@
-"""Figures of confusion matrices, any number of matrices at once.
+"""Metrics of confusion matrices, any number of matrices at once.
 
-All figures of a classification but ROC AUC and calibration are functions of its
-confusion matrix, so that resampling images is resampling its cells.
+All metrics of a classification but ROC AUC and calibration are functions of its
+confusion matrix, so that resampling images is resampling its cells. Most need no more
+than three counts of each class, which published tables give too.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,17 +18,39 @@ AVERAGES = (
     "weighted_f1",
     "macro_f1_without_rare",
 )
+# Every average of `average_metrics`, in words.
+AVERAGE_TITLES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",  # balanced accuracy, as some publications call it
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "macro_f1_without_ABE": "macro F1 without ABE",
+    "macro_f1_without_rare": "macro F1 without rare classes",
+}
 
 
-class ClassFigures(NamedTuple):
-    """Figures of each class, all [..., N]; 0 where nothing is divided by nothing."""
+class Counts(NamedTuple):
+    """All that most metrics need of a system: counts of each class, int [..., N]."""
 
-    precision: np.ndarray
-    recall: np.ndarray
-    f1: np.ndarray
-    right: np.ndarray  # images of the class that are called so
+    correct: np.ndarray  # images of the class that are predicted as it
     support: np.ndarray  # images of the class
-    called: np.ndarray  # images that are called so
+    predicted: np.ndarray  # images that are predicted as it
+
+
+class ClassMetrics(NamedTuple):
+    """Metrics of each class, all [..., N]; 0 where the denominator is 0.
+
+    Those of a publication that does not give all of them are None.
+    """
+
+    precision: np.ndarray | None
+    recall: np.ndarray | None
+    f1: np.ndarray
+    correct: np.ndarray | None  # as in `Counts`
+    support: np.ndarray
+    predicted: np.ndarray | None
 
 
 def confusion_matrix(
@@ -46,42 +70,77 @@ def confusion_matrix(
     return np.bincount(cells, minlength=count * count).reshape(count, count)
 
 
-def class_figures(confusion: np.ndarray) -> ClassFigures:
+def counts_of(confusion: np.ndarray) -> Counts:
+    """The counts of each class, from confusion matrices, int [..., N, N]."""
+    correct = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return Counts(correct, confusion.sum(axis=-1), confusion.sum(axis=-2))
+
+
+def class_metrics(confusion: np.ndarray) -> ClassMetrics:
     """Precision, recall and F1 of each class, from counts [..., N, N]."""
-    right = np.diagonal(confusion, axis1=-2, axis2=-1)
-    return figures_of_counts(right, confusion.sum(axis=-1), confusion.sum(axis=-2))
+    return metrics_of_counts(*counts_of(confusion))
 
 
-def figures_of_counts(
-    right: np.ndarray, support: np.ndarray, called: np.ndarray
-) -> ClassFigures:
+def metrics_of_counts(
+    correct: np.ndarray, support: np.ndarray, predicted: np.ndarray
+) -> ClassMetrics:
     """The same from the three counts of each class, [..., N] each."""
-    precision = right / np.maximum(called, 1)
-    recall = right / np.maximum(support, 1)
-    f1 = 2 * right / np.maximum(support + called, 1)
-    return ClassFigures(precision, recall, f1, right, support, called)
+    precision = correct / np.maximum(predicted, 1)
+    recall = correct / np.maximum(support, 1)
+    f1 = 2 * correct / np.maximum(support + predicted, 1)
+    return ClassMetrics(precision, recall, f1, correct, support, predicted)
 
 
 def averages(confusion: np.ndarray, common: np.ndarray | None = None) -> np.ndarray:
-    """The figures named in AVERAGES, [..., 5]; NaN where one is not defined.
+    """The averages named in AVERAGES, [..., 5]; NaN where one is not defined.
 
     Averages run over the classes that have images; `macro_f1_without_rare` over those
-    that are also in `common`, bool [N] (none: it is not defined).
+    that are also in `common`, bool [N] (None: it is not defined).
     """
-    found = class_figures(confusion)
-    present = found.support > 0
-    total = np.maximum(found.support.sum(axis=-1), 1)
-    shown = present & common if common is not None else np.zeros_like(present)
-    return np.stack(
-        [
-            found.right.sum(axis=-1) / total,
-            mean_over(found.recall, present),
-            mean_over(found.f1, present),
-            (found.f1 * found.support).sum(axis=-1) / total,
-            mean_over(found.f1, shown),
-        ],
-        axis=-1,
-    )
+    metrics = class_metrics(confusion)
+    if common is None:
+        common = np.zeros(confusion.shape[-1], bool)
+    means = average_metrics(metrics, {"rare": common})
+    return np.stack([means[name] for name in AVERAGES], axis=-1)
+
+
+def average_metrics(
+    metrics: ClassMetrics, without: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray | float]:
+    """Averages over the classes that have images, by name; NaN where not defined.
+
+    Args:
+        metrics: of each class. An average that needs one that is None is left out;
+            without counts, accuracy is the mean recall, weighted by images.
+        without: which classes macro F1 is averaged over once more, bool [N], by what
+            is left out: `rare` gives `macro_f1_without_rare`.
+
+    Returns:
+        averages [...] by their name in AVERAGE_TITLES.
+    """
+    present = metrics.support > 0
+    total = np.maximum(metrics.support.sum(axis=-1), 1)
+
+    def weighted(values: np.ndarray) -> np.ndarray | float:
+        return np.where(present, values * metrics.support, 0).sum(axis=-1) / total
+
+    means = {
+        "macro_f1": mean_over(metrics.f1, present),
+        "weighted_f1": weighted(metrics.f1),
+    }
+    if metrics.precision is not None:
+        means["macro_precision"] = mean_over(metrics.precision, present)
+    if metrics.recall is not None:
+        means["macro_recall"] = mean_over(metrics.recall, present)
+        means["balanced_accuracy"] = means["macro_recall"]
+        means["accuracy"] = (
+            weighted(metrics.recall)
+            if metrics.correct is None
+            else metrics.correct.sum(axis=-1) / total
+        )
+    for name, kept in without.items():
+        means[f"macro_f1_without_{name}"] = mean_over(metrics.f1, present & kept)
+    return means
 
 
 def mean_over(values: np.ndarray, which: np.ndarray) -> np.ndarray | float:

@@ -1,20 +1,20 @@
-"""How sure a figure is, and whether two systems differ.
+"""How sure a metric is, and whether two systems differ.
 
 Resampling n images with replacement changes nothing but the counts in the cells of the
 confusion matrix, which are then multinomial: a draw costs the number of cells, not the
 number of images.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from bmjax.evals.confusion import averages
+from bmjax.evals.confusion import ClassMetrics, Counts, averages, metrics_of_counts
 
 Numbers = np.ndarray | Sequence | int | float | np.number
-Values = np.ndarray | float  # a number for each figure, a float for a single one
-Figure = Callable[[np.ndarray], Values]  # counts [..., N, N] -> [...] or [..., K]
+Values = np.ndarray | float  # a number for each metric, a float for a single one
+Statistic = Callable[[np.ndarray], Values]  # counts [..., N, N] -> [...] or [..., K]
 _BLOCK = 2**22  # cells held at a time
 
 
@@ -27,7 +27,7 @@ class McNemar(NamedTuple):
 
 
 class FoldDifference(NamedTuple):
-    """A figure of one system minus another's, over folds."""
+    """A metric of one system minus another's, over folds."""
 
     difference: float
     std: float  # of the differences, ddof 1
@@ -67,25 +67,106 @@ def clopper_pearson(
     return np.where(right > 0, low, 0.0), np.where(wrong > 0, high, 1.0)
 
 
+def exact_class_intervals(
+    counts: Counts, *, level: float = 0.95
+) -> dict[str, list[list[float] | None]]:
+    """Exact intervals of precision, recall and F1 of each class.
+
+    F1 = 2 J / (1 + J) rises with J, the fraction of correct predictions among the
+    images that are of the class or predicted as it; given how many these are, it is a
+    proportion like recall.
+
+    Args:
+        counts: int [N] each.
+        level: of the intervals.
+
+    Returns:
+        by metric, [low, high] for each class; None for a class without images, and for
+        the precision of one that is never predicted.
+    """
+    either = counts.support + counts.predicted - counts.correct
+    precision, recall, jaccard = (
+        np.stack(clopper_pearson(counts.correct, trials, level=level), axis=-1)
+        for trials in (counts.predicted, counts.support, either)
+    )
+    present = np.asarray(counts.support) > 0
+    defined = {
+        "precision": (precision, present & (np.asarray(counts.predicted) > 0)),
+        "recall": (recall, present),
+        "f1": (2 * jaccard / (1 + jaccard), present),
+    }
+    return {
+        name: [
+            ends.tolist() if known else None
+            for ends, known in zip(values, which, strict=True)
+        ]
+        for name, (values, which) in defined.items()
+    }
+
+
+def bootstrap_counts(
+    counts: Counts,
+    statistics: Callable[[ClassMetrics], Mapping[str, np.ndarray]],
+    *,
+    draws: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, tuple[Values, Values]]:
+    """Percentile intervals where no more than the counts of each class is known.
+
+    For each draw, the correct predictions of a class are binomial of its n images, and
+    the images of other classes that are predicted as it are binomial of all other
+    images, each with the fraction that was counted; classes are drawn by themselves. A
+    class of which all or none is correct stays so in every draw: such an interval is
+    too narrow, and the exact ones of the classes say by how much.
+
+    Args:
+        counts: int [N] each, of classes that have images.
+        statistics: of metrics [D, N], giving [D] by name.
+        draws: resamples.
+        level: of the intervals.
+        seed: of the draws.
+    """
+    correct, support, predicted = counts
+    others = support.sum() - support
+    random = _frozen_stream(seed)
+    size = (draws, len(support))
+
+    def binomial(trials: np.ndarray, fraction: np.ndarray) -> np.ndarray:
+        drawn = np.zeros(size, np.int64)
+        possible = np.flatnonzero(fraction)
+        drawn[:, possible] = random.binomial(
+            trials[possible], fraction[possible], (draws, len(possible))
+        )
+        return drawn
+
+    hits = binomial(support, correct / support)
+    false_hits = binomial(others, (predicted - correct) / np.maximum(others, 1))
+    drawn = metrics_of_counts(hits, np.broadcast_to(support, size), hits + false_hits)
+    return {
+        name: _percentiles(values, level) for name, values in statistics(drawn).items()
+    }
+
+
 def bootstrap(
     confusion: np.ndarray,
-    figure: Figure,
+    statistic: Statistic,
     *,
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[Values, Values]:
-    """Percentile interval of a figure, over images drawn with replacement.
+    """Percentile interval of a metric, over images drawn with replacement.
 
     It speaks of other images, not of other training runs. A class of few images that
     are all right, or all wrong, is so in every draw that holds it: where such classes
     weigh much, the interval is too narrow, and the exact intervals of the classes say
     so. A class without images in a draw is left out of the averages of that draw, and
-    a draw in which a figure is not defined is left out of its interval.
+    a draw in which a metric is not defined is left out of its interval.
 
     Args:
         confusion: int [N, N], truth by prediction.
-        figure: of matrices of counts [D, N, N], giving [D], or [D, K] for K figures.
+        statistic: of matrices of counts [D, N, N], giving [D] or, of K, [D, K].
         draws: resamples.
         level: of the interval.
         seed: of the draws.
@@ -96,7 +177,7 @@ def bootstrap(
     counts = np.asarray(confusion, np.int64)
     values = np.concatenate(
         [
-            figure(drawn.reshape(-1, *counts.shape))
+            statistic(drawn.reshape(-1, *counts.shape))
             for drawn in _resampled(counts.ravel(), draws, seed, counts.size)
         ]
     )
@@ -104,7 +185,7 @@ def bootstrap(
 
 
 def paired_bootstrap(
-    figure: Figure,
+    statistic: Statistic,
     labels: np.ndarray,
     first: np.ndarray,
     second: np.ndarray,
@@ -113,7 +194,7 @@ def paired_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[Values, Values, Values]:
-    """Difference of a figure between two systems on the same images, with an interval.
+    """Difference of a metric between two systems on the same images, with an interval.
 
     Images are drawn with replacement, the same ones for both systems (percentile
     bootstrap over the cells of truth, first and second prediction). An interval that
@@ -121,7 +202,7 @@ def paired_bootstrap(
     other training runs.
 
     Args:
-        figure: of matrices of counts [D, N, N], giving [D], or [D, K] for K figures.
+        statistic: of matrices of counts [D, N, N], giving [D] or, of K, [D, K].
         labels: int [n].
         first: int [n], predictions of one system.
         second: int [n], predictions of the other.
@@ -130,7 +211,7 @@ def paired_bootstrap(
         seed: of the draws.
 
     Returns:
-        figure(first) - figure(second), and the interval's two ends; [] or [K] each.
+        the first's minus the second's, and the interval's two ends; [] or [K] each.
     """
     size = int(max(labels.max(), first.max(), second.max())) + 1
     names = np.stack([labels, first, second]).astype(np.int64)
@@ -149,7 +230,7 @@ def paired_bootstrap(
                 drawn[:, order], starts, axis=1
             )
             matrices.append(matrix.reshape(-1, size, size))
-        return figure(matrices[0]) - figure(matrices[1])
+        return statistic(matrices[0]) - statistic(matrices[1])
 
     width = max(size * size, len(counts))
     values = np.concatenate(
@@ -182,16 +263,16 @@ def paired_over_folds(
     level: float = 0.95,
     seed: int = 0,
 ) -> FoldDifference:
-    """Difference of a figure between two systems, from its values on the same folds.
+    """Difference of a metric between two systems, from its values on the same folds.
 
-    Folds share most of their training images, so that their figures are not
+    Folds share most of their training images, so that their metrics are not
     independent and the plain t interval is too narrow; Nadeau and Bengio (2003) add
     n_test / n_train to 1 / k in the variance of the mean for that, which is a rule and
     no proof. The bootstrap draws folds with replacement; with five folds it has 126
     different draws and is too narrow too. Look at the corrected interval first.
 
     Args:
-        first: float [k], the figure of one system on each fold.
+        first: float [k], the metric of one system on each fold.
         second: float [k], the other's on the same folds.
         test_over_train: n_test / n_train; 1 / (k - 1) if not given, as in k folds.
         draws: resamples of folds.
@@ -248,7 +329,7 @@ def _resampled(
     counts: np.ndarray, draws: int, seed: int, width: int
 ) -> Iterator[np.ndarray]:
     """Counts of `draws` resamples, some at a time, int64 [D, cells]."""
-    random = np.random.Generator(np.random.Philox(seed))
+    random = _frozen_stream(seed)
     filled = np.flatnonzero(counts)
     total = int(counts.sum())
     block = max(1, _BLOCK // max(width, 1))
@@ -258,6 +339,15 @@ def _resampled(
             total, counts[filled] / total, size=len(drawn)
         )
         yield drawn
+
+
+def _frozen_stream(seed: int) -> np.random.RandomState:
+    """Random numbers that are the same with every release of NumPy.
+
+    NumPy promises that of RandomState alone (its enhancement proposal 19): with 2.5,
+    Generator draws other binomial numbers than before.
+    """
+    return np.random.RandomState(np.random.Philox(seed))
 
 
 def _percentiles(values: np.ndarray, level: float) -> tuple[Values, Values]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bmjax.data.matek import CLASSES
-from bmjax.evals.confusion import figures_of_counts
+from bmjax.evals.confusion import metrics_of_counts
 from bmjax.evals.intervals import clopper_pearson
 
 SERIES = {  # in order of maturity
@@ -62,7 +62,7 @@ _BY_NAME = {
 }
 
 
-def meaning_figures(
+def lineage_metrics(
     confusion: np.ndarray, classes: Sequence[str], *, level: float = 0.95
 ) -> dict[str, Any]:
     """Mistakes by lineage and maturity, and tolerant figures, ready for JSON.
@@ -192,8 +192,8 @@ def _tolerant(
     tolerated = inside * good
     support, called = inside.sum(axis=1), inside.sum(axis=0)
     images = int(inside.sum())
-    recall = figures_of_counts(tolerated.sum(axis=1), support, called).recall
-    precision = figures_of_counts(tolerated.sum(axis=0), support, called).precision
+    recall = metrics_of_counts(tolerated.sum(axis=1), support, called).recall
+    precision = metrics_of_counts(tolerated.sum(axis=0), support, called).precision
     return {
         "pairs": [list(pair) for pair in TOLERATED],
         "accuracy": float(tolerated.sum() / images) if images else None,

@@ -5,19 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bmjax.evals.confusion import class_figures, figures_of_counts, mean_over
+from bmjax.evals.confusion import Counts, mean_over, metrics_of_counts
 
+_MOST_CLASSES = 20  # whose subsets are all tried: a million
 _TIE = 1e-12  # a difference of sums of F1 that is rounding
 _LISTED = 3  # classes that the sentence names
-_MOST = 2000  # right answers looked through; a lead that outlasts them is said so
-
-
-class Counts(NamedTuple):
-    """All that macro F1 needs of a system: three counts of each class, int [N]."""
-
-    right: np.ndarray  # images of the class that are called so
-    support: np.ndarray  # images of the class
-    called: np.ndarray  # images that are called so
+_MOST_ANSWERS = (
+    2000  # right answers looked through; a lead that outlasts them is said so
+)
 
 
 class Decision(NamedTuple):
@@ -25,16 +20,10 @@ class Decision(NamedTuple):
 
     leader: int  # 0: the first is ahead, 1: the second, -1: neither
     difference: float  # macro F1 of the first minus the second's
-    answers: int | None  # right answers whose loss ends the lead; None: over _MOST
+    answers: int | None  # right answers whose loss ends the lead; None: over 2,000
     answers_by_class: dict[str, int]  # the same, and where they are
     flipped_without: tuple[dict[str, Any], ...]  # classes that decide the order alone
     sentence: str
-
-
-def counts_of(confusion: np.ndarray) -> Counts:
-    """The counts of one system, from its confusion matrix, int [N, N]."""
-    found = class_figures(confusion)
-    return Counts(found.right, found.support, found.called)
 
 
 def decided_by(
@@ -67,7 +56,7 @@ def decided_by(
     if not np.array_equal(first.support, second.support):
         raise ValueError("the systems were tested on other images")
     present = np.asarray(first.support) > 0
-    f1 = np.stack([figures_of_counts(*system).f1 for system in (first, second)])
+    f1 = np.stack([metrics_of_counts(*system).f1 for system in (first, second)])
     means = mean_over(f1, present)
     difference = float(means[0] - means[1])
     if not present.any() or abs(difference) < _TIE:
@@ -104,9 +93,41 @@ def decided_by(
     )
 
 
+def decisive_classes(gains: np.ndarray, images: np.ndarray) -> np.ndarray | None:
+    """The classes with the fewest images without which a sum of gains is negative.
+
+    Args:
+        gains: float [N], what each class adds to the leader's lead.
+        images: int [N], of each class.
+
+    Returns:
+        bool [N], the classes to leave out; None where the leader is behind in none.
+        Of as many images, those that leave the least; all choices among the 20 most
+        telling classes are tried.
+    """
+    if gains.sum() <= 0:
+        return np.zeros(len(gains), bool)
+    if not (gains < 0).any():
+        return None
+    ahead = np.flatnonzero(gains > 0)
+    telling = gains[ahead] / np.maximum(images[ahead], 1)
+    ahead = ahead[np.argsort(-telling, kind="stable")][:_MOST_CLASSES]
+    gone, cost = np.zeros(1), np.zeros(1)
+    for place in ahead:  # after it, number b stands for the classes of b's bits
+        gone = np.concatenate([gone, gone + gains[place]])
+        cost = np.concatenate([cost, cost + images[place]])
+    turned = np.flatnonzero(gains.sum() - gone < -_TIE)
+    if not len(turned):
+        return None
+    best = turned[np.lexsort((-gone[turned], cost[turned]))[0]]
+    chosen = np.zeros(len(gains), bool)
+    chosen[[p for bit, p in enumerate(ahead) if best >> bit & 1]] = True
+    return chosen
+
+
 def _fewest_answers(leader: Counts, lead: float) -> np.ndarray | None:
     """Answers to take from each class so that its F1 sum falls by `lead`, int [N]."""
-    end = int(min(leader.right.sum(), _MOST))
+    end = int(min(leader.correct.sum(), _MOST_ANSWERS))
     most = min(8, end)
     while True:
         best, choices = _greatest_falls(_falls(leader, most), most)
@@ -126,9 +147,9 @@ def _fewest_answers(leader: Counts, lead: float) -> np.ndarray | None:
 def _falls(leader: Counts, most: int) -> list[np.ndarray]:
     """How far the F1 of each class falls by 0, 1, ... answers lost, `most` at most."""
     falls = []
-    for right, support, called in zip(*leader, strict=True):
-        lost = np.arange(min(most, int(right)) + 1)
-        f1 = 2 * (right - lost) / np.maximum(support + called - lost, 1)
+    for correct, support, predicted in zip(*leader, strict=True):
+        lost = np.arange(min(most, int(correct)) + 1)
+        f1 = 2 * (correct - lost) / np.maximum(support + predicted - lost, 1)
         falls.append(f1[0] - f1)
     return falls
 
@@ -170,7 +191,9 @@ def _sentence(
         f"({means[leader]:.3f} to {means[1 - leader]:.3f})"
     )
     if answers is None:
-        return f"{order}; losing {_MOST:,} right answers would not end that lead."
+        return (
+            f"{order}; losing {_MOST_ANSWERS:,} right answers would not end that lead."
+        )
     where = ", ".join(f"{count:,} of {name}" for name, count in by_class.items())
     if len(by_class) > _LISTED:
         where = f"of {len(by_class)} classes"

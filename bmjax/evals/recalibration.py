@@ -7,7 +7,7 @@ import numpy as np
 
 from bmjax.evals.calibration import (
     apply_temperature,
-    calibration_figures,
+    calibration_metrics,
     correct_prior,
 )
 from bmjax.evals.classification import common_classes, number_or_none
@@ -16,7 +16,7 @@ from bmjax.evals.confusion import AVERAGES, averages, confusion_matrix
 _SHOWN = ("ece", "ece_equal_mass", "classwise_ece", "brier", "nll", "reliability")
 
 
-def mend(
+def recalibrate(
     probabilities: np.ndarray,
     trained: np.ndarray,
     used: np.ndarray,
@@ -38,7 +38,7 @@ def mend(
     return probabilities
 
 
-def mended_figures(
+def recalibrated_metrics(
     labels: np.ndarray,
     probabilities: np.ndarray,
     classes: Sequence[str],
@@ -71,7 +71,7 @@ def mended_figures(
     def figures(mended: np.ndarray) -> dict[str, Any]:
         confusion = confusion_matrix(labels, mended.argmax(axis=1), len(classes))
         means = averages(confusion, common_classes(confusion.sum(axis=1)))
-        found = calibration_figures(labels, mended, classes, level=level)
+        found = calibration_metrics(labels, mended, classes, level=level)
         return {
             **{n: number_or_none(m) for n, m in zip(AVERAGES, means, strict=True)},
             **{name: found[name] for name in _SHOWN},
@@ -82,12 +82,14 @@ def mended_figures(
         prior = {
             "trained": dict(zip(classes, trained.tolist(), strict=True)),
             "used": dict(zip(classes, used.tolist(), strict=True)),
-            **figures(mend(probabilities, trained, used)),
+            **figures(recalibrate(probabilities, trained, used)),
         }
     if temperature is not None:
         scaled = {
             "value": temperature,
             "validation_images": validation_images,
-            **figures(mend(probabilities, trained, used, temperature=temperature)),
+            **figures(
+                recalibrate(probabilities, trained, used, temperature=temperature)
+            ),
         }
     return {"prior_correction": prior, "temperature": scaled}

@@ -15,8 +15,8 @@ from bmjax.report.panels import loss_panel
 from bmjax.report.pictures import MOST_BYTES, Album
 from bmjax.report.pooled_folds import pool_folds
 from bmjax.report.render import render, write_page
-from bmjax.report.run_page import figures_of
-from bmjax.report.sections import describe
+from bmjax.report.run_page import metrics_of
+from bmjax.report.sections import describe_system
 from bmjax.report.systems import (
     System,
     folders_of_cells,
@@ -96,7 +96,7 @@ def write_comparison(
     systems = read_systems(runs, tables_of_others)
     if pool:
         systems = pool_folds(systems)
-    shown = contents(systems, images)
+    shown = comparison_contents(systems, images)
     page = write_page(out / "index.html", render("compare.html", shown))
     if not shown["paired"]:
         note(f"{shown['data']}: {_UNPAIRED}")
@@ -114,11 +114,13 @@ def _refuse_other_page(page: Path) -> None:
         )
 
 
-def contents(systems: Sequence[System], images: Path | None = None) -> dict[str, Any]:
+def comparison_contents(
+    systems: Sequence[System], images: Path | None = None
+) -> dict[str, Any]:
     """What the template of the page shows."""
     from markupsafe import Markup
 
-    figures = [figures_of(system) for system in systems]
+    figures = [metrics_of(system) for system in systems]
     paired = ranking.same_images(systems)
     roots = folders_of_cells(images) if images else []
     album = Album([*roots, *(root for one in systems for root in image_roots(one))])
@@ -126,7 +128,7 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
     if paired:
         order = ranking.by_macro_f1(figures)
         pairs = [
-            ranking.paired(systems, *pair, draws=PAIRED_DRAWS)
+            ranking.compare_pair(systems, *pair, draws=PAIRED_DRAWS)
             for pair in ranking.pairs_of(order)
         ]
     return {
@@ -139,7 +141,9 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
         "dash": words.NONE,
         "warnings": _warnings(figures, paired),
         "scores": [
-            score_figure(title, [tables.estimate(one, key) for one in figures], systems)
+            score_figure(
+                title, [tables.score_interval(one, key) for one in figures], systems
+            )
             for key, title in tables.SCORES.items()
         ]
         + lineage_score(figures, systems),
@@ -163,14 +167,14 @@ def contents(systems: Sequence[System], images: Path | None = None) -> dict[str,
         "album": album,
         "most_bytes": MOST_BYTES,
         "sections": [
-            describe(system, one, album, number=number, suffix=f"-{number + 1}")
+            describe_system(system, one, album, number=number, suffix=f"-{number + 1}")
             for number, (system, one) in enumerate(zip(systems, figures, strict=True))
         ],
     }
 
 
 def score_figure(
-    title: str, estimates: Sequence[dots.Estimate], systems: Sequence[System]
+    title: str, estimates: Sequence[dots.ScoreInterval], systems: Sequence[System]
 ) -> ScoreFigure:
     """A score of all systems, each on a line of its own, on one axis."""
     from markupsafe import Markup
@@ -182,7 +186,7 @@ def score_figure(
             system.name,
             Markup(dots.strip([(number, estimate)], axis)),
             words.score(estimate.value),
-            "" if estimate.low is None else words.interval(*estimate[1:]),
+            "" if estimate.low is None else words.interval_text(*estimate[1:]),
         )
         for number, (system, estimate) in enumerate(
             zip(systems, estimates, strict=True)
@@ -199,7 +203,7 @@ def lineage_score(
         return []
     crossed = [one["lineage"]["cross_lineage"] for one in figures]
     estimates = [
-        dots.Estimate(one["rate"], *(one["interval"] or (None, None)))
+        dots.ScoreInterval(one["rate"], *(one["interval"] or (None, None)))
         for one in crossed
     ]
     return [
@@ -218,7 +222,7 @@ def class_strips(
     for label in max((one["classes"] for one in figures), key=len):
         entries = [classes.get(label) for classes in known]
         marks = [
-            (number, dots.Estimate(entry["recall"], *entry["recall_interval"]))
+            (number, dots.ScoreInterval(entry["recall"], *entry["recall_interval"]))
             for number, entry in enumerate(entries)
             if entry and entry["recall"] is not None
         ]
@@ -232,9 +236,9 @@ def class_strips(
                 few if few == most else f"{few} to {most}",
                 Markup(dots.strip(marks, dots.SHARES)) if marks else "",
                 [
-                    tables.shown(entry["f1"], entry["f1_interval"])
+                    tables.shown_score(entry["f1"], entry["f1_interval"])
                     if entry
-                    else tables.shown(None, None)
+                    else tables.shown_score(None, None)
                     for entry in entries
                 ],
             )
@@ -251,7 +255,7 @@ def frequency_rows(
         thirds = one["by_frequency"]
         if thirds:
             cells = [
-                tables.shown(third[key], third[f"{key}_interval"])
+                tables.shown_score(third[key], third[f"{key}_interval"])
                 for key in ("recall", "f1")
                 for third in thirds.values()
             ]

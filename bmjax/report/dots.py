@@ -20,7 +20,7 @@ SHAPES = (
 ROW, MARGIN = 13, 7  # pixels of a mark, and above and below all marks of a row
 
 
-class Estimate(NamedTuple):
+class ScoreInterval(NamedTuple):
     """A number and its interval; None where it is not defined or has none."""
 
     value: float | None
@@ -44,7 +44,7 @@ class Axis(NamedTuple):
 SHARES = Axis(0.0, 1.0, [0.0, 0.25, 0.5, 0.75, 1.0])
 
 
-def axis_of(estimates: Sequence[Estimate], most: int = 4) -> Axis:
+def axis_of(estimates: Sequence[ScoreInterval], most: int = 4) -> Axis:
     """An axis with round ends that holds every number and interval."""
     numbers = [
         number
@@ -62,7 +62,10 @@ def axis_of(estimates: Sequence[Estimate], most: int = 4) -> Axis:
 
 
 def strip(
-    marks: Sequence[tuple[int, Estimate]], axis: Axis, *, level: float | None = None
+    marks: Sequence[tuple[int, ScoreInterval]],
+    axis: Axis,
+    *,
+    level: float | None = None,
 ) -> str:
     """One row of a plot: each (system, estimate) below the one before it, as SVG.
 

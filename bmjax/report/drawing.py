@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-SIDE = 1000  # units of the stretched drawing
+UNITS = 1000  # units of the stretched drawing
 # fmt: off
 CLASS_COLORS = (
     "#3e89d7", "#fb9a09", "#ba0d01", "#f082fb", "#1eac2e", "#8831b3",
@@ -54,7 +54,7 @@ def line_path(points: Sequence[tuple[float, float]]) -> str:
         if not math.isfinite(y):
             pen = "M"
             continue
-        pieces.append(f"{pen}{x * SIDE:.1f} {y * SIDE:.1f}")
+        pieces.append(f"{pen}{x * UNITS:.1f} {y * UNITS:.1f}")
         pen = "L"
     return "".join(pieces)
 
@@ -62,14 +62,14 @@ def line_path(points: Sequence[tuple[float, float]]) -> str:
 def dot_path(points: Sequence[tuple[float, float]]) -> str:
     """Lines of no length, which a round cap makes dots of one size on any screen."""
     return "".join(
-        f"M{x * SIDE:.0f} {y * SIDE:.0f}h0" for x, y in points if math.isfinite(y)
+        f"M{x * UNITS:.0f} {y * UNITS:.0f}h0" for x, y in points if math.isfinite(y)
     )
 
 
 def stretched(shapes: str) -> str:
-    """Shapes in units of `SIDE`, stretched over the drawing that they stand in."""
+    """Shapes in units of `UNITS`, stretched over the drawing that they stand in."""
     return (
-        f'<svg viewBox="0 0 {SIDE} {SIDE}" preserveAspectRatio="none" width="100%" '
+        f'<svg viewBox="0 0 {UNITS} {UNITS}" preserveAspectRatio="none" width="100%" '
         f'height="100%" overflow="visible">{shapes}</svg>'
     )
 

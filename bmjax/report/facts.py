@@ -8,15 +8,16 @@ from bmjax.report.run_files import finite, section
 from bmjax.report.words import (
     NONE,
     count,
-    duration,
+    duration_text,
     method_name,
     probe_name,
     score,
     shown_path,
-    text,
+    value_text,
 )
 
-OWN_CLASSIFIER = ("supervised", "mixup")  # methods that learn from the labels
+# Methods with a classifier among those whose old results do not name a predictor.
+OWN_CLASSIFIER = ("supervised", "mixup")
 
 
 def measured(results: dict[str, Any]) -> str:
@@ -100,14 +101,14 @@ def facts(results: dict[str, Any], config: dict[str, Any]) -> list[tuple[str, st
     speed = finite(results.get("images_per_second"))
     return [
         ("Steps", count(results.get("steps"))),
-        ("Time", duration(results.get("seconds"))),
+        ("Time", duration_text(results.get("seconds"))),
         ("Images per second", NONE if speed is None else f"{speed:,.1f}"),
         ("Parameters", count(results.get("parameters"))),
-        ("Devices", text(results.get("devices"))),
-        ("Seed", text(config.get("seed"))),
-        ("Fingerprint of the data", text(results.get("data_fingerprint"))),
-        ("Digest of the split", text(results.get("split_digest"))),
-        ("SHA-256 of the parameters", text(results.get("params_sha256"))),
+        ("Devices", value_text(results.get("devices"))),
+        ("Seed", value_text(config.get("seed"))),
+        ("Fingerprint of the data", value_text(results.get("data_fingerprint"))),
+        ("Digest of the split", value_text(results.get("split_digest"))),
+        ("SHA-256 of the parameters", value_text(results.get("params_sha256"))),
     ]
 
 
@@ -115,7 +116,7 @@ def run_title(results: dict[str, Any], config: dict[str, Any]) -> str:
     """The method and the network."""
     method = results.get("method") or section(config, "method").get("name")
     network = results.get("network") or section(config, "model").get("name")
-    return f"{method_name(method)}, {text(network)}"
+    return f"{method_name(method)}, {value_text(network)}"
 
 
 def run_data(results: dict[str, Any], config: dict[str, Any], classes: int) -> str:
@@ -130,6 +131,6 @@ def run_data(results: dict[str, Any], config: dict[str, Any], classes: int) -> s
         f"{count(results.get('n_train'))} training images",
         f"{count(results.get('n_test'))} test images",
         f"{classes} classes",
-        f"without {text(left_out)}" if left_out else "",
+        f"without {value_text(left_out)}" if left_out else "",
     ]
     return ", ".join(filter(None, parts))

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 from bmjax.data.matek import class_name
 from bmjax.evals.lineage import LINEAGES
 from bmjax.evals.lineage import SERIES as STAGES
-from bmjax.report.metric_tables import Cell, ConfusionRow, Shown, shown
+from bmjax.report.metric_tables import ConfusionCell, ConfusionRow, Shown, shown_score
 from bmjax.report.reliability import Bin, reliability_diagram
 from bmjax.report.words import NONE, count, score
 
-KINDS = {  # of evals.meaning, in words
+MISTAKE_TITLES = {  # of evals.lineage, in words
     "right": "Right",
     "same_series_one_step": "The next stage of the same series",
     "same_series_more_steps": "Another stage, further off",
@@ -20,7 +20,7 @@ KINDS = {  # of evals.meaning, in words
     "no_lineage_called_one": "An artefact or the like, called a cell",
     "within_no_lineage": "Among artefacts and the like",
 }
-SERIES = {  # of evals.meaning, from the least mature stage on
+SERIES_TITLES = {  # of evals.lineage, from the least mature stage on
     "granulocytic": "Blast to segmented neutrophil",
     "erythroid": "Proerythroblast to erythroblast",
     "lymphoid": "Immature lymphocyte to plasma cell",
@@ -87,7 +87,7 @@ def mistake_rows(figures: Sequence[dict[str, Any]]) -> list[TableRow]:
                 for one in figures
             ],
         )
-        for kind, words in KINDS.items()
+        for kind, words in MISTAKE_TITLES.items()
     ]
 
 
@@ -98,24 +98,26 @@ def maturity_rows(figures: Sequence[dict[str, Any]]) -> list[TableRow]:
         TableRow(
             "Cells called another lineage, of all that have one",
             [
-                shown(one["cross_lineage"]["rate"], one["cross_lineage"]["interval"])
+                shown_score(
+                    one["cross_lineage"]["rate"], one["cross_lineage"]["interval"]
+                )
                 for one in found
             ],
         ),
         TableRow(
             "Accuracy, neighboring stages taken for right",
-            [shown(one["tolerant"]["accuracy"], None) for one in found],
+            [shown_score(one["tolerant"]["accuracy"], None) for one in found],
         ),
     ]
-    for key, words in SERIES.items():
+    for key, words in SERIES_TITLES.items():
         along = [one["series"][key] for one in found]
         if not any(one["images"] for one in along):
             continue
         if len(STAGES[key]) > LONG:
-            cells = [shown(one["within_one_step"], None) for one in along]
+            cells = [shown_score(one["within_one_step"], None) for one in along]
             rows.append(TableRow(f"{words}: at most one stage off", cells))
         if any(one["spearman"] is not None for one in along):
-            cells = [shown(one["spearman"], None) for one in along]
+            cells = [shown_score(one["spearman"], None) for one in along]
             rows.append(TableRow(f"{words}: rank correlation of stages", cells))
     return rows
 
@@ -133,7 +135,7 @@ def lineage_confusion(figures: dict[str, Any]) -> list[ConfusionRow]:
     for own in shown_ones:
         total = sum(counts[own])
         cells = [
-            Cell(
+            ConfusionCell(
                 counts[own][called],
                 (counts[own][called] / max(total, 1)) ** (1 if own == called else 0.5),
                 ("right" if own == called else "wrong")

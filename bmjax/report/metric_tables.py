@@ -7,8 +7,8 @@ import numpy as np
 
 from bmjax.data.matek import RARE
 from bmjax.evals.predictions import Predictions
-from bmjax.report.dots import SHARES, Estimate, strip
-from bmjax.report.words import NONE, count, interval, listing, score, shown_path
+from bmjax.report.dots import SHARES, ScoreInterval, strip
+from bmjax.report.words import NONE, count, interval_text, listing, score, shown_path
 
 SCORES = {
     "accuracy": "Accuracy",
@@ -50,7 +50,7 @@ class ClassRow(NamedTuple):
     strip: str
 
 
-class Cell(NamedTuple):
+class ConfusionCell(NamedTuple):
     """One cell of the confusion matrix; `depth` is that of its color, from 0 to 1."""
 
     count: int
@@ -66,17 +66,19 @@ class ConfusionRow(NamedTuple):
     title: str
     total: str
     first: bool
-    cells: list[Cell]
+    cells: list[ConfusionCell]
 
 
-def estimate(figures: dict[str, Any], key: str) -> Estimate:
+def score_interval(figures: dict[str, Any], key: str) -> ScoreInterval:
     """An average and its interval, from the figures of a system."""
-    return Estimate(figures.get(key), *(figures["intervals"].get(key) or (None, None)))
+    return ScoreInterval(
+        figures.get(key), *(figures["intervals"].get(key) or (None, None))
+    )
 
 
-def shown(value: float | None, ends: Sequence[float] | None) -> Shown:
+def shown_score(value: float | None, ends: Sequence[float] | None) -> Shown:
     """A number with three decimals and its interval."""
-    return Shown(score(value), interval(*ends) if ends else "")
+    return Shown(score(value), interval_text(*ends) if ends else "")
 
 
 def tiles(figures: dict[str, Any]) -> list[Tile]:
@@ -86,7 +88,7 @@ def tiles(figures: dict[str, Any]) -> list[Tile]:
         value, ends = figures.get(key), figures["intervals"].get(key)
         rare = key == "macro_f1_without_rare"
         reason = "every class is rare here" if rare else "not defined here"
-        number = shown(value, ends)
+        number = shown_score(value, ends)
         found.append(Tile(label, *number, "" if value is not None else reason))
     return found
 
@@ -98,7 +100,9 @@ def class_rows(
     rows = []
     for entry in figures["per_class"]:
         label, name = entry["abbreviation"], entry["name"]
-        recall = Estimate(entry["recall"], *(entry["recall_interval"] or (None, None)))
+        recall = ScoreInterval(
+            entry["recall"], *(entry["recall_interval"] or (None, None))
+        )
         rows.append(
             ClassRow(
                 abbreviation=label,
@@ -108,8 +112,8 @@ def class_rows(
                 support=entry["support"],
                 called=entry["called"],
                 precision=_precision(entry),
-                recall=shown(entry["recall"], entry["recall_interval"]),
-                f1=shown(entry["f1"], entry["f1_interval"]),
+                recall=shown_score(entry["recall"], entry["recall_interval"]),
+                f1=shown_score(entry["f1"], entry["f1_interval"]),
                 strip=strip([(system, recall)], SHARES),
             )
         )
@@ -165,7 +169,9 @@ def confusion(
             title = f"{label} predicted as {called}: {images:,} of {total:,}"
             share = images / max(total, 1)
             depth = share if label == called else share**0.5  # few mistakes show too
-            cells.append(Cell(images, depth, kind + (" first" if first else ""), title))
+            cells.append(
+                ConfusionCell(images, depth, kind + (" first" if first else ""), title)
+            )
         rows.append(ConfusionRow(label, names[label], count(total), first_row, cells))
     return rows
 
@@ -213,4 +219,6 @@ def chosen_probabilities(predictions: Predictions) -> np.ndarray:
 def _precision(entry: dict[str, Any]) -> Shown:
     """Of a class that is never predicted, precision is not defined: a dash."""
     never = entry["called"] == 0
-    return shown(None if never else entry["precision"], entry["precision_interval"])
+    return shown_score(
+        None if never else entry["precision"], entry["precision_interval"]
+    )

@@ -11,7 +11,7 @@ from bmjax.report.systems import System
 from bmjax.report.words import listing, shown_path
 
 MOST_CELLS = 60  # on a sheet; ours: what an expert reads in some minutes
-SIDE = 144  # pixels of a picture, shown at two thirds of that
+MISTAKE_SIDE = 144  # pixels of a picture, shown at two thirds of that
 
 
 class Mistake(NamedTuple):
@@ -53,7 +53,7 @@ def common_mistakes(systems: Sequence[System], album: Album) -> Sheet:
             path.rsplit("/", 1)[-1],
             found[number]["label"],
             _in_words([one[path][0] for one in answers], names),
-            album.picture(path, SIDE),
+            album.picture(path, MISTAKE_SIDE),
         )
         for _, path, number in ranked[:MOST_CELLS]
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from bmjax.data.splits.make_split import FOLDS
 from bmjax.errors import DataError
-from bmjax.evals.classification import classification_figures
+from bmjax.evals.classification import classification_metrics
 from bmjax.evals.intervals import paired_over_folds
 from bmjax.evals.predictions import concatenate
 from bmjax.report.metric_tables import SCORES
@@ -143,6 +143,6 @@ def common_name(names: Sequence[str]) -> str:
 
 def _scores(system: System) -> dict[str, Any]:
     predictions = system.predictions
-    return classification_figures(
+    return classification_metrics(
         predictions.labels, predictions.predicted, predictions.classes
     )

@@ -8,10 +8,10 @@ from bmjax.report.words import count, full_name, listing, score, shown_path
 
 MOST_SHOWN = 24  # prototypes with their cells; ours: what a page shows legibly
 PER_CLASS = 2  # of them with the same most common class, before others fill the rest
-SIDE = 80  # pixels of a picture, shown at two thirds of that
+PROTOTYPE_SIDE = 80  # pixels of a picture, shown at two thirds of that
 
 
-class Cell(NamedTuple):
+class NearestImage(NamedTuple):
     """A cell near a prototype; `other` where it is not of the most common class."""
 
     file: str
@@ -29,7 +29,7 @@ class Prototype(NamedTuple):
     label: str
     purity: str
     images: str
-    cells: list[Cell]
+    cells: list[NearestImage]
 
 
 class ClassShare(NamedTuple):
@@ -101,12 +101,12 @@ def _chosen(entries: Sequence[dict[str, Any]], classes: Sequence[str]) -> list[i
 
 def _prototype(number: int, entry: dict[str, Any], album: Album) -> Prototype:
     cells = [
-        Cell(
+        NearestImage(
             shown_path(near["path"]),
             near["path"].rsplit("/", 1)[-1],
             near["label"],
             score(near["cosine"]),
-            album.picture(near["path"], SIDE),
+            album.picture(near["path"], PROTOTYPE_SIDE),
             near["label"] != entry["class"],
         )
         for near in entry["nearest"]

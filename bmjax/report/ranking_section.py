@@ -11,7 +11,7 @@ from bmjax.report.systems import System
 from bmjax.report.words import NONE, count, difference, p_value, score
 
 COMPARED = ("accuracy", "macro_f1", "macro_f1_without_rare", "weighted_f1")
-MOST_PAIRS = 6  # with more than four systems each is set against the leader alone
+MOST_COMPARED = 6  # with more than four systems each is set against the leader alone
 
 
 class Pair(NamedTuple):
@@ -42,12 +42,14 @@ def by_macro_f1(figures: Sequence[dict[str, Any]]) -> list[int]:
 def pairs_of(order: Sequence[int]) -> list[tuple[int, int]]:
     """Which systems are set against each other: every two, or all against the first."""
     pairs = list(itertools.combinations(order, 2))
-    if len(pairs) > MOST_PAIRS:
+    if len(pairs) > MOST_COMPARED:
         pairs = [(order[0], other) for other in order[1:]]
     return pairs
 
 
-def paired(systems: Sequence[System], first: int, second: int, draws: int) -> Pair:
+def compare_pair(
+    systems: Sequence[System], first: int, second: int, draws: int
+) -> Pair:
     """Set two systems against each other.
 
     Raises:

@@ -29,7 +29,7 @@ class Series(NamedTuple):
     values: list[float]
 
 
-class Run(NamedTuple):
+class RunFiles(NamedTuple):
     """All that a report is made from."""
 
     config: dict[str, Any]
@@ -41,19 +41,23 @@ class Run(NamedTuple):
     atlas: dict[str, Any] | None  # of prototypes, where the method has them
 
 
-def read_run(workdir: Path) -> Run:
-    """Read the files of a finished run; DataError names the file that is no use."""
+def read_run_files(workdir: Path, predictions: Predictions | None = None) -> RunFiles:
+    """Read the files of a finished run; DataError names the file that is no use.
+
+    Args:
+        workdir: of the run.
+        predictions: those of predictions.csv, where they are in memory; None: read it.
+    """
     if not workdir.is_dir():
         raise DataError(f"expected a run folder, but {workdir} is none: check the path")
     table = workdir / "predictions.csv"
     _read_text(table)  # a run that is not finished is said to be that
-    predictions = read_predictions(table)
     series, unreadable = read_series(_read_text(workdir / "metrics.jsonl"))
     embedding, atlas = workdir / "embedding.csv", workdir / "atlas.json"
-    return Run(
+    return RunFiles(
+        predictions=read_predictions(table) if predictions is None else predictions,
         config=_read_object(workdir / "config.json"),
         results=_read_object(workdir / "results.json"),
-        predictions=predictions,
         series=series,
         unreadable=unreadable,
         points=_read_points(embedding) if embedding.exists() else [],
@@ -72,17 +76,6 @@ def section(holder: dict[str, Any], key: str) -> dict[str, Any]:
     """The dict under `key`, empty where there is none."""
     value = holder.get(key)
     return value if isinstance(value, dict) else {}
-
-
-def class_entries(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """The entries of `per_class` that name a class, each class once."""
-    entries = results.get("per_class")
-    named = {
-        str(entry["abbreviation"]): entry
-        for entry in (entries if isinstance(entries, list) else [])
-        if isinstance(entry, dict) and "abbreviation" in entry
-    }
-    return list(named.values())
 
 
 def read_series(text: str) -> tuple[list[Series], int]:

@@ -5,34 +5,50 @@ from typing import Any
 
 from bmjax.data.matek import RARE
 from bmjax.evals.assess import assess
+from bmjax.evals.predictions import Predictions
 from bmjax.report import lineage_section as meaning
 from bmjax.report import metric_tables as tables
 from bmjax.report import words
 from bmjax.report.pictures import Album
 from bmjax.report.render import render, write_page
-from bmjax.report.run_files import read_run, section
-from bmjax.report.sections import describe
+from bmjax.report.run_files import read_run_files, section
+from bmjax.report.sections import describe_system
 from bmjax.report.systems import System, image_roots
 
 DRAWS = 1000  # of every bootstrap; the ends of an interval vary by a tenth of its width
 
 
-def write_report(workdir: Path) -> Path:
+def write_report(
+    workdir: Path,
+    *,
+    predictions: Predictions | None = None,
+    metrics: dict[str, Any] | None = None,
+) -> Path:
     """Write `workdir/report.html` from the files of the run; return its path.
 
-    The same files give the same bytes. An older report is replaced in one move.
+    The same files give the same bytes. An older report is replaced in one move. A run
+    that ends gives what it has in memory, so that nothing is evaluated twice.
+
+    Args:
+        workdir: of the run.
+        predictions: those of predictions.csv; None: they are read.
+        metrics: of `assess` for these predictions, with the run's counts of training
+            images, DRAWS draws and the run's seed; None: they are worked out.
 
     Raises:
         DataError: a file of the run is missing or damaged, or the page cannot be
             written.
     """
-    run = read_run(workdir)
+    run = read_run_files(workdir, predictions)
     system = System(workdir.name, workdir, run.predictions, run)
-    return write_page(workdir / "report.html", render("page.html", contents(system)))
+    if metrics is None:
+        metrics = metrics_of(system)
+    page = render("page.html", run_page_contents(system, metrics))
+    return write_page(workdir / "report.html", page)
 
 
-def figures_of(system: System) -> dict[str, Any]:
-    """Every figure of a system, worked out from its predictions.
+def metrics_of(system: System) -> dict[str, Any]:
+    """All metrics of a system, worked out from its predictions.
 
     Head, middle and tail need the training images of each class, which only the
     results of a run give.
@@ -54,15 +70,19 @@ def figures_of(system: System) -> dict[str, Any]:
     )
 
 
-def contents(system: System) -> dict[str, Any]:
-    """What the template of one run's page shows."""
-    figures = figures_of(system)
+def run_page_contents(system: System, metrics: dict[str, Any]) -> dict[str, Any]:
+    """What the template of one run's page shows.
+
+    Args:
+        system: the run.
+        metrics: of `metrics_of`.
+    """
     return {
-        "one": describe(system, figures, Album(image_roots(system))),
-        "warnings": tables.warnings(figures),
-        "mistake_rows": meaning.mistake_rows([figures]),
-        "maturity_rows": meaning.maturity_rows([figures]),
-        "calibration": meaning.calibration_rows([figures], [system.name]),
+        "one": describe_system(system, metrics, Album(image_roots(system))),
+        "warnings": tables.warnings(metrics),
+        "mistake_rows": meaning.mistake_rows([metrics]),
+        "maturity_rows": meaning.maturity_rows([metrics]),
+        "calibration": meaning.calibration_rows([metrics], [system.name]),
         "calibration_head": meaning.CALIBRATION_HEAD,
         "few": RARE,
         "dash": words.NONE,

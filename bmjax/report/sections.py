@@ -13,13 +13,13 @@ from bmjax.report.panels import panels
 from bmjax.report.pictures import Album
 from bmjax.report.pooled_folds import fold_rows
 from bmjax.report.prototype_sheets import describe_atlas
-from bmjax.report.run_files import Run, finite, section
+from bmjax.report.run_files import RunFiles, finite, section
 from bmjax.report.systems import System
 
 _AGREE = 5e-4  # figures of results.json and of predictions.csv; ours
 
 
-def describe(
+def describe_system(
     system: System,
     figures: dict[str, Any],
     album: Album,
@@ -63,7 +63,7 @@ def describe(
     }
 
 
-def _of_run(run: Run, figures: dict[str, Any], album: Album) -> dict[str, Any]:
+def _of_run(run: RunFiles, figures: dict[str, Any], album: Album) -> dict[str, Any]:
     """What only a run tells."""
     probe_head, probe_rows = facts.probe_table(run.results)
     return {
@@ -113,7 +113,7 @@ def _of_table(system: System, figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cautions(run: Run, figures: dict[str, Any]) -> list[str]:
+def _cautions(run: RunFiles, figures: dict[str, Any]) -> list[str]:
     """Sentences on what a reader might take the scores for and they are not."""
     found = []
     data = section(run.config, "data")
@@ -135,7 +135,7 @@ def _cautions(run: Run, figures: dict[str, Any]) -> list[str]:
     return found
 
 
-def _map(run: Run) -> dict[str, Any] | None:
+def _map(run: RunFiles) -> dict[str, Any] | None:
     """The map of the features with its legend, or None where the run has none."""
     if not run.points:
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from bmjax.data.images.listing import is_hidden
 from bmjax.errors import ConfigError, DataError
 from bmjax.evals.predictions import Predictions, read_predictions, spell_as
-from bmjax.report.run_files import Run, read_run, section
+from bmjax.report.run_files import RunFiles, read_run_files, section
 from bmjax.report.words import listing
 
 
@@ -20,7 +20,7 @@ class System(NamedTuple):
     name: str  # no other on the page has it
     source: Path
     predictions: Predictions
-    run: Run | None  # None for a table, and for folds put together
+    run: RunFiles | None  # None for a table, and for folds put together
     folds: tuple["System", ...] = ()  # those that `folds.pool_folds` put together
 
 
@@ -42,7 +42,7 @@ def read_systems(runs: Sequence[Path], tables: Sequence[Path]) -> list[System]:
     names = iter(names_apart(sources))
     systems = []
     for folder in runs:
-        run = read_run(folder)
+        run = read_run_files(folder)
         systems.append(System(next(names), folder, run.predictions, run))
     for table in tables:
         predictions = read_predictions(table)

@@ -9,7 +9,7 @@ from bmjax.data.matek import class_name
 from bmjax.report.run_files import finite
 
 NONE = "\N{EN DASH}"  # shown where there is no number
-METHODS = {"swav": "SwAV", "supcon": "SupCon", "dino": "DINO"}
+METHOD_TITLES = {"swav": "SwAV", "supcon": "SupCon", "dino": "DINO"}
 
 
 def score(value: Any) -> str:
@@ -18,7 +18,7 @@ def score(value: Any) -> str:
     return NONE if number is None else f"{number:.3f}"
 
 
-def interval(low: float, high: float) -> str:
+def interval_text(low: float, high: float) -> str:
     """The two ends of an interval."""
     return f"{low:.3f}\N{EN DASH}{high:.3f}"
 
@@ -39,7 +39,7 @@ def count(value: Any) -> str:
     return NONE if number is None else f"{number:,.0f}"
 
 
-def duration(seconds: Any) -> str:
+def duration_text(seconds: Any) -> str:
     """Seconds in the two units that matter: `2 d 3 h`, `1 h 4 min`, `12.3 s`."""
     number = finite(seconds)
     if number is None:
@@ -61,7 +61,7 @@ def listing(words: Sequence[str]) -> str:
 
 def method_name(method: Any) -> str:
     """A method's name as its paper writes it."""
-    return METHODS.get(str(method), str(method or "unknown method").capitalize())
+    return METHOD_TITLES.get(str(method), str(method or "unknown method").capitalize())
 
 
 def probe_name(probe: str) -> str:
@@ -80,7 +80,7 @@ def shown_path(path: str) -> str:
     return "/".join(whole.parts[1:][-2:]) if whole.is_absolute() else path
 
 
-def text(value: Any) -> str:
+def value_text(value: Any) -> str:
     """Any value in words, a dash where there is none."""
     if isinstance(value, list | tuple):
         return listing([str(item) for item in value])

@@ -12,11 +12,11 @@ from bmjax.data.sampling import drawn_shares
 from bmjax.data.splits.make_split import counts
 from bmjax.devices.jax_setup import versions
 from bmjax.evals.assess import assess
-from bmjax.evals.classification import classification_figures
+from bmjax.evals.classification import classification_metrics
 from bmjax.evals.linear_probe import softmax
 from bmjax.evals.predictions import Predictions, write_predictions
 from bmjax.evals.prototypes import prototype_atlas
-from bmjax.evals.recalibration import mended_figures
+from bmjax.evals.recalibration import recalibrated_metrics
 from bmjax.evals.tsne import embed_2d
 from bmjax.files import plain_cell, write_csv, write_json
 from bmjax.methods import METHODS
@@ -175,7 +175,7 @@ def _figures(
         seed=settings.seed,
     )
     own = predictor == "classifier"
-    figures["calibration"] |= mended_figures(
+    figures["calibration"] |= recalibrated_metrics(
         labels["test"],
         judged,
         classes,
@@ -215,7 +215,7 @@ def _trained_shares(
 def _averages(
     labels: np.ndarray, shares: np.ndarray, classes: tuple[str, ...]
 ) -> dict[str, Any]:
-    figures = classification_figures(labels, shares.argmax(axis=1), classes)
+    figures = classification_metrics(labels, shares.argmax(axis=1), classes)
     return {name: value for name, value in figures.items() if name != "per_class"}
 
 

@@ -15,7 +15,7 @@ from bmjax.evals.calibration import fit_temperature
 from bmjax.evals.knn_probe import knn_probabilities
 from bmjax.evals.linear_probe import apply_linear, fit_linear
 from bmjax.evals.logistic_probe import fit_logistic
-from bmjax.evals.recalibration import mend
+from bmjax.evals.recalibration import recalibrate
 from bmjax.evals.subset import held_out
 from bmjax.run.settings import ProbeSettings
 
@@ -90,7 +90,7 @@ def fit_probes(
         natural = drawn_shares(labels["train"], "natural", classes=classes)
         shares = apply_linear(part, features["train"])[outside]
         temperature = fit_temperature(
-            labels["train"][outside], mend(shares, trained, natural)
+            labels["train"][outside], recalibrate(shares, trained, natural)
         )
     return Probes(
         {

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bmjax.errors import DONE, BmjaxError, ConfigError
-from experiments.tables.systems import (
+from experiments.tables.plans import (
     FIVE_FOLDS,
     KINDS,
     PRETRAIN_ON,
@@ -123,30 +123,35 @@ def _plan(table: str, options: argparse.Namespace, more: Sequence[str]) -> Plan:
 
 
 def _published(table: str, *, as_json: bool) -> int:
+    from bmjax.report.table_formats import text_table
     from experiments.tables.derived import published_table
     from experiments.tables.layout import as_printed, found_cells, worked_out
     from experiments.tables.pages import said_below, wrapped
-    from experiments.tables.render import text
 
     document = published_table(table)
     if as_json:
         print(json.dumps(document, indent=1))
         return DONE
     for made in (*as_printed(table), worked_out(document), found_cells(document)):
-        print(text(made), end="\n\n")
+        print(text_table(made), end="\n\n")
     print(wrapped(said_below(document)))
     return DONE
 
 
 def _measured(plan: Plan, options: argparse.Namespace) -> int:
-    from experiments.tables.runs import claim, run_missing, shown, state
+    from experiments.tables.runs import (
+        claim_for_plan,
+        command_line,
+        run_missing,
+        state,
+    )
 
     todo = jobs(plan)
     if options.plan:
         for job in todo:
-            print(f"{state(job):5s} {shown(job)}")
+            print(f"{state(job):5s} {command_line(job)}")
         return DONE
-    claim(plan)
+    claim_for_plan(plan)
     for job in todo:
         state(job)  # what is wrong with any of them is said before the first begins
     if not options.no_run and (code := run_missing(plan, todo, aside=options.json)):

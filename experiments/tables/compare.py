@@ -3,10 +3,12 @@
 from typing import Any
 
 from bmjax.data.matek import class_name
+from bmjax.evals.confusion import AVERAGE_TITLES
+from bmjax.report.table_formats import Table
+from bmjax.report.words import NONE
 from experiments.tables import published
-from experiments.tables.counts import AVERAGES
+from experiments.tables.document import PAPER_AVERAGES
 from experiments.tables.layout import ABSENT, TITLES, with_interval
-from experiments.tables.render import NONE, Table
 
 LACKING = "not in data"
 LINE = ("kind", "system", "class", "images", "figure", "value", "sd", "low", "high")
@@ -50,8 +52,8 @@ def compared(measured: dict[str, Any], paper: dict[str, Any]) -> list[Table]:
 def averages_compared(measured: dict[str, Any], paper: dict[str, Any]) -> Table:
     """Averages of the systems that were run: published, measured, difference."""
     rows = []
-    for average, title in AVERAGES.items():
-        row = [title]
+    for average in PAPER_AVERAGES:
+        row = [AVERAGE_TITLES[average]]
         for key, system in measured["systems"].items():
             known = paper["systems"][key].get(average)
             row += [
@@ -87,7 +89,7 @@ def in_lines(*documents: dict[str, Any]) -> list[tuple]:
     for document in documents:
         for key, system in document["systems"].items():
             place = (document["kind"], key)
-            for average in AVERAGES:
+            for average in PAPER_AVERAGES:
                 figure = (average, system[average], system["sd"].get(average))
                 ends = system["intervals"].get(average) or (None, None)
                 lines.append((*place, "", None, *figure, *ends))

@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 from bmjax.data.matek import RARE
-from bmjax.evals.ranking import Counts
+from bmjax.evals.confusion import ClassMetrics, Counts, metrics_of_counts
 from experiments.tables import published
-from experiments.tables.counts import rates
-from experiments.tables.document import FIGURES, compatible_counts, system
-from experiments.tables.ranking import decided_by
+from experiments.tables.document import METRICS, compatible_counts, system
+from experiments.tables.places import decide_places
 
 NAMES = {
     "baseline": "Matek et al.",
@@ -49,7 +48,7 @@ def published_table(name: str) -> dict[str, Any]:
         "title": TITLES[name],
         "kind": "published",
         "systems": systems,
-        "decided_by": decided_by(published.NAMES, systems),
+        "decided_by": decide_places(published.NAMES, systems),
         "notes": [INTERVALS],
     }
 
@@ -68,9 +67,8 @@ def _baseline() -> dict[str, Any]:
     images = published.images()
     return system(
         published.NAMES,
-        images,
+        ClassMetrics(**found, f1=_f1(**found), **_no_counts(images)),
         rare_classes(),
-        {**found, "f1": _f1(**found)},
         name=NAMES["baseline"],
         protocol="five folds of the release, strict matching",
         source="Matek et al. 2021, quoted in the paper's Tables 2 to 4",
@@ -101,9 +99,8 @@ def _table2() -> dict[str, Any]:
     return {
         "resnext50": system(
             published.NAMES,
-            published.test_images(),
+            ClassMetrics(None, None, f1, **_no_counts(published.test_images())),
             rare_classes(),
-            {"f1": f1},
             name=NAMES["resnext50"],
             protocol="one 80/20 split, 34,281 test images",
             source="paper, Table 2",
@@ -139,9 +136,12 @@ def _five_folds(key: str) -> dict[str, Any]:
     }
     return system(
         published.NAMES,
-        images,
+        ClassMetrics(
+            **found,
+            f1=published.column(key="f1_mean", **notebook),
+            **_no_counts(images),
+        ),
         rare_classes(),
-        {**found, "f1": published.column(key="f1_mean", **notebook)},
         name=NAMES[key],
         protocol="five folds of the release",
         source="paper, Table 3; F1 from the authors' notebooks",
@@ -167,22 +167,21 @@ def _table4() -> dict[str, Any]:
     found = {}
     for key in ("swav", "supcon"):
         where = {"name": "notebook_table4", "system": key}
-        right = published.column(key="true_positives", **where).astype(int)
+        correct = published.column(key="true_positives", **where).astype(int)
         precision = published.column(key="precision", **where)
-        called = np.divide(right, precision, out=np.zeros(21), where=precision > 0)
-        counts = Counts(right, images, np.round(called).astype(int))
+        predicted = np.divide(correct, precision, out=np.zeros(21), where=precision > 0)
+        counts = Counts(correct, images, np.round(predicted).astype(int))
         found[key] = system(
             published.NAMES,
-            images,
+            metrics_of_counts(*counts),
             rare_classes(),
-            dict(zip(FIGURES, rates(counts), strict=True)),
             name=NAMES[key],
             protocol="one 80/20 split, 34,281 test images",
             source="authors' notebooks; the paper's Table 4 rounds them",
             counts=counts,
             published={
                 f"macro_{figure}": published.average("table4", f"{key}_{figure}")
-                for figure in FIGURES
+                for figure in METRICS
             },
             notes=[
                 "Whether SwAV was pretrained on the test images too, without labels, "
@@ -192,6 +191,11 @@ def _table4() -> dict[str, Any]:
             else [],
         )
     return found
+
+
+def _no_counts(images: np.ndarray) -> dict[str, np.ndarray | None]:
+    """The counts of a system of which only rates are published."""
+    return {"correct": None, "support": images, "predicted": None}
 
 
 def _f1(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ Its keys:
 
 name, protocol, source        what it is, how it was tested, who says so
 approximate                   whether its counts were worked out from rounded rates
-accuracy, macro_f1, ...       averages (`counts.AVERAGES`); None: cannot be known
+accuracy, macro_f1, ...       averages (`PAPER_AVERAGES`); None: cannot be known
 sd                            their sample deviations over runs, where there are some
 intervals                     their 95 % intervals, [low, high]
 published                     the averages that the source itself prints
@@ -20,22 +20,64 @@ from typing import Any
 import numpy as np
 
 from bmjax.data.matek import class_name
-from bmjax.evals.ranking import Counts
-from experiments.tables.counts import (
-    AVERAGES,
-    averages,
-    exact_interval,
-    intervals_of_averages,
+from bmjax.evals.confusion import ClassMetrics, Counts, average_metrics
+from bmjax.evals.intervals import (
+    bootstrap_counts,
+    clopper_pearson,
+    exact_class_intervals,
 )
 
-FIGURES = ("precision", "recall", "f1")
+METRICS = ("precision", "recall", "f1")
+SMALLEST = "ABE"  # two test images decide the paper's ranking
+PAPER_AVERAGES = (
+    "macro_precision",
+    "macro_recall",
+    "macro_f1",
+    f"macro_f1_without_{SMALLEST}",
+    "macro_f1_without_rare",
+    "weighted_f1",
+    "accuracy",
+)
+
+
+def paper_averages(
+    metrics: ClassMetrics, classes: Sequence[str], rare: Collection[str]
+) -> dict[str, np.ndarray]:
+    """The averages of PAPER_AVERAGES that are defined, each [...].
+
+    Args:
+        metrics: [..., N]; precision, recall and counts may be None.
+        classes: names, N of them.
+        rare: names of the classes with too few test images to say much.
+    """
+    without = {
+        SMALLEST: np.array([name != SMALLEST for name in classes]),
+        "rare": np.array([name not in rare for name in classes]),
+    }
+    means = average_metrics(metrics, without)
+    return {
+        name: means[name]
+        for name in PAPER_AVERAGES
+        if name in means and not np.isnan(means[name]).all()
+    }
+
+
+def intervals_of_averages(
+    classes: Sequence[str], counts: Counts, rare: Collection[str]
+) -> dict[str, list[float]]:
+    """Intervals of the averages: `bootstrap_counts`, but exact for accuracy."""
+    present = counts.support > 0
+    known = Counts(*(part[present] for part in counts))
+    names = [name for name, kept in zip(classes, present, strict=True) if kept]
+    found = bootstrap_counts(known, lambda drawn: paper_averages(drawn, names, rare))
+    found["accuracy"] = clopper_pearson(known.correct.sum(), known.support.sum())
+    return {name: [float(low), float(high)] for name, (low, high) in found.items()}
 
 
 def system(
     classes: Sequence[str],
-    images: np.ndarray,
+    metrics: ClassMetrics,
     rare: Collection[str],
-    rates: dict[str, np.ndarray],
     *,
     name: str,
     protocol: str,
@@ -50,72 +92,53 @@ def system(
 
     Args:
         classes: names, N of them.
-        images: int [N], test images of each class, over all test parts.
+        metrics: float [N], NaN: absent; support over all test parts.
         rare: names of the classes with too few images in a test part.
-        rates: "f1" and, where known, "precision" and "recall", float [N]; NaN: absent.
         name: of the system.
         protocol: how it was tested.
         source: who says so.
         counts: what the intervals come from; None: there are none.
         approximate: whether the counts were worked out from rounded rates.
-        sd: sample deviations over folds, by figure, float [N].
+        sd: sample deviations over folds, by metric, float [N].
         published: averages that the source prints.
         notes: what cannot be known, and why.
     """
-    found = averages(
-        classes,
-        images,
-        rare,
-        precision=rates.get("precision"),
-        recall=rates.get("recall"),
-        f1=rates["f1"],
-    )
-    per_class = []
-    for row, cell in enumerate(classes):
-        per_class.append(
-            {
-                "abbreviation": cell,
-                "name": class_name(cell),
-                "images": int(images[row]),
-                "right": int(counts.right[row]) if counts else None,
-                "called": int(counts.called[row]) if counts else None,
-                **{key: _number(rates[key][row]) for key in FIGURES if key in rates},
-                "sd": {key: _number(values[row]) for key, values in (sd or {}).items()},
-                "intervals": _class_intervals(counts, row),
-            }
-        )
+    means = paper_averages(metrics, classes, rare)
+    exact = exact_class_intervals(counts) if counts else {}
+    known = {key: getattr(metrics, key) for key in METRICS}
     return {
         "name": name,
         "protocol": protocol,
         "source": source,
         "approximate": approximate,
-        **{key: _number(found.get(key)) for key in AVERAGES},
+        **{key: number_or_none(means.get(key)) for key in PAPER_AVERAGES},
         "sd": {},
         "intervals": intervals_of_averages(classes, counts, rare) if counts else {},
         "published": published or {},
         "rare": [cell for cell in classes if cell in rare],
-        "per_class": per_class,
+        "per_class": [
+            {
+                "abbreviation": cell,
+                "name": class_name(cell),
+                "images": int(metrics.support[row]),
+                "right": int(counts.correct[row]) if counts else None,
+                "called": int(counts.predicted[row]) if counts else None,
+                **{
+                    key: number_or_none(values[row])
+                    for key, values in known.items()
+                    if values is not None
+                },
+                "sd": {key: number_or_none(sd[key][row]) for key in sd or ()},
+                "intervals": {key: ends[row] for key, ends in exact.items()},
+            }
+            for row, cell in enumerate(classes)
+        ],
         "notes": list(notes),
     }
 
 
-def _class_intervals(counts: Counts | None, row: int) -> dict[str, list[float] | None]:
-    """Exact intervals of one class's precision, recall and F1."""
-    if counts is None:
-        return {}
-    right, images, called = (int(part[row]) for part in counts)
-    if not images:
-        return dict.fromkeys(FIGURES)
-    # F1 = 2 J / (1 + J), J the share of right answers among the images that are of the
-    # class or called so: a proportion too, given how many these are.
-    return {
-        "precision": exact_interval(right, called),
-        "recall": exact_interval(right, images),
-        "f1": [2 * j / (1 + j) for j in exact_interval(right, images + called - right)],
-    }
-
-
-def _number(value: Any) -> float | None:
+def number_or_none(value: float | None) -> float | None:
+    """A number for JSON; None where it is missing or not defined."""
     return None if value is None or math.isnan(value) else float(value)
 
 
@@ -124,10 +147,10 @@ def compatible_counts(
 ) -> Counts:
     """Whole numbers of images that fit published rates best.
 
-    Found are recall x images, called found / precision; a class never found has none
-    called, since precision 0 does not say how many were.
+    Correct are recall x images, predicted correct / precision; a class without correct
+    predictions has none, since precision 0 does not say how many there were.
     """
-    found = recall * images
-    called = np.divide(found, precision, out=np.zeros(len(found)), where=precision > 0)
-    right = np.round(found).astype(int)
-    return Counts(right, images, np.maximum(np.round(called).astype(int), right))
+    hits = recall * images
+    predicted = np.divide(hits, precision, out=np.zeros(len(hits)), where=precision > 0)
+    correct = np.round(hits).astype(int)
+    return Counts(correct, images, np.maximum(np.round(predicted).astype(int), correct))

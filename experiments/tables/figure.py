@@ -1,6 +1,5 @@
 """The map of SwAV's features, drawn from its finished run."""
 
-import csv
 import json
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ import numpy as np
 
 from bmjax.errors import DONE, DataError
 from bmjax.files import write_csv, write_whole
-from experiments.tables.systems import Job, Plan, describe
+from experiments.tables.plans import Job, Plan, remarks_on
 
 IMAGES = 5000  # ours: what a page shows legibly
 PERPLEXITY = 30.0  # scikit-learn's
@@ -54,27 +53,24 @@ def write_figure(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
 
 def _draw(plan: Plan, job: Job, base: Path) -> dict:
     from bmjax.evals.tsne import embed_2d
-    from experiments.tables.finished import read_run
-    from experiments.tables.scatter import scatter
+    from bmjax.report.scatter_map import scatter
+    from experiments.tables.finished import read_finished
 
-    results, _ = read_run(job)
-    classes = [entry["abbreviation"] for entry in results["per_class"]]
-    with open(job.workdir / "predictions.csv", newline="") as file:
-        images = [(row["path"], row["label"]) for row in csv.DictReader(file)]
-    features = _features(job.workdir / "features" / "test.npy", len(images))
-    labels = np.array([classes.index(label) for _, label in images])
+    run = read_finished(job)
+    paths, classes, labels = run.predictions[:3]
+    features = _features(job.workdir / "features" / "test.npy", len(paths))
     rows, places = embed_2d(
         features, labels, images=IMAGES, perplexity=PERPLEXITY, seed=job.seed
     )
-    shown = [images[row] for row in rows]
+    shown = [(paths[row], classes[labels[row]]) for row in rows]
     caption = " ".join(
         [
-            f"t-SNE of SwAV's frozen features ({results['network']}), {len(rows):,} "
-            f"of {len(images):,} test images, classes in proportion and ten images of "
-            "each at least where there are so many; perplexity "
+            f"t-SNE of SwAV's frozen features ({run.results['network']}), "
+            f"{len(rows):,} of {len(paths):,} test images, classes in proportion and "
+            "ten images of each at least where there are so many; perplexity "
             f"{PERPLEXITY:g}, started from the two first principal components, seed "
             f"{job.seed}.",
-            *describe(plan),
+            *remarks_on(plan),
             "The paper does not give the settings of its Figure 2, nor which images it "
             "shows. Near in the map is near among the features; sizes of groups and "
             "distances between them mean little.",

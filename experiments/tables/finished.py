@@ -1,22 +1,29 @@
 """The files of one finished run, read and held against each other."""
 
-import json
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from bmjax.errors import DataError
-from bmjax.evals.confusion import confusion_matrix
-from bmjax.evals.predictions import read_predictions
-from bmjax.evals.ranking import Counts, counts_of
-from experiments.tables.counts import rates
-from experiments.tables.document import FIGURES
-from experiments.tables.systems import Job
+from bmjax.evals.classification import metrics_of_confusion
+from bmjax.evals.confusion import Counts, confusion_matrix, counts_of
+from bmjax.evals.predictions import Predictions
+from bmjax.report.run_files import read_run_files
+from experiments.tables.document import METRICS
+from experiments.tables.plans import Job
+
+_NEEDED = ("data_fingerprint", "network", "n_train", "n_test", "pretrained_on")
 
 
-def read_run(job: Job) -> tuple[dict[str, Any], Counts]:
-    """results.json of a finished run, and the counts of its predictions.csv.
+class FinishedRun(NamedTuple):
+    """A run of a plan, its results.json, and what its predictions.csv holds."""
+
+    job: Job
+    results: dict[str, Any]
+    predictions: Predictions
+    counts: Counts
+
+
+def read_finished(job: Job) -> FinishedRun:
+    """Read a finished run.
 
     Raises:
         DataError: the run is not finished, its files do not agree or hold what is no
@@ -28,56 +35,51 @@ def read_run(job: Job) -> tuple[dict[str, Any], Counts]:
             f"the run in {name!r} is not finished; start the same command without "
             "--no-run"
         )
-    try:
-        results = json.loads((job.workdir / "results.json").read_text())
-        classes = [entry["abbreviation"] for entry in results["per_class"]]
-        pretrained_on, tested = results["pretrained_on"], results["n_test"]
-        results["data_fingerprint"], results["network"], results["n_train"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    run = read_run_files(job.workdir)
+    results, predictions = run.results, run.predictions
+    if missing := [key for key in (*_NEEDED, "per_class") if key not in results]:
         raise DataError(
-            f"results.json in {name!r} cannot be used ({type(error).__name__}: "
-            f"{error}); move the folder away and run it again"
-        ) from None
-    counts = _counted(job.workdir / "predictions.csv", classes)
-    _check_agree(name, results, counts, tested)
+            f"results.json in {name!r} cannot be used (it lacks {', '.join(missing)}); "
+            "move the folder away and run it again"
+        )
+    if len(predictions.paths) != results["n_test"]:
+        raise DataError(
+            f"predictions.csv in {name!r} has {len(predictions.paths):,} lines, and "
+            f"results.json says {results['n_test']} test images"
+        )
+    confusion = confusion_matrix(
+        predictions.labels, predictions.predicted, len(predictions.classes)
+    )
+    _check_agree(name, results, metrics_of_confusion(confusion, predictions.classes))
+    pretrained_on = results["pretrained_on"]
     if f"pretrained_on_{pretrained_on}" not in name and "pretrained_on" in name:
         raise DataError(
             f"the run in {name!r} was pretrained on {pretrained_on!r}, which is not "
             "what its folder says; the two kinds are not mixed"
         )
-    return results, counts
+    return FinishedRun(job, results, predictions, counts_of(confusion))
 
 
-def _counted(path: Path, classes: list[str]) -> Counts:
-    found = read_predictions(path)
-    if list(found.classes) != classes:
+def _check_agree(name: str, results: dict[str, Any], counted: dict[str, Any]) -> None:
+    """The two files of a run have to give the same metrics, in numbers."""
+    stored = {entry.get("abbreviation"): entry for entry in results["per_class"]}
+    classes = [entry["abbreviation"] for entry in counted["per_class"]]
+    if list(stored) != classes:
         raise DataError(
-            f"{str(path)!r} has the classes {', '.join(found.classes)}, and "
-            f"results.json beside it {', '.join(classes)}"
+            f"predictions.csv in {name!r} has the classes {', '.join(classes)}, and "
+            f"results.json beside it {', '.join(map(str, stored))}"
         )
-    return counts_of(confusion_matrix(found.labels, found.predicted, len(classes)))
-
-
-def _check_agree(name: str, results: dict, counts: Counts, tested: int) -> None:
-    """The two files of a run have to tell the same story, in numbers."""
-    precision, recall, f1 = rates(counts)
-    total = counts.support.sum()
-    if total != tested:
-        raise DataError(
-            f"predictions.csv in {name!r} has {total:,} lines, and results.json says "
-            f"{tested:,} test images"
-        )
-    for row, entry in enumerate(results["per_class"]):
-        for key, values in zip(FIGURES, (precision, recall, f1), strict=True):
-            said, counted = entry[key], values[row]
-            absent = np.isnan(counted)
-            if absent != (said is None) or (not absent and not _near(said, counted)):
+    for entry in counted["per_class"]:
+        for key in METRICS:
+            value = stored[entry["abbreviation"]].get(key)
+            if not _near(value, entry[key]):
                 raise DataError(
-                    f"results.json in {name!r} gives {key} {said!r} for "
-                    f"{entry['abbreviation']}, and predictions.csv "
-                    f"{'no test image' if absent else f'{counted:.6f}'}"
+                    f"results.json in {name!r} gives {key} {value!r} for "
+                    f"{entry['abbreviation']}, and predictions.csv {entry[key]!r}"
                 )
 
 
-def _near(said: Any, counted: float) -> bool:
-    return isinstance(said, int | float) and abs(said - counted) < 1e-6
+def _near(stored: Any, counted: float | None) -> bool:
+    if counted is None or not isinstance(stored, int | float):
+        return stored is counted
+    return abs(stored - counted) < 1e-6

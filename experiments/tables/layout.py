@@ -3,9 +3,11 @@
 from typing import Any
 
 from bmjax.data.matek import class_name
+from bmjax.evals.confusion import AVERAGE_TITLES
+from bmjax.report.table_formats import Table
+from bmjax.report.words import NONE
 from experiments.tables import published
-from experiments.tables.counts import AVERAGES
-from experiments.tables.render import NONE, Table
+from experiments.tables.document import PAPER_AVERAGES
 
 TITLES = {"precision": "Precision", "recall": "Recall", "f1": "F1-score"}
 ABSENT = "absent"  # from the test part
@@ -85,8 +87,8 @@ def worked_out(document: dict[str, Any]) -> Table:
     """Averages of a document's systems with their intervals, ours."""
     systems = document["systems"].values()
     rows = [
-        (title, *(with_interval(system, key) for system in systems))
-        for key, title in AVERAGES.items()
+        (AVERAGE_TITLES[key], *(with_interval(system, key) for system in systems))
+        for key in PAPER_AVERAGES
     ]
     return Table(
         "Averages worked out from the counts, with 95 % intervals",
@@ -110,7 +112,7 @@ def found_cells(document: dict[str, Any]) -> Table:
     for entries in zip(*(system["per_class"] for system in systems), strict=True):
         cells = []
         for entry in entries:
-            cells += [_share(entry), interval(entry["intervals"]["recall"])]
+            cells += [_share(entry), interval_cell(entry["intervals"]["recall"])]
         rows.append((_label(entries[0]), *cells))
     return Table(
         "Cells found of each class, with exact 95 % intervals of the recall",
@@ -129,10 +131,10 @@ def with_interval(system: dict[str, Any], key: str) -> str:
     sd = system["sd"].get(key)
     shown = f"{value:.4f}" + (f" ± {sd:.4f}" if sd is not None else "")
     ends = system["intervals"].get(key)
-    return f"{shown} {interval(ends)}" if ends else shown
+    return f"{shown} {interval_cell(ends)}" if ends else shown
 
 
-def interval(ends: list[float] | None) -> str:
+def interval_cell(ends: list[float] | None) -> str:
     """An interval as it stands in a table."""
     return NONE if not ends else f"[{ends[0]:.3f}, {ends[1]:.3f}]"
 

@@ -8,14 +8,19 @@ import numpy as np
 from bmjax.data.matek import RARE
 from bmjax.data.splits.make_split import FOLDS
 from bmjax.errors import DataError
-from bmjax.evals.ranking import Counts
-from experiments.tables.counts import AVERAGES, averages, rates
+from bmjax.evals.confusion import ClassMetrics, Counts, metrics_of_counts
 from experiments.tables.derived import INTERVALS, NAMES, TITLES
-from experiments.tables.document import FIGURES, system
-from experiments.tables.finished import read_run
+from experiments.tables.document import (
+    METRICS,
+    PAPER_AVERAGES,
+    number_or_none,
+    paper_averages,
+    system,
+)
+from experiments.tables.finished import FinishedRun, read_finished
 from experiments.tables.paired import paired
-from experiments.tables.ranking import decided_by
-from experiments.tables.systems import TABLES, Job, Plan, describe
+from experiments.tables.places import decide_places
+from experiments.tables.plans import TABLES, Job, Plan, remarks_on
 
 
 def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
@@ -25,63 +30,55 @@ def measured_table(plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]:
         DataError: a run is not finished, its files do not agree or hold what is no
             number, or the runs were made on different images.
     """
-    found = [(job, *read_run(job)) for job in jobs]
-    first = found[0][1]
-    for job, results, _ in found:
-        if results["data_fingerprint"] != first["data_fingerprint"]:
+    runs = [read_finished(job) for job in jobs]
+    first = runs[0]
+    for run in runs:
+        prints = [one.results["data_fingerprint"] for one in (run, first)]
+        if prints[0] != prints[1]:
             raise DataError(
-                f"{str(job.workdir)!r} was run on other images than "
-                f"{str(found[0][0].workdir)!r} (fingerprint "
-                f"{results['data_fingerprint'][:12]}, "
-                f"{first['data_fingerprint'][:12]}); give another --workdir"
+                f"{str(run.job.workdir)!r} was run on other images than "
+                f"{str(first.job.workdir)!r} (fingerprint {prints[0][:12]}, "
+                f"{prints[1][:12]}); give another --workdir"
             )
-    classes = [entry["abbreviation"] for entry in first["per_class"]]
-    systems, tables = {}, {}
-    for key in dict.fromkeys(job.system for job in jobs):
-        runs = [entry for entry in found if entry[0].system == key]
-        systems[key] = _system(plan, key, classes, runs)
-        tables[key] = [job.workdir / "predictions.csv" for job, _, _ in runs]
+    classes = first.predictions.classes
+    by_system = {
+        key: [run for run in runs if run.job.system == key]
+        for key in dict.fromkeys(job.system for job in jobs)
+    }
+    systems = {key: _system(plan, key, classes, by_system[key]) for key in by_system}
     return {
         "table": plan.table,
         "title": _title(plan),
         "kind": "measured",
         "scale": plan.scale,
         "systems": systems,
-        "decided_by": decided_by(classes, systems),
-        "paired": paired(systems, tables),
-        "about": [*describe(plan), *_notes(plan)],
+        "decided_by": decide_places(classes, systems),
+        "paired": paired(systems, by_system),
+        "about": [*remarks_on(plan), *_notes(plan)],
         "notes": [INTERVALS],
     }
 
 
 def _system(
-    plan: Plan, key: str, classes: list[str], runs: Sequence[tuple[Job, dict, Counts]]
+    plan: Plan, key: str, classes: Sequence[str], runs: Sequence[FinishedRun]
 ) -> dict[str, Any]:
     """One system's document: means over seeds in a fold, then over folds."""
-    folds = list(dict.fromkeys(job.fold for job, _, _ in runs))
-    seeds = list(dict.fromkeys(job.seed for job, _, _ in runs))
-    parts = [[c for job, _, c in runs if job.fold == fold] for fold in folds]
-    sample = np.array([[rates(c) for c in part] for part in parts])  # [F, S, 3, N]
+    folds = list(dict.fromkeys(run.job.fold for run in runs))
+    seeds = list(dict.fromkeys(run.job.seed for run in runs))
+    parts = [[run.counts for run in runs if run.job.fold == fold] for fold in folds]
     smallest = np.array([part[0].support for part in parts]).max(axis=0)
     rare = [name for name, n in zip(classes, smallest, strict=True) if n < RARE]
-    each = [
-        averages(
-            classes, part[0].support, rare, **dict(zip(FIGURES, found, strict=True))
-        )
-        for part, values in zip(parts, sample, strict=True)
-        for found in values
-    ]
+    sample = np.array([[_rates(c) for c in part] for part in parts])  # [F, S, 3, N]
+    means = np.array(
+        [[_averages(c, classes, rare) for c in part] for part in parts]
+    )  # [F, S, averages]
     # What varies: folds if there are several, else seeds.
-    units = _mean(sample, axis=1) if len(folds) > 1 else sample[0]
-    unit_averages = {
-        name: np.array([row.get(name, np.nan) for row in each], float)
-        for name in AVERAGES
-    }
-    if len(folds) > 1:
-        unit_averages = {
-            name: values.reshape(len(folds), len(seeds)).mean(axis=1)
-            for name, values in unit_averages.items()
-        }
+    units, unit_means = (
+        (_mean(sample, axis=1), means.mean(axis=1))
+        if len(folds) > 1
+        else (sample[0], means[0])
+    )
+    unit_averages = dict(zip(PAPER_AVERAGES, unit_means.T, strict=True))
     pooled = Counts(
         *(
             np.round(
@@ -92,9 +89,8 @@ def _system(
     )
     document = system(
         classes,
-        pooled.support,
+        ClassMetrics(*_mean(units, axis=0), None, pooled.support, None),
         rare,
-        dict(zip(FIGURES, _mean(units, axis=0), strict=True)),
         name=_name(plan, key),
         protocol=_protocol(folds, seeds, pooled),
         source="measured",
@@ -104,12 +100,12 @@ def _system(
     )
     several = len(folds) > 1 or len(seeds) > 1
     for name, values in unit_averages.items():
-        document[name] = _number(_mean(values, axis=0))
+        document[name] = number_or_none(_mean(values, axis=0))
         if several:
-            there = values[~np.isnan(values)]
-            if len(there) > 1:
-                document["sd"][name] = float(np.std(there, ddof=1))
-    first = runs[0][1]
+            defined = values[~np.isnan(values)]
+            if len(defined) > 1:
+                document["sd"][name] = float(np.std(defined, ddof=1))
+    first = runs[0].results
     return {
         **document,
         "network": first["network"],
@@ -117,10 +113,10 @@ def _system(
         "n_train": first["n_train"],
         "parts": "folds" if len(folds) > 1 else "seeds",
         "by_part": {
-            name: [_number(value) for value in values]
+            name: [number_or_none(value) for value in values]
             for name, values in unit_averages.items()
         },
-        "runs": [job.workdir.name for job, _, _ in runs],
+        "runs": [run.job.workdir.name for run in runs],
     }
 
 
@@ -163,23 +159,39 @@ def _notes(plan: Plan) -> list[str]:
     return notes
 
 
+def _rates(counts: Counts) -> np.ndarray:
+    """Precision, recall and F1, float [3, N]; NaN for a class without test images.
+
+    A class that is present and never predicted has precision and F1 zero, as in the
+    authors' code.
+    """
+    metrics = metrics_of_counts(*counts)
+    return np.where(
+        counts.support > 0, [getattr(metrics, key) for key in METRICS], np.nan
+    )
+
+
+def _averages(
+    counts: Counts, classes: Sequence[str], rare: Sequence[str]
+) -> list[float]:
+    """PAPER_AVERAGES of one test part; NaN where one is not defined."""
+    means = paper_averages(metrics_of_counts(*counts), classes, rare)
+    return [float(means.get(name, np.nan)) for name in PAPER_AVERAGES]
+
+
 def _deviations(units: np.ndarray) -> dict[str, np.ndarray] | None:
     """Sample deviations over the first axis; NaN where fewer than two are there."""
     if len(units) < 2:
         return None
-    there = (~np.isnan(units)).sum(axis=0)
+    present = (~np.isnan(units)).sum(axis=0)
     squares = np.nansum((units - _mean(units, axis=0)) ** 2, axis=0)
-    sd = np.sqrt(squares / np.maximum(there - 1, 1))
-    sd = np.where(there > 1, sd, np.nan)
-    return dict(zip(FIGURES, sd, strict=True))
+    sd = np.sqrt(squares / np.maximum(present - 1, 1))
+    sd = np.where(present > 1, sd, np.nan)
+    return dict(zip(METRICS, sd, strict=True))
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
     """Mean without NaN; NaN where there is nothing else."""
-    there = (~np.isnan(values)).sum(axis=axis)
+    present = (~np.isnan(values)).sum(axis=axis)
     total = np.nansum(values, axis=axis)
-    return np.where(there > 0, total / np.maximum(there, 1), np.nan)
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return np.where(present > 0, total / np.maximum(present, 1), np.nan)

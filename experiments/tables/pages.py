@@ -8,11 +8,11 @@ from typing import Any
 from bmjax.data.matek import RARE
 from bmjax.errors import DONE
 from bmjax.files import write_json, write_whole
-from experiments.tables import render
+from bmjax.report import table_formats
 from experiments.tables.compare import LINE, averages_compared, compared, in_lines
 from experiments.tables.derived import published_table
 from experiments.tables.layout import found_cells
-from experiments.tables.systems import FIVE_FOLDS, TABLES, Job, Plan
+from experiments.tables.plans import FIVE_FOLDS, TABLES, Job, Plan
 
 
 def write_table(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
@@ -32,23 +32,23 @@ def write_table(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
     pages = [
         f"# {measured['title']}",
         *measured["about"],
-        *map(render.markdown, tables),
+        *map(table_formats.markdown_table, tables),
         "\n".join(below),
     ]
     write_whole(base.with_suffix(".md"), "\n\n".join(pages) + "\n")
-    made = "\n\n".join(map(render.latex, tables))
+    made = "\n\n".join(map(table_formats.latex_table, tables))
     head = ["needs the package booktabs", measured["title"], *measured["about"]]
     commented = "\n".join(f"% {line}" for line in head)
     write_whole(base.with_suffix(".tex"), f"{commented}\n{made}\n")
     rows = in_lines(paper, measured)
-    write_whole(base.with_suffix(".csv"), render.csv_text(LINE, rows))
+    write_whole(base.with_suffix(".csv"), table_formats.csv_text(LINE, rows))
     write_json(base.with_suffix(".json"), whole)
     if as_json:
         print(json.dumps(whole, indent=1))
         return DONE
     print(wrapped([measured["title"], "", *measured["about"]]), end="\n\n")
     for table in tables:
-        print(render.text(table), end="\n\n")
+        print(table_formats.text_table(table), end="\n\n")
     print(wrapped(below))
     print(f"\n{base}.md, .csv, .tex, .json")
     return DONE

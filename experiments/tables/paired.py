@@ -1,16 +1,21 @@
 """Two measured systems on the same test images or folds: whether they differ."""
 
+from collections.abc import Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
-from experiments.tables.counts import AVERAGES
+from bmjax.evals.assess import compare
+from bmjax.evals.confusion import AVERAGE_TITLES
+from bmjax.evals.intervals import paired_over_folds
+from bmjax.evals.predictions import Predictions
+from experiments.tables.document import PAPER_AVERAGES
+from experiments.tables.finished import FinishedRun
 
 _FOLD_FIGURES = ("macro_f1", "macro_f1_without_rare", "accuracy")
 
 
 def paired(
-    systems: dict[str, dict[str, Any]], tables: dict[str, list[Path]]
+    systems: dict[str, dict[str, Any]], runs: dict[str, Sequence[FinishedRun]]
 ) -> list[dict[str, Any]]:
     """Compare every two systems of a table, as far as their runs allow it.
 
@@ -20,32 +25,32 @@ def paired(
 
     Args:
         systems: documents by key, with "by_part".
-        tables: by key, predictions.csv of each run.
+        runs: finished runs by key.
 
     Returns:
         for each pair and figure: "first", "second", "figure", "difference",
         "interval", "how" and "sentence".
     """
-    found = []
+    entries = []
     for first, second in combinations(systems, 2):
-        if len(tables[first]) == 1:
-            found += _on_images(systems, first, second, tables)
+        if len(runs[first]) == 1:
+            predictions = [runs[key][0].predictions for key in (first, second)]
+            entries += _on_images(systems, first, second, predictions)
         elif systems[first]["parts"] == "folds":
-            found += _on_folds(systems, first, second)
-    return found
+            entries += _on_folds(systems, first, second)
+    return entries
 
 
 def _on_images(
-    systems: dict[str, dict], first: str, second: str, tables: dict[str, list[Path]]
+    systems: dict[str, dict],
+    first: str,
+    second: str,
+    predictions: Sequence[Predictions],
 ) -> list[dict[str, Any]]:
-    from bmjax.evals.assess import compare
-    from bmjax.evals.predictions import read_predictions
-
-    one, other = (read_predictions(tables[key][0]) for key in (first, second))
     names = (systems[first]["name"], systems[second]["name"])
-    result = compare(one, other, names=names)
+    result = compare(*predictions, names=names)
     entries = []
-    for figure in AVERAGES:
+    for figure in PAPER_AVERAGES:
         if (entry := result["figures"].get(figure)) and entry["interval"]:
             how = "paired bootstrap over images"
             if figure == "accuracy":
@@ -71,8 +76,6 @@ def _on_images(
 def _on_folds(
     systems: dict[str, dict], first: str, second: str
 ) -> list[dict[str, Any]]:
-    from bmjax.evals.intervals import paired_over_folds
-
     entries = []
     for figure in _FOLD_FIGURES:
         values = [systems[key]["by_part"][figure] for key in (first, second)]
@@ -106,6 +109,6 @@ def _entry(
         "difference": difference,
         "interval": interval,
         "how": how,
-        "sentence": f"{first} - {second}, {AVERAGES[figure]}: {difference:+.4f} "
+        "sentence": f"{first} - {second}, {AVERAGE_TITLES[figure]}: {difference:+.4f} "
         f"[{low:+.4f}, {high:+.4f}] ({how}).",
     }

@@ -13,12 +13,12 @@ from bmjax.errors import DONE, INTERRUPTED, STOPPED, ConfigError, DataError
 from bmjax.files import write_json
 from bmjax.run.command_line import read_flags
 from bmjax.run.workdir import is_finished
-from experiments.tables.systems import DEMO_IMAGES, ROOT, Job, Plan
+from experiments.tables.plans import DEMO_IMAGES, ROOT, Job, Plan
 
 _NOTE = "experiment.json"
 
 
-def claim(plan: Plan) -> None:
+def claim_for_plan(plan: Plan) -> None:
     """Make the workdir this experiment's, or see that it is.
 
     Tables of one scale and one data set share a workdir, and with it their runs.
@@ -94,7 +94,7 @@ def command(job: Job) -> list[str]:
     return ["python", "-m", "bmjax.main", *job.arguments]
 
 
-def shown(job: Job) -> str:
+def command_line(job: Job) -> str:
     """The command as a line to paste."""
     return shlex.join(command(job))
 

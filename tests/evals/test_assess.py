@@ -8,8 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from bmjax.errors import DataError
 from bmjax.evals.assess import assess, compare
-from bmjax.evals.classification import classification_figures, roc_auc, thirds
-from bmjax.evals.folds import compare_folds
+from bmjax.evals.classification import classification_metrics, roc_auc, thirds
 from bmjax.evals.predictions import Predictions
 from tests.conftest import GOLDEN
 
@@ -64,7 +63,7 @@ def test_what_is_assessed_is_json_and_holds_the_plain_figures():
     predictions = system()
     found = assess(predictions, train_counts=dict.fromkeys("ABCDE", 9), draws=50)
     json.dumps(found, allow_nan=False)
-    plain = classification_figures(
+    plain = classification_metrics(
         predictions.labels, predictions.predicted, predictions.classes
     )
     for name, value in plain.items():
@@ -156,7 +155,7 @@ def test_two_systems_on_the_same_images():
     json.dumps(found, allow_nan=False)
     for name, figures in found["figures"].items():
         known = [
-            classification_figures(s.labels, s.predicted, s.classes)[name]
+            classification_metrics(s.labels, s.predicted, s.classes)[name]
             for s in (good, poor)
         ]
         assert [figures["first"], figures["second"]] == known
@@ -174,43 +173,3 @@ def test_a_class_that_nobody_names_is_compared_too():
     one = Predictions(paths, ("A", "B", "C"), labels, labels, None)
     other = Predictions(paths, ("A", "B"), labels, labels[::-1], None)
     assert compare(one, other, draws=20)["figures"]["accuracy"]["difference"] == 1.0
-
-
-def in_folds(skill, labels):
-    whole = system(skill=skill, labels=labels)
-    parts = np.array_split(np.arange(len(labels)), 3)
-    return {
-        number: whole._replace(
-            paths=tuple(whole.paths[i] for i in rows),
-            labels=whole.labels[rows],
-            predicted=whole.predicted[rows],
-            probabilities=whole.probabilities[rows],
-            source=f"{number}.csv",
-        )
-        for number, rows in enumerate(parts)
-    }
-
-
-def test_two_systems_on_the_same_folds():
-    labels = RANDOM.choice(5, 300, p=np.arange(1, 6) / 15)
-    good, poor = in_folds(3.0, labels), in_folds(1.0, labels)
-    found = compare_folds(good, poor, names=("good", "poor"), draws=100)
-    json.dumps(found, allow_nan=False)
-    assert found["folds"] == [0, 1, 2]
-    accuracy = found["figures"]["accuracy"]
-    known = [np.mean(good[n].labels == good[n].predicted) for n in range(3)]
-    assert accuracy["first"] == pytest.approx(known)
-    difference = np.subtract(accuracy["first"], accuracy["second"]).mean()
-    assert accuracy["paired"]["difference"] == pytest.approx(difference)
-    assert accuracy["paired"]["corrected_interval"][0] > 0
-    assert found["images"]["images"] == 300
-
-
-def test_folds_that_only_one_system_has_are_named():
-    labels = RANDOM.integers(0, 5, 60)
-    good, poor = in_folds(3.0, labels), in_folds(1.0, labels)
-    del poor[1]
-    with pytest.raises(DataError, match="poor lacks fold 1"):
-        compare_folds(good, poor, names=("good", "poor"))
-    with pytest.raises(DataError, match="1 fold has no spread"):
-        compare_folds({0: good[0]}, {0: poor[0]})

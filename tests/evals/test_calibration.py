@@ -8,14 +8,14 @@ from bmjax.evals.calibration import (
     apply_temperature,
     brier_score,
     calibration_error,
-    calibration_figures,
+    calibration_metrics,
     correct_prior,
     estimate_prior,
     fit_temperature,
     negative_log_likelihood,
     reliability,
 )
-from bmjax.evals.recalibration import mend, mended_figures
+from bmjax.evals.recalibration import recalibrate, recalibrated_metrics
 
 RANDOM = np.random.Generator(np.random.PCG64(0))
 
@@ -71,7 +71,7 @@ def test_scores_are_scikit_learns():
 
 def test_a_probability_of_zero_is_counted_and_not_averaged():
     labels, probabilities = np.array([0, 1]), np.array([[1, 0], [1, 0]], np.float32)
-    found = calibration_figures(labels, probabilities, ["a", "b"])
+    found = calibration_metrics(labels, probabilities, ["a", "b"])
     assert found["impossible"] == 1
     assert found["nll"] is None
     assert found["brier"] == pytest.approx(1.0)
@@ -80,7 +80,7 @@ def test_a_probability_of_zero_is_counted_and_not_averaged():
 def test_an_absent_class_has_no_calibration_error():
     labels, probabilities = drawn(50, classes=3)
     labels = np.minimum(labels, 1)
-    found = calibration_figures(labels, probabilities, ["a", "b", "c"])
+    found = calibration_metrics(labels, probabilities, ["a", "b", "c"])
     per_class = found["classwise_ece_per_class"]
     assert per_class["c"] is None
     assert found["classwise_ece"] == pytest.approx(
@@ -91,8 +91,8 @@ def test_an_absent_class_has_no_calibration_error():
 def test_the_order_of_images_and_the_numbers_of_classes_do_not_matter():
     labels, probabilities = drawn(300)
     order, number = RANDOM.permutation(300), RANDOM.permutation(4)
-    one = calibration_figures(labels, probabilities, list("abcd"))
-    other = calibration_figures(
+    one = calibration_metrics(labels, probabilities, list("abcd"))
+    other = calibration_metrics(
         np.argsort(number)[labels[order]], probabilities[order][:, number], list("abcd")
     )
     for name in ("ece", "ece_equal_mass", "classwise_ece", "brier", "nll"):
@@ -107,7 +107,7 @@ def test_the_temperature_that_was_put_in_is_found(temperature):
     mended = apply_temperature(probabilities, found)
     if temperature != 1.0:
         before, after = (
-            calibration_figures(labels, p, list("abcd"))
+            calibration_metrics(labels, p, list("abcd"))
             for p in (probabilities, mended)
         )
         assert after["ece"] < before["ece"] / 3
@@ -159,17 +159,20 @@ def test_mending_corrects_the_prior_and_then_the_temperature():
     even, used = np.full(3, 1 / 3), np.array([0.9, 0.08, 0.02])
     labels, densities = mixture(used, 2000)
     balanced = bayes(densities, even).astype(np.float32)
-    np.testing.assert_array_equal(mend(balanced, used, used), balanced)
+    np.testing.assert_array_equal(recalibrate(balanced, used, used), balanced)
     corrected = correct_prior(balanced, even, used)
     np.testing.assert_array_equal(
-        mend(balanced, even, used, temperature=2.0), apply_temperature(corrected, 2.0)
+        recalibrate(balanced, even, used, temperature=2.0),
+        apply_temperature(corrected, 2.0),
     )
     settings = {"trained": even, "used": used, "validation_images": 5}
-    found = mended_figures(labels, balanced, list("abc"), temperature=2.0, **settings)
-    raw = calibration_figures(labels, balanced, list("abc"))
+    found = recalibrated_metrics(
+        labels, balanced, list("abc"), temperature=2.0, **settings
+    )
+    raw = calibration_metrics(labels, balanced, list("abc"))
     assert found["prior_correction"]["ece"] < raw["ece"]
     assert found["temperature"]["value"] == 2.0
-    nothing = mended_figures(
+    nothing = recalibrated_metrics(
         labels,
         balanced,
         list("abc"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from bmjax.evals.classification import classification_figures, f1_by_frequency
+from bmjax.evals.classification import classification_metrics, f1_by_frequency
 from bmjax.evals.knn_probe import knn_probabilities
 from bmjax.evals.linear_probe import apply_linear, fit_linear
 from bmjax.evals.tsne import embed_2d
@@ -36,7 +36,7 @@ def clusters(count, scale=1.0):
 def test_figures_agree_with_the_authors_metrics(case):
     labels, predicted = METRICS[f"{case}/y"], METRICS[f"{case}/y_hat"]
     count = len(METRICS[f"{case}/f1"])
-    found = classification_figures(labels, predicted, [f"c{i}" for i in range(count)])
+    found = classification_metrics(labels, predicted, [f"c{i}" for i in range(count)])
     for name in ("precision", "recall", "f1"):
         values = [entry[name] for entry in found["per_class"]]
         np.testing.assert_allclose(values, METRICS[f"{case}/{name}"], rtol=1e-9)
@@ -46,7 +46,7 @@ def test_figures_agree_with_the_authors_metrics(case):
 
 def test_an_absent_class_is_absent_and_not_zero():
     labels, predicted = np.array([0, 0, 2, 2]), np.array([0, 1, 2, 2])
-    found = classification_figures(labels, predicted, ["AAA", "BBB", "CCC"])
+    found = classification_metrics(labels, predicted, ["AAA", "BBB", "CCC"])
     assert found["per_class"][1] == {
         "abbreviation": "BBB",
         "name": "BBB",
@@ -63,7 +63,7 @@ def test_an_absent_class_is_absent_and_not_zero():
 def test_rare_classes_are_left_out_of_their_own_average():
     labels = np.repeat([0, 1, 2], [30, 25, 3])
     predicted = np.where(labels == 2, 0, labels)
-    found = classification_figures(labels, predicted, ["AAA", "BBB", "CCC"])
+    found = classification_metrics(labels, predicted, ["AAA", "BBB", "CCC"])
     f1 = [entry["f1"] for entry in found["per_class"]]
     assert found["macro_f1"] == pytest.approx(np.mean(f1))
     assert found["macro_f1_without_rare"] == pytest.approx(np.mean(f1[:2]))

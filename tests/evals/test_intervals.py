@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from bmjax.evals.confusion import averages, confusion_matrix
+from bmjax.evals.confusion import Counts, averages, confusion_matrix
 from bmjax.evals.intervals import (
     accuracy,
     bootstrap,
+    bootstrap_counts,
     clopper_pearson,
     macro_f1,
     mcnemar,
@@ -155,3 +156,18 @@ def test_equal_folds_are_equal():
 def test_one_fold_has_no_spread():
     with pytest.raises(ValueError, match="two or more"):
         paired_over_folds([0.5], [0.4])
+
+
+def test_the_draws_are_the_same_with_every_release_of_numpy():
+    # Of NumPy 2.4: Generator draws other binomial numbers from 2.5 on.
+    counts = Counts(np.array([300, 44]), np.array([350, 89]), np.array([340, 61]))
+    found = bootstrap_counts(
+        counts, lambda drawn: {"recall": drawn.recall.mean(axis=-1)}, draws=100
+    )
+    np.testing.assert_allclose(
+        found["recall"], [0.6115517656500803, 0.7251043338683788], rtol=1e-12
+    )
+    low, high = bootstrap(np.array([[900, 20], [30, 50]]), macro_f1, draws=100)
+    np.testing.assert_allclose(
+        (low, high), [0.773809637794174, 0.8569667417413845], rtol=1e-12
+    )

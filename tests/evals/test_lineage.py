@@ -11,7 +11,7 @@ from bmjax.evals.lineage import (
     LINEAGES,
     SERIES,
     TOLERATED,
-    meaning_figures,
+    lineage_metrics,
 )
 
 NAMES = [cell.abbreviation for cell in CLASSES]
@@ -64,7 +64,7 @@ def test_each_mistake_is_of_one_kind():
         BLA_BLA=5, BLA_PMO=1, BLA_MYB=2, BLA_EOS=4, BLA_PLM=8, BLA_ART=16, NIF_EBO=32,
         ART_KSC=64,
     )  # fmt: skip
-    assert meaning_figures(matrix, NAMES)["mistakes"] == {
+    assert lineage_metrics(matrix, NAMES)["mistakes"] == {
         "right": 5,
         "same_series_one_step": 1,
         "same_series_more_steps": 2,
@@ -75,21 +75,21 @@ def test_each_mistake_is_of_one_kind():
         "within_no_lineage": 64,
     }
     full = RANDOM.integers(0, 50, (21, 21))
-    mistakes = meaning_figures(full, NAMES)["mistakes"]
+    mistakes = lineage_metrics(full, NAMES)["mistakes"]
     assert tuple(mistakes) == KINDS
     assert sum(mistakes.values()) == full.sum()
 
 
 def test_the_cross_lineage_rate_is_of_images_with_a_lineage():
     matrix = counts(BLA_BLA=6, BLA_PLM=2, MON_LYT=1, LYT_ART=1, ART_LYT=90)
-    found = meaning_figures(matrix, NAMES)["cross_lineage"]
+    found = lineage_metrics(matrix, NAMES)["cross_lineage"]
     assert (found["images"], found["of"], found["rate"]) == (3, 10, 0.3)
     assert found["interval"][0] < 0.3 < found["interval"][1]
 
 
 def test_distance_along_a_series_by_hand():
     matrix = counts(BLA_BLA=6, BLA_NGS=1, NGB_NGS=2, NGS_NGS=1, NGS_EOS=7)
-    found = meaning_figures(matrix, NAMES)["series"]["granulocytic"]
+    found = lineage_metrics(matrix, NAMES)["series"]["granulocytic"]
     assert found["images"] == 10
     assert found["mean_steps"] == pytest.approx((5 + 2) / 10)
     assert found["mean_steps_of_mistakes"] == pytest.approx(7 / 3)
@@ -104,23 +104,23 @@ def test_the_rank_correlation_is_scipys():
         truth, called = np.nonzero(part)
         times = part[truth, called]
         known = spearmanr(np.repeat(truth, times), np.repeat(called, times)).statistic
-        found = meaning_figures(matrix, NAMES)["series"][lineage]["spearman"]
+        found = lineage_metrics(matrix, NAMES)["series"][lineage]["spearman"]
         assert found == pytest.approx(known)
 
 
 def test_a_series_without_spread_has_no_correlation():
-    found = meaning_figures(counts(PEB_PEB=5), NAMES)["series"]
+    found = lineage_metrics(counts(PEB_PEB=5), NAMES)["series"]
     assert found["erythroid"]["spearman"] is None
     assert found["lymphoid"]["mean_steps"] is None
 
 
 def test_other_names_are_not_in_the_table_and_said_so():
     matrix = np.array([[5, 1, 2], [0, 7, 0], [3, 0, 9]])
-    found = meaning_figures(matrix, ["blasts", "Plm", "platelet"])
+    found = lineage_metrics(matrix, ["blasts", "Plm", "platelet"])
     assert found["not_in_table"] == {"classes": ["platelet"], "images": 14}
     assert found["images"] == 13
     assert found["mistakes"]["other_lineage"] == 1
-    nothing = meaning_figures(matrix, ["a", "b", "c"])
+    nothing = lineage_metrics(matrix, ["a", "b", "c"])
     assert nothing["images"] == 0
     assert nothing["cross_lineage"]["rate"] is None
     assert nothing["tolerant"]["accuracy"] is None
@@ -129,8 +129,8 @@ def test_other_names_are_not_in_the_table_and_said_so():
 def test_the_order_of_classes_does_not_matter():
     matrix = RANDOM.integers(0, 20, (21, 21))
     order = RANDOM.permutation(21)
-    one = meaning_figures(matrix, NAMES)
-    other = meaning_figures(matrix[np.ix_(order, order)], [NAMES[i] for i in order])
+    one = lineage_metrics(matrix, NAMES)
+    other = lineage_metrics(matrix[np.ix_(order, order)], [NAMES[i] for i in order])
     assert one["mistakes"] == other["mistakes"]
     assert one["series"] == other["series"]
     assert one["tolerant"]["per_class"] == other["tolerant"]["per_class"]
@@ -138,7 +138,7 @@ def test_the_order_of_classes_does_not_matter():
 
 def test_tolerant_figures_by_hand():
     matrix = counts(NGB_NGB=4, NGB_NGS=4, NGB_MYB=2, NGS_NGS=10, NGS_NGB=1)
-    found = meaning_figures(matrix, NAMES)["tolerant"]
+    found = lineage_metrics(matrix, NAMES)["tolerant"]
     assert found["strict_accuracy"] == pytest.approx(14 / 21)
     assert found["accuracy"] == pytest.approx(19 / 21)
     assert found["per_class"]["NGB"] == {"precision": 1.0, "recall": 0.8}

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from bmjax.data.matek import CLASSES
-from bmjax.evals.confusion import confusion_matrix, figures_of_counts, mean_over
-from bmjax.evals.ranking import Counts, counts_of, decided_by
+from bmjax.evals.confusion import (
+    Counts,
+    confusion_matrix,
+    counts_of,
+    mean_over,
+    metrics_of_counts,
+)
+from bmjax.evals.ranking import decided_by
 
 NAMES = [cell.abbreviation for cell in CLASSES]
 # The authors' notebooks, one split of the release: images of each class, and for SwAV
@@ -64,13 +70,13 @@ def test_the_order_of_the_systems_does_not_matter():
 
 def fewest_by_trying(leader, lead):
     """The fewest answers by trying all ways to lose some."""
-    choices = [range(right + 1) for right in leader.right]
+    choices = [range(right + 1) for right in leader.correct]
     present = leader.support > 0
-    before = mean_over(figures_of_counts(*leader).f1, present)
+    before = mean_over(metrics_of_counts(*leader).f1, present)
     fewest = None
     for lost in itertools.product(*choices):
-        left = Counts(leader.right - lost, leader.support, leader.called - lost)
-        fall = before - mean_over(figures_of_counts(*left).f1, present)
+        left = Counts(leader.correct - lost, leader.support, leader.predicted - lost)
+        fall = before - mean_over(metrics_of_counts(*left).f1, present)
         if fall >= lead - 1e-12 and (fewest is None or sum(lost) < fewest):
             fewest = sum(lost)
     return fewest

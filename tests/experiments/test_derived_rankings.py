@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from bmjax.evals.ranking import Counts
-from experiments.tables.counts import averages, intervals_of_averages, rates
+from bmjax.evals.confusion import Counts, metrics_of_counts
+from bmjax.evals.ranking import decisive_classes
 from experiments.tables.derived import published_table, rare_classes
-from experiments.tables.ranking import smallest_turn
+from experiments.tables.document import intervals_of_averages, paper_averages
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_the_smallest_turn_is_that_of_all_subsets():
             for chosen in itertools.combinations(range(7), size)
             if gains.sum() - gains[list(chosen)].sum() < 0
         ]
-        found = smallest_turn(gains, images)
+        found = decisive_classes(gains, images)
         if gains.sum() <= 0:
             assert not found.any()
         elif not (gains < 0).any():
@@ -135,13 +135,8 @@ def test_the_smallest_turn_is_that_of_all_subsets():
 
 def test_a_class_without_images_is_absent_and_not_zero():
     counts = Counts(np.array([5, 0, 0]), np.array([10, 0, 4]), np.array([5, 1, 0]))
-    precision, recall, f1 = rates(counts)
-    assert np.isnan([precision[1], recall[1], f1[1]]).all()
-    assert (precision[2], recall[2], f1[2]) == (0, 0, 0)
     names = ("BLA", "ABE", "LYT")
-    found = averages(
-        names, counts.support, (), precision=precision, recall=recall, f1=f1
-    )
+    found = paper_averages(metrics_of_counts(*counts), names, ())
     assert found["macro_recall"] == pytest.approx((0.5 + 0) / 2)
     assert found["accuracy"] == pytest.approx(5 / 14)
     assert set(found) == set(intervals_of_averages(names, counts, ()))

@@ -18,7 +18,7 @@ from bmjax.files import write_csv, write_json
 from bmjax.run.command_line import read_flags
 from experiments.tables import runs
 from experiments.tables.command import main
-from experiments.tables.systems import Plan, jobs, numbers
+from experiments.tables.plans import Plan, jobs, numbers
 
 NAMES = [cell.abbreviation for cell in CLASSES]
 OWN = [*NAMES[1:5], "ZZZ"]  # another lab's: five classes, one of its own
@@ -56,7 +56,7 @@ def plan(table, data, workdir, **changes):
 
 def finish(job, *, classes=OWN, seed=0, lacking=(), **changes):
     """Make the files of a finished run, with predictions drawn by chance."""
-    from bmjax.evals.classification import classification_figures
+    from bmjax.evals.classification import classification_metrics
 
     config, workdir = read_flags(runs._absolute(job.arguments))
     workdir.mkdir(parents=True)
@@ -71,7 +71,7 @@ def finish(job, *, classes=OWN, seed=0, lacking=(), **changes):
     ]
     header = ("path", "label", "predicted", *(f"p_{name}" for name in classes))
     write_csv(workdir / "predictions.csv", header, rows)
-    found = classification_figures(labels, predicted, classes)
+    found = classification_metrics(labels, predicted, classes)
     described = {
         "n_test": 60,
         "n_train": 240,
@@ -81,13 +81,14 @@ def finish(job, *, classes=OWN, seed=0, lacking=(), **changes):
     }
     write_json(workdir / "results.json", {**described, **found, **changes})
     write_json(workdir / "config.json", config.to_dict())
+    (workdir / "metrics.jsonl").write_text("")
     (workdir / "report.html").write_text("")
     return found
 
 
 def finish_all(table, data, workdir, **changes):
     asked = plan(table, data, workdir, **changes)
-    runs.claim(asked)
+    runs.claim_for_plan(asked)
     return [finish(job, seed=n) for n, job in enumerate(jobs(asked))]
 
 
@@ -248,7 +249,7 @@ def test_seeds_are_averaged_within_a_fold_before_folds_are(command, data, tmp_pa
 
 def test_a_class_absent_from_the_test_part_is_shown_as_absent(command, data, tmp_path):
     asked = plan("table4", data, tmp_path / "work")
-    runs.claim(asked)
+    runs.claim_for_plan(asked)
     for job in jobs(asked):
         finish(job, lacking=("BLA",))
     code, said = command("table4", "--no-run")
@@ -297,7 +298,7 @@ def spoil(name):
     ("fault", "sentence"),
     [
         ("nan", "gives f1 nan for ART"),
-        ("no figures", "cannot be used (KeyError: 'per_class')"),
+        ("no figures", "cannot be used (it lacks per_class)"),
         ("count", "says 61 test images"),
         ("images", "was run on other images"),
         ("kind", "was pretrained on 'all'"),

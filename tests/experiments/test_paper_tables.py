@@ -3,10 +3,16 @@
 import csv
 import io
 
+from bmjax.report.table_formats import (
+    Table,
+    csv_text,
+    latex_table,
+    markdown_table,
+    text_table,
+)
 from experiments.tables.compare import LINE, comparable, in_lines
 from experiments.tables.derived import published_table
 from experiments.tables.layout import as_printed
-from experiments.tables.render import Table, csv_text, latex, markdown, text
 
 TABLE = Table(
     "Caption: 95 % & more",
@@ -20,15 +26,15 @@ TABLE = Table(
 def test_every_form_holds_every_cell():
     for row in TABLE.rows:
         for cell in row:
-            assert cell in text(TABLE)
-    rows = [line.split("|") for line in markdown(TABLE).splitlines()[2:]]
-    assert "A\\|B" in markdown(TABLE)
+            assert cell in text_table(TABLE)
+    rows = [line.split("|") for line in markdown_table(TABLE).splitlines()[2:]]
+    assert "A\\|B" in markdown_table(TABLE)
     assert [cell.strip() for cell in rows[-1]] == ["", "C", "1", "2", "3", ""]
-    assert "Group: avg" in markdown(TABLE)
+    assert "Group: avg" in markdown_table(TABLE)
 
 
 def test_latex_escapes_and_draws_the_groups():
-    made = latex(TABLE)
+    made = latex_table(TABLE)
     assert r"Caption: 95 \% \& more" in made
     assert r"\multicolumn{2}{c}{Group} & \multicolumn{1}{c}{Other\_one} \\" in made
     assert r"0.20 $\pm$ 0.01 & -- \\" in made

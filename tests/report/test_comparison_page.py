@@ -107,9 +107,8 @@ def test_intervals_are_those_of_assess(kept, page):
     cells = [text for _, text in page.in_table("side", "td")]
     for entry in entries:
         if entry["support"]:
-            expected = (
-                f"{words.score(entry['f1'])} {words.interval(*entry['f1_interval'])}"
-            )
+            ends = words.interval_text(*entry["f1_interval"])
+            expected = f"{words.score(entry['f1'])} {ends}"
             assert expected in cells
 
 

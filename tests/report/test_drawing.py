@@ -62,16 +62,20 @@ def test_map_of_one_dot_can_be_drawn():
 
 
 def test_an_axis_holds_every_number_and_interval():
-    estimates = [dots.Estimate(0.8, 0.7, 0.9), dots.Estimate(None), dots.Estimate(0.2)]
+    estimates = [
+        dots.ScoreInterval(0.8, 0.7, 0.9),
+        dots.ScoreInterval(None),
+        dots.ScoreInterval(0.2),
+    ]
     axis = dots.axis_of(estimates)
     assert axis.low < 0.2
     assert axis.high > 0.9
     assert all(axis.low <= tick <= axis.high for tick in axis.ticks)
-    assert dots.axis_of([dots.Estimate(None)]) == dots.SHARES
+    assert dots.axis_of([dots.ScoreInterval(None)]) == dots.SHARES
 
 
 def test_a_strip_draws_each_system_that_has_a_value():
-    marks = [(0, dots.Estimate(0.5, 0.4, 0.6)), (1, dots.Estimate(None))]
+    marks = [(0, dots.ScoreInterval(0.5, 0.4, 0.6)), (1, dots.ScoreInterval(None))]
     drawing = dots.strip(marks, dots.SHARES)
     assert drawing.count('class="mark') == 1
     assert 'x1="40.00%" x2="60.00%"' in drawing

@@ -84,7 +84,7 @@ def test_intervals_of_the_page_are_those_of_assess(run, page):
     for entry in entries:
         for key in ("precision", "recall", "f1"):
             if entry["support"]:
-                ends = words.interval(*entry[f"{key}_interval"])
+                ends = words.interval_text(*entry[f"{key}_interval"])
                 assert f"{words.score(entry[key])} {ends}" in cells
 
 

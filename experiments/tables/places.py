@@ -6,18 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from bmjax.evals.ranking import Counts
-from bmjax.evals.ranking import decided_by as least_answers
-from experiments.tables.counts import AVERAGES
+from bmjax.evals.confusion import AVERAGE_TITLES, Counts
+from bmjax.evals.ranking import decided_by, decisive_classes
 
 RANKED = ("macro_f1", "weighted_f1", "accuracy")
 _ROBUST = 0.1  # of the images; a ranking that stands on more is said to stand
 _SHOWN = 0.0001
 _PAIR = ("leader", "second")
-_MOST = 20  # classes whose subsets are all tried: a million
 
 
-def decided_by(
+def decide_places(
     classes: Sequence[str], systems: dict[str, dict[str, Any]], figures=RANKED
 ) -> list[dict[str, Any]]:
     """What decides each place of each ranking: neighbours in it, two by two.
@@ -73,7 +71,7 @@ def _decide(
     if figure == "accuracy":
         lead = round(float((images * (first - other)).sum()))
         return {**entry, "images": lead, "classes": [], "without_them": None}
-    left_out = smallest_turn(weights * (first - other), images)
+    left_out = decisive_classes(weights * (first - other), images)
     if left_out is None:
         return {**entry, "images": None, "classes": [], "without_them": None}
     kept = ~left_out
@@ -101,47 +99,15 @@ def _answers(
     if figure != "macro_f1" or rounded or not known:
         return {}
     names = [entry["abbreviation"] for entry in systems[leader]["per_class"]]
-    found = least_answers(*(Counts(*np.array(c, int)) for c in both), names)
+    found = decided_by(*(Counts(*np.array(c, int)) for c in both), names)
     return {"answers": found.answers, "answers_by_class": found.answers_by_class}
-
-
-def smallest_turn(gains: np.ndarray, images: np.ndarray) -> np.ndarray | None:
-    """The classes with the fewest images without which a sum of gains is negative.
-
-    Args:
-        gains: float [N], what each class adds to the leader's lead.
-        images: int [N], of each class.
-
-    Returns:
-        bool [N], the classes to leave out; None where the leader is behind in none.
-        Of as many images, those that leave the least; all choices among the 20 most
-        telling classes are tried.
-    """
-    if gains.sum() <= 0:
-        return np.zeros(len(gains), bool)
-    if not (gains < 0).any():
-        return None
-    ahead = np.flatnonzero(gains > 0)
-    telling = gains[ahead] / np.maximum(images[ahead], 1)
-    ahead = ahead[np.argsort(-telling, kind="stable")][:_MOST]
-    gone, cost = np.zeros(1), np.zeros(1)
-    for place in ahead:  # after it, number b stands for the classes of b's bits
-        gone = np.concatenate([gone, gone + gains[place]])
-        cost = np.concatenate([cost, cost + images[place]])
-    turned = np.flatnonzero(gains.sum() - gone < -1e-12)
-    if not len(turned):
-        return None
-    best = turned[np.lexsort((-gone[turned], cost[turned]))[0]]
-    chosen = np.zeros(len(gains), bool)
-    chosen[[p for bit, p in enumerate(ahead) if best >> bit & 1]] = True
-    return chosen
 
 
 def sentence(entry: dict[str, Any], systems: dict[str, dict[str, Any]]) -> str:
     """The line that says what a ranking stands on."""
     leader, second = (systems[entry[key]]["name"] for key in ("leader", "second"))
     about = "about " if any(systems[entry[k]]["approximate"] for k in _PAIR) else ""
-    what = AVERAGES[entry["figure"]]
+    what = AVERAGE_TITLES[entry["figure"]]
     said = f"{leader} leads {second} by {entry['difference']:.4f} {what}"
     if entry["figure"] == "accuracy":
         return f"{said}: {about}{entry['images']:,} of {entry['of']:,} test images."

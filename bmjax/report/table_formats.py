@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-NONE = "\N{EN DASH}"
+from bmjax.report.words import NONE
 
 
 class Table(NamedTuple):
@@ -26,7 +26,7 @@ class Table(NamedTuple):
     rules: frozenset[int] = frozenset()
 
 
-def text(table: Table) -> str:
+def text_table(table: Table) -> str:
     """Aligned for a terminal: groups, columns, rows; numbers to the right."""
     widths = _widths([table.columns, *table.rows])
     place = 1
@@ -53,7 +53,7 @@ def text(table: Table) -> str:
     return "\n".join(lines)
 
 
-def markdown(table: Table) -> str:
+def markdown_table(table: Table) -> str:
     """A Markdown table with its caption; a group's title stands in each heading."""
     heads = [table.columns[0]]
     place = 1
@@ -73,7 +73,7 @@ def markdown(table: Table) -> str:
     return "\n".join([f"**{table.caption}**", "", body[0], dashes, *body[1:]])
 
 
-def latex(table: Table) -> str:
+def latex_table(table: Table) -> str:
     """A LaTeX table; needs the package booktabs."""
     columns = "l" + "r" * (len(table.columns) - 1)
     lines = [

@@ -21,7 +21,7 @@ _DEMO = (
 )
 
 
-class System(NamedTuple):
+class PlannedSystem(NamedTuple):
     """One system of a table.
 
     Attributes:
@@ -44,7 +44,7 @@ _SUPERVISED = (
     "--config.data.per_class=40",
     "--config.train.duration=5 epochs",
 )
-_SWAV = System(
+_SWAV = PlannedSystem(
     "swav",
     (),
     False,
@@ -52,7 +52,7 @@ _SWAV = System(
 )
 TABLES = {  # table: its systems by the key that they are published under
     "table2": {
-        "resnext50": System(
+        "resnext50": PlannedSystem(
             "supervised",
             ("20epochs",),
             True,
@@ -61,12 +61,14 @@ TABLES = {  # table: its systems by the key that they are published under
         )
     },
     "table3": {
-        "resnext50": System("supervised", (), True, _SUPERVISED),
-        "resnext50_mixup": System("mixup", (), True, _SUPERVISED),
+        "resnext50": PlannedSystem("supervised", (), True, _SUPERVISED),
+        "resnext50_mixup": PlannedSystem("mixup", (), True, _SUPERVISED),
     },
     "table4": {
         "swav": _SWAV,
-        "supcon": System("supcon", (), True, ("--config.train.duration=12 epochs",)),
+        "supcon": PlannedSystem(
+            "supcon", (), True, ("--config.train.duration=12 epochs",)
+        ),
     },
     "figure2": {"swav": _SWAV},
 }
@@ -185,7 +187,7 @@ def numbers(text: str, option: str, below: int | None = None) -> tuple[int, ...]
     return tuple(found)
 
 
-def describe(plan: Plan) -> Sequence[str]:
+def remarks_on(plan: Plan) -> Sequence[str]:
     """What has to be said of all figures of a plan."""
     notes = []
     if plan.scale == "demo":
