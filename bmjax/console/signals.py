@@ -4,6 +4,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Self
 
 from bmjax.errors import INTERRUPTED, STOPPED, Stopped
 
@@ -23,7 +24,7 @@ def ignore_signals() -> None:
 class SignalReceiver:
     """SIGTERM and Ctrl-C go to `_receive` inside the `with`, and where before after."""
 
-    def __enter__(self) -> "SignalReceiver":
+    def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._receive) for number in BOTH}
         return self
 

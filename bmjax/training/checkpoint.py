@@ -175,9 +175,10 @@ def restore(folder: Path, step: int, like: Tree) -> Tree:
         jax.tree.map(ocp.arrays.to_shape_dtype_struct, _without_empty(like)),
     )
     arrays = iter(jax.tree.leaves(loaded))
-    return structure.unflatten(
+    filled = [
         next(arrays) if math.prod(leaf.shape) else _zeros_as(leaf) for leaf in leaves
-    )
+    ]
+    return jax.tree.unflatten(structure, filled)
 
 
 def read(folder: Path, step: int, sharding: jax.sharding.Sharding) -> Tree:
