@@ -4,7 +4,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from typing import Self
+from typing import TypeVar
 
 from bmjax.errors import INTERRUPTED, STOPPED, Stopped
 
@@ -21,10 +21,13 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+_Receiver = TypeVar("_Receiver", bound="SignalReceiver")
+
+
 class SignalReceiver:
     """SIGTERM and Ctrl-C go to `_receive` inside the `with`, and where before after."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self: _Receiver) -> _Receiver:
         self._before = {number: signal.signal(number, self._receive) for number in BOTH}
         return self
 
