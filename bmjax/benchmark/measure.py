@@ -18,7 +18,7 @@ from bmjax.run.build import BuiltRun, batch_shapes
 from bmjax.run.compile import compile_step
 from bmjax.run.memory import check_fits, explained, more_chunks
 from bmjax.run.settings import AugmentSettings
-from bmjax.run.train import starting_state
+from bmjax.run.train import find_start
 
 
 def measure(
@@ -48,7 +48,7 @@ def measure(
         ConfigError: what cannot be, or a batch that memory has no place for.
     """
     run = build_to_measure(config, scratch, with_images=with_loop)
-    state, _, _ = starting_state(run, scratch / "checkpoints")
+    state = find_start(run, scratch / "checkpoints").state
     settings, learner, mesh = run.settings, run.learner, run.mesh
     shapes = batch_shapes(settings.data, mesh)
     say(f"compiling the step of {settings.method_name}, {settings.model.name}")

@@ -15,9 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bmjax.data.images.catalog import Catalog
-from bmjax.data.prepared.read import PreparedCatalog
 
-_SIZE_COLUMN = 2  # of PreparedCatalog.places: (record, start, size)
 # Ours. Of images that have a class and a name in common, the same data agree in size
 # (all but those that were mended since), and other data by chance (a few in a hundred).
 _SAME_DATA = 0.5
@@ -66,10 +64,7 @@ def record_images(catalog: Catalog, positions: np.ndarray) -> Seen:
 def catalog_hashes(catalog: Catalog, positions: np.ndarray) -> np.ndarray:
     """`image_hashes` of some images of a catalog, in their order; none is read."""
     paths = [catalog.paths[position] for position in positions]
-    if isinstance(catalog, PreparedCatalog):
-        sizes = catalog.places[positions, _SIZE_COLUMN].tolist()
-    else:
-        sizes = [_size(os.path.join(catalog.root, path)) for path in paths]
+    sizes = [0] * len(paths) if catalog.sizes is None else catalog.sizes[positions]
     return image_hashes(paths, sizes)
 
 
@@ -102,10 +97,3 @@ def shared_images(seen: Seen, hashes: np.ndarray) -> np.ndarray:
 
 def _half(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=4).digest()
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return 0

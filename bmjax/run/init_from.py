@@ -244,19 +244,13 @@ def refuse_seen(
         )
 
 
-def record_seen(settings: Settings, data: RunData, folder: Path) -> dict[str, Any]:
+def record_seen(settings: Settings, data: RunData) -> dict[str, Any]:
     """What this run's network will have seen, and what it started from, as JSON.
-
-    A run that goes on keeps the record that it began with.
 
     Args:
         settings: of the run that trains.
         data: its images.
-        folder: of its checkpoints.
     """
-    found = checkpoint.newest(folder)
-    if found and found[1].get("seen"):
-        return found[1]["seen"]
     shown = shown_to_training(data.split, settings.data.pretrain_on)
     seen = record_images(data.catalog, shown)
     if settings.init_from:

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,9 +48,9 @@ def train(config: ConfigDict, workdir: Path) -> None:
     with claim(workdir), StopSignals() as signals:
         run = build(settings, workdir)
         describe_run(run, say)
-        state, first, seconds = starting_state(run, workdir / "checkpoints")
-        compiled = None
-        if first < run.length.steps or not first:
+        start = find_start(run, workdir / "checkpoints")
+        state, seconds, compiled = start.state, start.seconds, None
+        if start.step < run.length.steps or not start.step:
             compiled = compile_that_fits(run, state)
             checkpoint.check_space(workdir / "checkpoints", state, say)
         note_config(workdir, config.to_dict())
@@ -60,10 +61,8 @@ def train(config: ConfigDict, workdir: Path) -> None:
             state, seconds = train_steps(
                 run,
                 compiled,
-                state,
+                start,
                 workdir,
-                first=first,
-                seconds=seconds,
                 signals=signals,
                 replaced=replaced,
             )
@@ -85,15 +84,31 @@ def headline(workdir: Path) -> str:
     return f"{found['predictor']}: {', '.join(shown)}"
 
 
-def starting_state(run: BuiltRun, folder: Path) -> tuple[TrainState, int, float]:
-    """Return the state to go on from, its step, and the seconds spent on it."""
+class Start(NamedTuple):
+    """What a run starts from.
+
+    Attributes:
+        state: before the next step.
+        step: updates made so far.
+        seconds: spent on these in the loop.
+        seen: the record of `record_seen` that the run began with; None: it begins now.
+    """
+
+    state: TrainState
+    step: int = 0
+    seconds: float = 0.0
+    seen: dict[str, Any] | None = None
+
+
+def find_start(run: BuiltRun, folder: Path) -> Start:
+    """Return the newest checkpoint's state, or the one before the first step."""
     settings, data, length = run.settings, run.data, run.length
     state = init_state(run.learner, batch_shapes(settings.data, run.mesh), run.mesh)
     found = checkpoint.newest(folder)
     if found is None:
         if settings.init_from:
             state = start_from(state, settings, data, say)
-        return state, 0, 0.0
+        return Start(state)
     step, meta = found
     if meta["data_fingerprint"] != data.catalog.fingerprint:
         raise DataError(
@@ -115,7 +130,8 @@ def starting_state(run: BuiltRun, folder: Path) -> tuple[TrainState, int, float]
             f"{length.steps} steps; use another --workdir"
         )
     say(f"resuming after step {step:,}")
-    return checkpoint.restore(folder, step, state), step, meta["seconds"]
+    state = checkpoint.restore(folder, step, state)
+    return Start(state, step, meta["seconds"], meta.get("seen"))
 
 
 def compile_that_fits(run: BuiltRun, state: TrainState) -> jax.stages.Compiled:
@@ -135,11 +151,9 @@ def compile_that_fits(run: BuiltRun, state: TrainState) -> jax.stages.Compiled:
 def train_steps(
     run: BuiltRun,
     compiled: jax.stages.Compiled,
-    state: TrainState,
+    start: Start,
     workdir: Path,
     *,
-    first: int,
-    seconds: float,
     signals: StopSignals,
     replaced: Replaced,
 ) -> tuple[TrainState, float]:
@@ -149,6 +163,7 @@ def train_steps(
         the final state, and the seconds spent in the loop over all of the run's starts.
     """
     settings, data, length = run.settings, run.data, run.length
+    first, seconds = start.step, start.seconds
     batch_size, spec = settings.data.batch_size, METHODS[settings.method_name]
     folder = workdir / "checkpoints"
     progress = Progress(first=first, total=length.steps, what=settings.method_name)
@@ -167,7 +182,7 @@ def train_steps(
     metrics = Metrics(workdir, first_step=first)
     watch = spec.watch(settings.method, run_facts(settings, data, length))
     rates = np.asarray(jax.vmap(run.learner.schedule)(jnp.arange(length.steps)))
-    seen = record_seen(settings, data, folder)
+    seen = start.seen or record_seen(settings, data)
     begun = time.monotonic()
     last = [first, begun]  # step and time of the last log
 
@@ -213,7 +228,7 @@ def train_steps(
         ):
             state = loop(
                 compiled,
-                state,
+                start.state,
                 batches,
                 mesh=run.mesh,
                 first=first,

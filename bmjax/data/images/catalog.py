@@ -23,6 +23,8 @@ class Catalog:
         fingerprint: digest of every path and size in bytes; another folder, another
             fingerprint.
         notes: sentences on what lies in the folder and was passed over.
+        sizes: int64 [number of images], of the files in bytes; None where there are no
+            files.
     """
 
     root: Path
@@ -31,6 +33,7 @@ class Catalog:
     classes: tuple[str, ...]
     fingerprint: str
     notes: tuple[str, ...] = field(default=(), kw_only=True)
+    sizes: np.ndarray | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.paths)

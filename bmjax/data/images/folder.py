@@ -77,6 +77,7 @@ def read_folder(root: str | os.PathLike, *, exclude: Sequence[str] = ()) -> Cata
         classes=tuple(numbers),
         fingerprint=fingerprint(paths, (size for _, _, size in rows)),
         notes=tuple(_notes(listing, layout, set(exclude))),
+        sizes=np.array([size for _, _, size in rows]),
     )
 
 

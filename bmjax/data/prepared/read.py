@@ -108,6 +108,7 @@ def read_prepared(root: Path, *, exclude: Sequence[str] = ()) -> PreparedCatalog
         classes=tuple(kept),
         fingerprint=fingerprint(paths, (size for _, _, size, _ in rows)),
         notes=tuple(index.get("notes", ())),
+        sizes=np.array([size for _, _, size, _ in rows]),
         shards=tuple((shard["file"], shard["images"]) for shard in index["shards"]),
         places=np.array([(record, start, size) for record, _, size, start in rows]),
     )
