@@ -64,8 +64,9 @@ def record_images(catalog: Catalog, positions: np.ndarray) -> Seen:
 def catalog_hashes(catalog: Catalog, positions: np.ndarray) -> np.ndarray:
     """`image_hashes` of some images of a catalog, in their order; none is read."""
     paths = [catalog.paths[position] for position in positions]
-    sizes = [0] * len(paths) if catalog.sizes is None else catalog.sizes[positions]
-    return image_hashes(paths, sizes)
+    if catalog.sizes is None:
+        return image_hashes(paths, [0] * len(paths))
+    return image_hashes(paths, catalog.sizes[positions].tolist())
 
 
 def image_hashes(paths: Sequence[str], sizes: Iterable[int]) -> np.ndarray:
