@@ -1,4 +1,4 @@
-"""The end of a run: features, probes, figures, and the files that hold them."""
+"""Evaluate a trained state: features, probes, metrics, and the files that hold them."""
 
 from pathlib import Path
 from typing import Any
@@ -42,14 +42,14 @@ def evaluate_run(
     *,
     seconds: float,
     replaced: Replaced,
-) -> Path:
+) -> tuple[Path, dict[str, Any]]:
     """Evaluate a trained state; write predictions, embedding, results and the report.
 
-    A method with a classifier is judged by it, any other by the linear probe on frozen
-    features. The report is written last: where it is, the run is complete.
+    A method with a classifier is evaluated by it, any other by the linear probe on
+    frozen features. The report is written last: where it is, the run is complete.
 
     Returns:
-        the report's path.
+        the report's path, and the content of results.json.
     """
     settings, data, learner = run.settings, run.data, run.learner
     classes = data.catalog.classes
@@ -82,13 +82,20 @@ def evaluate_run(
             data, settings.data, run.mesh, learner, state, folder, passes, replaced
         ),
     )
-    predictor, judged = "linear", probes.probabilities["linear"]
+    predictor, probabilities = "linear", probes.probabilities["linear"]
     if logits["test"] is not None:
-        predictor, judged = "classifier", softmax(logits["test"])
+        predictor, probabilities = "classifier", softmax(logits["test"])
+    predictions = Predictions(
+        paths=tuple(data.catalog.paths[position] for position in data.split.test),
+        classes=tuple(classes),
+        labels=labels["test"],
+        predicted=probabilities.argmax(axis=1),
+        probabilities=probabilities,
+    )
 
-    paths = [data.catalog.paths[position] for position in data.split.test]
+    paths = predictions.paths
     names = [classes[label] for label in labels["test"]]
-    write_predictions(workdir / "predictions.csv", paths, names, judged, classes)
+    write_predictions(workdir / "predictions.csv", paths, names, probabilities, classes)
     rows, places = embed_2d(
         features["test"],
         labels["test"],
@@ -105,30 +112,35 @@ def evaluate_run(
         ],
     )
     _write_atlas(data, state, workdir, folder, labels["train"])
-    write_json(
-        workdir / "results.json",
-        {
-            **_described(run),
-            "predictor": predictor,
-            **_figures(settings, data, labels, judged, predictor, probes),
-            "probe": {
-                name: {
-                    **_averages(labels["test"], shares, classes),
-                    **probes.described.get(name, {}),
-                }
-                for name, shares in probes.probabilities.items()
-            },
-            "seconds": seconds,
-            "images_per_second": (
-                run.length.steps * settings.data.batch_size / seconds
-                if seconds
-                else None
-            ),
-            "parameters": count_parameters(state.params),
-            "params_sha256": digest,
-        },
+    metrics = assess(
+        predictions,
+        train_counts=counts(data.catalog, data.split.train),
+        seed=settings.seed,
     )
-    return write_report(workdir)
+    recalibrated = _recalibrated(run, labels, predictions, probes, predictor)
+    results = {
+        **_described(run),
+        "predictor": predictor,
+        **_kept_metrics(
+            metrics, _recalibrated(run, labels, predictions, probes, predictor)
+        ),
+        "probe": {
+            name: {
+                **_averages(labels["test"], shares, classes),
+                **probes.described.get(name, {}),
+            }
+            for name, shares in probes.probabilities.items()
+        },
+        "seconds": seconds,
+        "images_per_second": (
+            run.length.steps * settings.data.batch_size / seconds if seconds else None
+        ),
+        "parameters": count_parameters(state.params),
+        "params_sha256": digest,
+    }
+    write_json(workdir / "results.json", results)
+    page = write_report(workdir, predictions=predictions, metrics=metrics)
+    return page, results
 
 
 def _described(run: BuiltRun) -> dict[str, Any]:
@@ -153,50 +165,49 @@ def _described(run: BuiltRun) -> dict[str, Any]:
     }
 
 
-def _figures(
-    settings: Settings,
-    data: RunData,
-    labels: dict[str, np.ndarray],
-    judged: np.ndarray,
-    predictor: str,
-    probes: Probes,
+def _kept_metrics(
+    metrics: dict[str, Any], recalibrated: dict[str, Any]
 ) -> dict[str, Any]:
-    """All figures of the system that is judged, with what calibrating it would gain."""
-    classes = data.catalog.classes
-    figures = assess(
-        Predictions(
-            paths=tuple(data.catalog.paths[position] for position in data.split.test),
-            classes=tuple(classes),
-            labels=labels["test"],
-            predicted=judged.argmax(axis=1),
-            probabilities=judged,
-        ),
-        train_counts=counts(data.catalog, data.split.train),
-        seed=settings.seed,
-    )
-    own = predictor == "classifier"
-    figures["calibration"] |= recalibrated_metrics(
-        labels["test"],
-        judged,
-        classes,
-        trained=_trained_shares(settings, data, labels["train"])
-        if own
-        else probes.trained,
-        used=drawn_shares(labels["train"], "natural", classes=len(classes)),
-        # Its classifier has learnt all training images: none is left to validate on.
-        temperature=None if own else probes.temperature,
-        validation_images=0 if own else probes.validation_images,
-    )
-    if figures["calibration"]["temperature"]:
-        figures["notes"].append(
+    """What results.json keeps of `assess`, with what recalibration would gain."""
+    notes = list(metrics["notes"])
+    if recalibrated["temperature"]:
+        notes.append(
             "The temperature was fitted on training images that the linear probe had "
             "not seen but the backbone had, SupCon's with their labels: on new images "
             "probabilities may still be too sure."
         )
     return {
-        **{key: value for key, value in figures.items() if key not in _ELSEWHERE},
-        "assessment": {key: figures[key] for key in _SETTINGS},
+        **{key: value for key, value in metrics.items() if key not in _ELSEWHERE},
+        "calibration": metrics["calibration"] | recalibrated,
+        "notes": notes,
+        "assessment": {key: metrics[key] for key in _SETTINGS},
     }
+
+
+def _recalibrated(
+    run: BuiltRun,
+    labels: dict[str, np.ndarray],
+    predictions: Predictions,
+    probes: Probes,
+    predictor: str,
+) -> dict[str, Any]:
+    """What a corrected prior and a temperature would gain."""
+    classes = run.data.catalog.classes
+    # A classifier has learned all training images: none is left to validate on.
+    own = predictor == "classifier"
+    return recalibrated_metrics(
+        labels["test"],
+        predictions.probabilities,
+        classes,
+        trained=(
+            _trained_shares(run.settings, run.data, labels["train"])
+            if own
+            else probes.trained
+        ),
+        used=drawn_shares(labels["train"], "natural", classes=len(classes)),
+        temperature=None if own else probes.temperature,
+        validation_images=0 if own else probes.validation_images,
+    )
 
 
 def _trained_shares(

@@ -1,6 +1,5 @@
 """A run from start to report, around the one loop."""
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -67,21 +66,22 @@ def train(config: ConfigDict, workdir: Path) -> None:
                 replaced=replaced,
             )
         say(f"evaluating on {len(run.data.split.test):,} test images")
-        page = evaluate_run(run, state, workdir, seconds=seconds, replaced=replaced)
-        say(headline(workdir))
+        page, results = evaluate_run(
+            run, state, workdir, seconds=seconds, replaced=replaced
+        )
+        say(headline(results))
         say(f"report: {page}")
 
 
-def headline(workdir: Path) -> str:
-    """One line on how well a run did, from its results.json."""
-    found = json.loads((workdir / "results.json").read_text())
+def headline(results: dict[str, Any]) -> str:
+    """One line on how well a run did, from the content of its results.json."""
     shown = []
     for name in ("accuracy", "macro_f1"):
-        text = f"{name.replace('_f1', ' F1')} {found[name]:.3f}"
-        if ends := found["intervals"][name]:
+        text = f"{name.replace('_f1', ' F1')} {results[name]:.3f}"
+        if ends := results["intervals"][name]:
             text += " [{:.3f}, {:.3f}]".format(*ends)
         shown.append(text)
-    return f"{found['predictor']}: {', '.join(shown)}"
+    return f"{results['predictor']}: {', '.join(shown)}"
 
 
 class Start(NamedTuple):
