@@ -121,9 +121,7 @@ def evaluate_run(
     results = {
         **_described(run),
         "predictor": predictor,
-        **_kept_metrics(
-            metrics, _recalibrated(run, labels, predictions, probes, predictor)
-        ),
+        **_kept_metrics(metrics, recalibrated),
         "probe": {
             name: {
                 **_averages(labels["test"], shares, classes),
