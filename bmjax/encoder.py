@@ -18,9 +18,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from bmjax.augment.recipes import plain
-from bmjax.data.find_images import open_any_images
 from bmjax.data.images.decode import read_bytes, resize_square
-from bmjax.data.images.read_batches import read_batches
+from bmjax.data.images.read_batches import ReadBatch, read_batches
+from bmjax.data.open_images import Images, open_any_images
 from bmjax.data.seen_images import Seen
 from bmjax.devices.mesh import make_mesh, put_batch, replicated
 from bmjax.errors import CheckpointError, ConfigError, DataError
@@ -236,6 +236,33 @@ class Encoder(TransformerMixin, BaseEstimator):
         devices = self.loaded.mesh.size
         return -(-self.batch_size // devices) * devices
 
+    def apply(
+        self,
+        images: Images,
+        *,
+        complain: Callable[[str], None],
+        progress: Callable[[int, int], None],
+    ) -> Iterator[tuple[ReadBatch, Outputs]]:
+        """Read images and give the network's outputs, a batch in memory at a time.
+
+        Args:
+            images: of a folder.
+            complain: takes a sentence for each image that cannot be read.
+            progress: called with how many images are done, and of how many.
+
+        Yields:
+            a batch, whose `positions` count, and its outputs; {} where none could be
+            read.
+        """
+        done, total = 0, len(images.paths)
+        progress(0, total)
+        for batch in self._read_batches(images.paths, images.encoded):
+            for sentence in batch.failed:
+                complain(sentence)
+            yield batch, self.outputs(batch.pixels) if batch.positions else {}
+            done += len(batch.positions) + len(batch.failed)
+            progress(done, total)
+
     def outputs(self, pixels: np.ndarray) -> Outputs:
         """Return the network's outputs for one full batch, uint8 [B, S, S, 3]."""
         return self._run(self.loaded.from_pixels, pixels)
@@ -279,7 +306,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         if isinstance(images, str | os.PathLike):
             path = Path(images).expanduser()
             if not path.is_file():
-                opened = open_any_images(path, ())
+                opened = open_any_images(path)
                 yield from self._read(opened.paths, opened.encoded)
                 return
             images = [path]
@@ -299,16 +326,21 @@ class Encoder(TransformerMixin, BaseEstimator):
     def _read(
         self, names: Sequence[str], encoded: Callable[[int], np.ndarray]
     ) -> Iterator[tuple[np.ndarray, int]]:
-        for batch in read_batches(
+        for batch in self._read_batches(names, encoded):
+            if batch.failed:
+                raise DataError(batch.failed[0])
+            yield batch.pixels, len(batch.positions)
+
+    def _read_batches(
+        self, names: Sequence[str], encoded: Callable[[int], np.ndarray]
+    ) -> Iterator[ReadBatch]:
+        return read_batches(
             names,
             encoded,
             size=self.size,
             batch_size=self.step,
             threads=self.threads,
-        ):
-            if batch.failed:
-                raise DataError(batch.failed[0])
-            yield batch.pixels, len(batch.positions)
+        )
 
     # For scikit-learn.
 

@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bmjax
+from bmjax.console.apply_options import (
+    add_apply_options,
+    apply_exit_code,
+    check_apply_options,
+    complain,
+)
 from bmjax.console.command import run_command
 from bmjax.console.progress import show_progress
-from bmjax.errors import DATA, DONE, ConfigError, DataError
-from bmjax.files import check_place
+from bmjax.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from bmjax.data.find_images import Images
+    from bmjax.data.open_images import Images
     from bmjax.encoder import Encoder
 
 _SUFFIXES = (".npz", ".csv", ".parquet")
@@ -48,31 +53,23 @@ def _parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add("folder", type=Path, metavar="FOLDER", help="images, or a prepared set")
-    add(
-        "--run",
-        type=Path,
-        required=True,
-        metavar="RUN",
-        help="workdir of a run, or a file of weights (.safetensors, .pth)",
+    add_apply_options(
+        parser,
+        run="workdir of a run, or a file of weights (.safetensors, .pth)",
+        out="FILE",
+        folder="images, or a prepared set",
     )
-    add("--network", default="", metavar="NAME", help="where the file says none")
-    add("--out", type=Path, required=True, metavar="FILE", help="the file to write")
-    add("--batch-size", type=int, default=64, metavar="B", help="default: 64")
-    add("--devices", type=int, default=0, metavar="N", help="default: all there are")
-    add("--threads", type=int, default=0, metavar="N", help="default: one per core")
-    add("--skip-bad", action="store_true", help="unreadable images are no failure")
-    add("--force", action="store_true", help="replace FILE")
+    parser.add_argument(
+        "--network", default="", metavar="NAME", help="where the file says none"
+    )
     return parser
 
 
 def _embed(options: argparse.Namespace) -> int:
     _check(options)
-    from bmjax.data.find_images import open_any_images
+    from bmjax.data.open_images import open_any_images
 
-    folder = options.folder.expanduser()
-    open_any_images(folder, ())  # before any work is done for it
+    images = open_any_images(options.folder.expanduser())
 
     from bmjax.devices.jax_setup import start_jax
 
@@ -86,21 +83,10 @@ def _embed(options: argparse.Namespace) -> int:
         devices=options.devices,
         threads=options.threads,
     )
-    images = open_any_images(folder, encoder.classes)
     print(f"{len(images.paths):,} images; {encoder.description}")
     failed = write_features(options.out, images, encoder)
     print(options.out)
-    for note in images.notes:
-        print(f"note: {note}", file=sys.stderr)
-    unread = failed + images.other_formats
-    if not unread or options.skip_bad:
-        return DONE
-    print(
-        f"bmjax: {unread:,} image(s) could not be read and are not in "
-        f"{str(options.out)!r}; replace or remove them, or give --skip-bad",
-        file=sys.stderr,
-    )
-    return DATA
+    return apply_exit_code(options, failed + images.other_formats, images.notes)
 
 
 def write_features(out: Path, images: "Images", encoder: "Encoder") -> int:
@@ -120,32 +106,22 @@ def write_features(out: Path, images: "Images", encoder: "Encoder") -> int:
         DataError: not one can be read.
         ConfigError: the file cannot be written.
     """
-    from bmjax.data.images.read_batches import read_batches
     from bmjax.embed.feature_files import open_feature_file
 
+    classes, failed = encoder.classes, 0
     progress = show_progress("images")
-    failed = done = 0
     with open_feature_file(out, metadata(encoder)) as write:
-        for batch in read_batches(
-            images.paths,
-            images.encoded,
-            size=encoder.size,
-            batch_size=encoder.step,
-            threads=encoder.threads,
+        for batch, outputs in encoder.apply(
+            images, complain=complain, progress=progress
         ):
-            for sentence in batch.failed:
-                print(f"bmjax: {sentence}", file=sys.stderr)
             failed += len(batch.failed)
             if batch.positions:
-                features = encoder.outputs(batch.pixels)["features"]
                 write(
                     [images.paths[position] for position in batch.positions],
-                    [images.label(position) for position in batch.positions],
-                    features[: len(batch.positions)],
+                    [images.label(position, classes) for position in batch.positions],
+                    outputs["features"][: len(batch.positions)],
                 )
-            done += len(batch.positions)
-            progress(done + failed, len(images.paths))
-        if not done:
+        if failed == len(images.paths):
             raise DataError(
                 f"not one of {failed:,} image(s) can be read; {str(out)!r} was not "
                 "written"
@@ -169,11 +145,6 @@ def metadata(encoder: "Encoder") -> dict[str, Any]:
 
 def _check(options: argparse.Namespace) -> None:
     out = options.out
-    if options.batch_size < 1:
-        raise ConfigError(f"--batch-size={options.batch_size}; give 1 or more")
-    for name in ("devices", "threads"):
-        if getattr(options, name) < 0:
-            raise ConfigError(f"--{name}={getattr(options, name)}; give 0 or more")
     if out.suffix not in _SUFFIXES:
         raise ConfigError(
             f"--out={str(out)!r} should end in one of {', '.join(_SUFFIXES)}"
@@ -186,11 +157,7 @@ def _check(options: argparse.Namespace) -> None:
                 f"--out={str(out)!r} needs pyarrow, which is not installed; pip "
                 "install pyarrow, or take .npz or .csv"
             ) from None
-    check_place("--out", out)
-    if out.exists() and not options.force:
-        raise ConfigError(
-            f"--out={str(out)!r} is there already; give another name, or --force"
-        )
+    check_apply_options(options)
 
 
 if __name__ == "__main__":

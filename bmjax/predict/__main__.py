@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bmjax.console.apply_options import (
+    add_apply_options,
+    apply_exit_code,
+    check_apply_options,
+    complain,
+)
 from bmjax.console.command import run_command
 from bmjax.console.progress import show_progress
-from bmjax.errors import DATA, DONE, ConfigError, DataError
-from bmjax.files import check_place
+from bmjax.errors import ConfigError, DataError
 
 _DESCRIPTION = """\
 Name every image below FOLDER with a trained run: one that learnt classes, or one that
@@ -38,30 +43,21 @@ def _parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add("folder", type=Path, metavar="FOLDER", help="images, in folders or not")
-    add(
-        "--run",
-        type=Path,
-        required=True,
-        metavar="RUN",
-        help="workdir of a trained run, or a .safetensors file of bmjax.export",
+    add_apply_options(
+        parser,
+        run="workdir of a trained run, or a .safetensors file of bmjax.export",
+        out="CSV",
+        folder="images, in folders or not",
     )
-    add("--out", type=Path, required=True, metavar="CSV", help="the table to write")
-    add("--batch-size", type=int, default=64, metavar="B", help="default: 64")
-    add("--devices", type=int, default=0, metavar="N", help="default: all there are")
-    add("--threads", type=int, default=0, metavar="N", help="default: one per core")
-    add("--skip-bad", action="store_true", help="unreadable images are no failure")
-    add("--force", action="store_true", help="replace CSV")
     return parser
 
 
 def _predict(options: argparse.Namespace) -> int:
-    _check(options)
-    from bmjax.data.find_images import open_any_images
+    check_apply_options(options)
+    from bmjax.data.open_images import open_any_images
 
     folder = options.folder.expanduser()
-    open_any_images(folder, ())  # before any work is done for it
+    images = open_any_images(folder)
 
     from bmjax.devices.jax_setup import start_jax
 
@@ -89,7 +85,6 @@ def _predict(options: argparse.Namespace) -> int:
             f"--run={str(options.run)!r} does not name the classes of its outputs; "
             "give a run, or a file that bmjax.export wrote"
         )
-    images = open_any_images(folder, encoder.classes)
     own = "fc" in encoder.loaded.weights.params
     how = "its own classifier" if own else "linear classifier on its features"
     print(f"{len(images.paths):,} images; {encoder.description}, {how}")
@@ -98,7 +93,7 @@ def _predict(options: argparse.Namespace) -> int:
         images,
         encoder,
         options.out,
-        complain=lambda sentence: print(f"bmjax: {sentence}", file=sys.stderr),
+        complain=complain,
         progress=show_progress("images"),
     )
     side = encoder.size
@@ -123,17 +118,8 @@ def _predict(options: argparse.Namespace) -> int:
             print(sentence)
     print(NOT_A_DEVICE)
     print(options.out)
-    for note in images.notes:
-        print(f"note: {note}", file=sys.stderr)
     unread = predicted.failed + images.other_formats
-    if not unread or options.skip_bad:
-        return DONE
-    print(
-        f"bmjax: {unread:,} image(s) could not be read and are not in "
-        f"{str(options.out)!r}; replace or remove them, or give --skip-bad",
-        file=sys.stderr,
-    )
-    return DATA
+    return apply_exit_code(options, unread, images.notes)
 
 
 def _source(run: Path) -> Path:
@@ -174,20 +160,6 @@ def _flattered(encoder: Any, folder: Path) -> Iterator[str]:
                 f"note: it was trained on {len(shared):,} of these images, so this "
                 "share flatters it; the run's report has the test part's"
             )
-
-
-def _check(options: argparse.Namespace) -> None:
-    out = options.out
-    if options.batch_size < 1:
-        raise ConfigError(f"--batch-size={options.batch_size}; give 1 or more")
-    for name in ("devices", "threads"):
-        if getattr(options, name) < 0:
-            raise ConfigError(f"--{name}={getattr(options, name)}; give 0 or more")
-    check_place("--out", out)
-    if out.exists() and not options.force:
-        raise ConfigError(
-            f"--out={str(out)!r} is there already; give another name, or --force"
-        )
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bmjax.data.find_images import Images
-from bmjax.data.images.read_batches import read_batches
+from bmjax.data.open_images import Images
 from bmjax.encoder import Encoder
 from bmjax.errors import DataError
 from bmjax.evals.predictions import writing_predictions
@@ -58,31 +57,23 @@ def predict_folder(
     """
     predicted: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
-    labelled = correct = failed = done = 0
-    progress(0, len(images.paths))
+    labelled = correct = failed = 0
     with writing_predictions(out, encoder.classes, option="--out") as writer:
-        for batch in read_batches(
-            images.paths,
-            images.encoded,
-            size=encoder.size,
-            batch_size=encoder.step,
-            threads=encoder.threads,
+        for batch, outputs in encoder.apply(
+            images, complain=complain, progress=progress
         ):
-            for sentence in batch.failed:
-                complain(sentence)
             rows: np.ndarray | tuple = ()
             if batch.positions:
-                rows = encoder.probabilities(encoder.outputs(batch.pixels))
+                rows = encoder.probabilities(outputs)
             for position, row in zip(batch.positions, rows, strict=False):  # filled up
-                path, label = images.paths[position], images.label(position)
+                path = images.paths[position]
+                label = images.label(position, encoder.classes)
                 name = writer.add(path, label, row)
                 predicted[name] += 1
                 labelled += bool(label)
                 correct += label == name
             sizes += batch.sizes
             failed += len(batch.failed)
-            done += len(batch.positions) + len(batch.failed)
-            progress(done, len(images.paths))
         if not predicted:
             raise DataError(
                 f"not one of {failed:,} image(s) below {str(folder)!r} can be read; "

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from bmjax.data.find_images import find_images, label_of
 from bmjax.data.images.folder import read_folder
+from bmjax.data.open_images import label_of, open_any_images
 from bmjax.data.synthetic import synthesize
 from bmjax.export import main as export
 from bmjax.main import main as train
@@ -132,7 +132,7 @@ def test_unreadable_images_are_named_left_out_and_a_failure_unless_skipped(
     runs, cells, tmp_path, capsys
 ):
     folder = shutil.copytree(cells / "NGS", tmp_path / "NGS")
-    good = len(find_images(folder))
+    good = len(open_any_images(folder).paths)
     (folder / "broken.jpg").write_bytes(b"no image")
     (folder / "empty.png").write_bytes(b"")
     run, out = runs("supervised"), tmp_path / "out.csv"
@@ -189,7 +189,7 @@ def test_a_stop_leaves_no_half_table(runs, cells, tmp_path, monkeypatch, capsys)
     def stop(*given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bmjax.data.find_images.label_of", stop)
+    monkeypatch.setattr("bmjax.data.open_images.label_of", stop)
     assert predict(cells / "NGS", runs("supervised"), tmp_path / "out.csv") == 130
     assert "was not written" in capsys.readouterr().err
     assert not list(tmp_path.glob("out.csv*"))

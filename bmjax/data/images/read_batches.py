@@ -1,9 +1,7 @@
 """Encoded images to pixels in full batches, some of them ahead of their use."""
 
-import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple
 
@@ -11,9 +9,10 @@ import numpy as np
 
 from bmjax.data.images.decode import decode
 from bmjax.data.images.header import read_header
+from bmjax.data.images.read_bounded import read_bounded
 from bmjax.errors import DataError
 
-_AHEAD = 2  # batches that are read while one is used: bounds the memory
+_AHEAD = 3  # batches that are read or wait: bounds the memory
 
 
 class ReadBatch(NamedTuple):
@@ -49,42 +48,30 @@ def read_batches(
         batch_size: B.
         threads: that read and decode; 0 takes one for each core.
     """
-    starts = iter(range(0, len(names), batch_size))
 
-    def read(position: int) -> tuple[np.ndarray, tuple[int, int]]:
-        content = encoded(position)
-        pixels = decode(content, size=size, name=names[position])
+    def read(position: int) -> tuple[int, np.ndarray | None, tuple[int, int] | str]:
+        try:
+            content = encoded(position)
+            pixels = decode(content, size=size, name=names[position])
+        except DataError as error:
+            return position, None, str(error)
         header = read_header(content)
         assert header is not None  # it was decoded
-        return pixels, (header.width, header.height)
+        return position, pixels, (header.width, header.height)
 
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-
-        def begin(start: int):
-            chosen = range(start, min(start + batch_size, len(names)))
-            return [(position, pool.submit(read, position)) for position in chosen]
-
-        waiting = deque(begin(start) for start in islice(starts, _AHEAD + 1))
-        try:
-            while waiting:
-                yield _gather(waiting.popleft(), size, batch_size)
-                waiting.extend(begin(start) for start in islice(starts, 1))
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _gather(reading, size: int, batch_size: int) -> ReadBatch:
-    pixels = np.zeros((batch_size, size, size, 3), np.uint8)
-    batch = ReadBatch([], pixels, Counter(), [])
-    for position, future in reading:
-        try:
-            image, own_size = future.result()
-        except DataError as error:
-            batch.failed.append(str(error))
-            continue
-        pixels[len(batch.positions)] = image
-        batch.sizes[own_size] += 1
-        batch.positions.append(position)
-    if batch.positions:
-        pixels[len(batch.positions) :] = pixels[len(batch.positions) - 1]
-    return batch
+    results = read_bounded(
+        read, range(len(names)), threads=threads, ahead=_AHEAD * batch_size
+    )
+    while chosen := list(islice(results, batch_size)):
+        filled = np.zeros((batch_size, size, size, 3), np.uint8)
+        batch = ReadBatch([], filled, Counter(), [])
+        for position, pixels, own_size in chosen:
+            if pixels is None:
+                batch.failed.append(own_size)
+                continue
+            filled[len(batch.positions)] = pixels
+            batch.sizes[own_size] += 1
+            batch.positions.append(position)
+        if batch.positions:
+            filled[len(batch.positions) :] = filled[len(batch.positions) - 1]
+        yield batch
