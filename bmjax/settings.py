@@ -65,11 +65,11 @@ def _field(check: Callable[[str, Any], Any], is_duration: bool = False) -> Any:
 def read_settings(
     kind: type[_Settings], values: Mapping[str, Any], prefix: str
 ) -> _Settings:
-    """Return a section's settings, each checked.
+    """Return settings, each checked.
 
     Args:
-        kind: the section's dataclass.
-        values: by name, as in the configuration.
+        kind: the dataclass; a field whose type is one too is a section.
+        values: by name, as in the configuration; a section's are a mapping.
         prefix: of the keys in an error's sentence, as "config.data".
 
     Raises:
@@ -78,13 +78,21 @@ def read_settings(
     """
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore
     for name in values:
-        check_known(prefix, name, tuple(fields))
+        if name not in fields:
+            raise ConfigError(
+                f"{prefix}.{name} is no key that is known here; use {', '.join(fields)}"
+            )
+    read: dict[str, Any] = {}
     for name, field in fields.items():
+        key, section = f"{prefix}.{name}", field.type
         if name not in values:
-            raise ConfigError(f"{prefix}.{name} is missing; set it in the file")
-        if _CHECK in field.metadata:
-            field.metadata[_CHECK](f"{prefix}.{name}", values[name])
-    return kind(**values)
+            raise ConfigError(f"{key} is missing; set it in the configuration's file")
+        read[name] = values[name]
+        if isinstance(section, type) and dataclasses.is_dataclass(section):
+            read[name] = read_settings(section, values[name], key)
+        elif _CHECK in field.metadata:
+            field.metadata[_CHECK](key, values[name])
+    return kind(**read)
 
 
 def with_steps(settings: Any, steps_per_epoch: int) -> dict[str, Any]:

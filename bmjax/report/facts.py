@@ -116,7 +116,8 @@ def run_title(results: dict[str, Any], config: dict[str, Any]) -> str:
     """The method and the network."""
     method = results.get("method") or section(config, "method").get("name")
     network = results.get("network") or section(config, "model").get("name")
-    return f"{method_name(method)}, {value_text(network)}"
+    title = results.get("method_title") or method_name(method)
+    return f"{value_text(title)}, {value_text(network)}"
 
 
 def run_data(results: dict[str, Any], config: dict[str, Any], classes: int) -> str:

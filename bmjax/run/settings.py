@@ -167,11 +167,6 @@ class TsneSettings:
 
 
 @dataclass(frozen=True)
-class _SeedSettings:
-    seed: int = number(0, 2**32 - 1)  # scikit-learn's t-SNE takes no other
-
-
-@dataclass(frozen=True)
 class Settings:
     """All settings of a run.
 
@@ -179,7 +174,7 @@ class Settings:
     in the dataclass that the method's description names.
     """
 
-    seed: int
+    seed: int = number(0, 2**32 - 1)  # scikit-learn's t-SNE takes no other
     data: DataSettings
     augment: AugmentSettings
     model: ModelSettings
@@ -196,20 +191,6 @@ class Settings:
     tsne: TsneSettings
 
 
-_SECTIONS = {
-    "data": DataSettings,
-    "augment": AugmentSettings,
-    "model": ModelSettings,
-    "optim": OptimSettings,
-    "train": TrainSettings,
-    "mesh": MeshSettings,
-    "checkpoint": EverySettings,
-    "logs": EverySettings,
-    "probe": ProbeSettings,
-    "tsne": TsneSettings,
-}
-
-
 def read_config(config: ConfigDict) -> Settings:
     """Return a configuration's settings, each checked by itself.
 
@@ -219,18 +200,9 @@ def read_config(config: ConfigDict) -> Settings:
         ConfigError: a value that its field does not allow, or an unknown key.
     """
     values = config.to_dict()
-    method = dict(values["method"])
-    name = method.pop("name")
+    name = values["method"].pop("name")
     check_known("config.method.name", name, tuple(METHODS))
-    sections = {
-        key: read_settings(kind, values[key], f"config.{key}")
-        for key, kind in _SECTIONS.items()
-    }
-    return Settings(
-        seed=read_settings(_SeedSettings, {"seed": values["seed"]}, "config").seed,
-        method_name=name,
-        method=read_settings(METHODS[name].settings, method, "config.method"),
-        init_from=values["init_from"],
-        init_new_classifier=values["init_new_classifier"],
-        **sections,
+    method = read_settings(METHODS[name].settings, values["method"], "config.method")
+    return read_settings(
+        Settings, {**values, "method_name": name, "method": method}, "config"
     )
