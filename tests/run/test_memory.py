@@ -113,13 +113,13 @@ def test_a_batch_that_no_chunks_make_fit_gets_a_smaller_one(check):
 
 
 def test_memory_that_runs_out_on_the_way_is_explained_and_other_errors_are_not():
-    run = run_of(16)
+    possible = memory.more_chunks(16, devices=1, chunks=1)
     with (
         pytest.raises(ConfigError, match=r"batch_size = 16.*accumulate=2"),
-        memory.explained(run, Program(10**12)),
+        memory.explained(Program(10**12), 16, possible),
     ):
         jax.block_until_ready(jnp.zeros(2**50))
-    with pytest.raises(ZeroDivisionError), memory.explained(run, Program(1)):
+    with pytest.raises(ZeroDivisionError), memory.explained(Program(1), 16, possible):
         _ = 1 // 0
 
 
