@@ -138,6 +138,7 @@ def test_what_is_no_network_is_a_sentence(trained, tmp_path):
         bmjax.load(trained.workdir, "resnet50")
 
 
+@pytest.mark.slow
 def test_a_run_without_a_classifier_gives_features_alone(trained, tmp_path):
     workdir = tmp_path / "run"
     command = [

@@ -118,15 +118,11 @@ def average_metrics(
     Returns:
         averages [...] by their name in AVERAGE_TITLES.
     """
-    present = metrics.support > 0
-    total = np.maximum(metrics.support.sum(axis=-1), 1)
-
-    def weighted(values: np.ndarray) -> np.ndarray | float:
-        return np.where(present, values * metrics.support, 0).sum(axis=-1) / total
-
+    support = metrics.support
+    present = support > 0
     means = {
         "macro_f1": mean_over(metrics.f1, present),
-        "weighted_f1": weighted(metrics.f1),
+        "weighted_f1": _weighted_mean(metrics.f1, support),
     }
     if metrics.precision is not None:
         means["macro_precision"] = mean_over(metrics.precision, present)
@@ -134,13 +130,19 @@ def average_metrics(
         means["macro_recall"] = mean_over(metrics.recall, present)
         means["balanced_accuracy"] = means["macro_recall"]
         means["accuracy"] = (
-            weighted(metrics.recall)
+            _weighted_mean(metrics.recall, support)
             if metrics.correct is None
-            else metrics.correct.sum(axis=-1) / total
+            else metrics.correct.sum(axis=-1) / np.maximum(support.sum(axis=-1), 1)
         )
     for name, kept in without.items():
         means[f"macro_f1_without_{name}"] = mean_over(metrics.f1, present & kept)
     return means
+
+
+def _weighted_mean(values: np.ndarray, support: np.ndarray) -> np.ndarray | float:
+    """The mean over the images: of each class's value, weighted by its images."""
+    total = np.maximum(support.sum(axis=-1), 1)
+    return np.where(support > 0, values * support, 0).sum(axis=-1) / total
 
 
 def mean_over(values: np.ndarray, which: np.ndarray) -> np.ndarray | float:

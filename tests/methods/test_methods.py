@@ -37,7 +37,7 @@ TOY = [
 # A family without batch statistics, in a smoke variant's settings.
 VIT = "vit_tiny"
 VITS = [
-    pytest.param(name, VIT, marks=[pytest.mark.slow] if name in SLOW else [])
+    pytest.param(name, VIT, marks=[] if name == "supervised" else [pytest.mark.slow])
     for name in METHODS
 ]
 REAL = [pytest.param(name, "resnet_tiny", marks=pytest.mark.slow) for name in METHODS]
@@ -123,6 +123,7 @@ def test_the_number_of_devices_does_not_change_losses(name, network, trained):
     )
 
 
+@pytest.mark.slow
 def test_the_number_of_devices_does_not_change_a_vision_transformer(trained):
     one, four = trained("swav", VIT, 1), trained("swav", VIT, 4)
     # float32; four devices add the same numbers in another order.

@@ -255,6 +255,7 @@ def test_what_goes_out_under_timms_names_comes_back(tiny, tmp_path):
         read_weights(path, "vit_tiny_patch16_224")
 
 
+@pytest.mark.slow
 def test_rematerialization_and_bfloat16_are_the_same_network(tiny):
     network, params = tiny
     images = images_of(24)
