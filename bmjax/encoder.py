@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from bmjax.augment.recipes import plain
 from bmjax.data.images.decode import read_bytes, resize_square
 from bmjax.data.images.read_batches import ReadBatch, read_batches
-from bmjax.data.open_images import Images, open_any_images
+from bmjax.data.open_images import OpenedImages, open_any_images
 from bmjax.data.seen_images import Seen
 from bmjax.devices.mesh import make_mesh, put_batch, replicated
 from bmjax.errors import CheckpointError, ConfigError, DataError
@@ -238,7 +238,7 @@ class Encoder(TransformerMixin, BaseEstimator):
 
     def apply(
         self,
-        images: Images,
+        images: OpenedImages,
         *,
         complain: Callable[[str], None],
         progress: Callable[[int, int], None],

@@ -43,7 +43,8 @@ class Network(NamedTuple):
     outputs holds `features` [B, F] and, by head, `embeddings` [B, D] and `logits`
     [B, N]. With `train` false the batch statistics come back unchanged; a network
     without batch normalization has none, {}. `key` is for networks that draw in
-    training (stochastic depth); the others ignore it.
+    training (stochastic depth); the others ignore it, and without one nothing is
+    drawn.
     """
 
     init: Callable[..., tuple[Tree, Tree]]
@@ -61,17 +62,17 @@ class Method(NamedTuple):
 
     init(key, views)                                   -> params, batch_stats, state
     views(key, batch)                                  -> Views
-    embed(params, batch_stats, state, views)           -> embeddings, batch_stats
+    embed(key, params, batch_stats, state, views)      -> embeddings, batch_stats
     loss(params, embeddings, state, views, step)       -> scalar, (state, metrics)
     predict(params, batch_stats, images)               -> {"features", "logits"?, ...}
     after_update(params, state, step)                  -> params, state
 
     `embed` is the heavy part and works image by image (batch norm apart); what it gives
     is an array or a tree of arrays, batch first. `loss` is light and may couple the
-    whole batch. So a step may embed a batch in chunks. `step` is the number of updates
-    made so far. `after_update` is where prototypes get length 1 and teachers move; most
-    methods have none. `frozen` names parameters that are never trained, as
-    "network.backbone".
+    whole batch. So a step may embed a batch in chunks, each with a key of its own.
+    `step` is the number of updates made so far. `after_update` is where prototypes get
+    length 1 and teachers move; most methods have none. `frozen` names parameters that
+    are never trained, as "network.backbone".
     """
 
     init: Callable[..., tuple[Tree, Tree, Tree]]

@@ -1,16 +1,19 @@
 """What the package says of itself is said once, and its commands have one entry."""
 
+import ast
 import importlib
 import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import bmjax
 from bmjax.__main__ import main
+from bmjax.methods import METHODS
 from bmjax.run.command_line import find_config, shipped_configs
 
 ROOT = Path(__file__).parents[1]
@@ -92,3 +95,52 @@ def test_a_users_configuration_has_the_shipped_ones_to_build_on(tmp_path, monkey
     )
     assert load_config(mine, "smoke").method.name == "supcon"
     assert sys.modules["configs.swav"] is before
+
+
+def _modules(*folders):
+    """The name and the syntax tree of each module that has a name of its own."""
+    for folder in folders:
+        for path in (ROOT / folder).rglob("*.py"):
+            yield path, ast.parse(path.read_text())
+
+
+def _defined(statement):
+    """The public names that a statement at the top of a module defines."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        names = [statement.name]
+    elif isinstance(statement, ast.Assign | ast.AnnAssign):
+        targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+        names = [target.id for target in targets if isinstance(target, ast.Name)]
+    else:
+        names = []
+    return [name for name in names if not name.startswith("_") and name != "main"]
+
+
+def test_no_two_files_of_the_package_have_one_name():
+    names = Counter(path.name for path, _ in _modules("bmjax"))
+    twice = {name for name, count in names.items() if count > 1}
+    assert twice == {"__init__.py", "__main__.py"}
+
+
+def test_no_two_public_definitions_have_one_name():
+    places = {}
+    for path, tree in _modules("bmjax", "experiments"):
+        for statement in tree.body:
+            for name in _defined(statement):
+                places.setdefault(name, set()).add(str(path.relative_to(ROOT)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+def test_nothing_outside_of_methods_asks_for_a_method_by_its_name():
+    known = {
+        "benchmark/against_torch.py",  # the methods that are written in torch too
+        "report/words.py",  # titles for results older than `method_title`
+    }
+    names = METHODS.keys() - {"supervised", "linear"}  # words for other things too
+    places = set()
+    for path, tree in _modules("bmjax"):
+        name = path.relative_to(ROOT / "bmjax").as_posix()
+        strings = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
+        if not name.startswith("methods/") and strings & names:
+            places.add(name)
+    assert places <= known

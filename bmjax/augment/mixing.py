@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-Images = Float[Array, "batch height width channels"]
-Targets = Float[Array, "batch classes"]
+from bmjax.augment.color import Images
+
+SoftTargets = Float[Array, "batch classes"]
 
 
 def draw_weight(key: Array, *, alpha: float) -> Float[Array, ""]:
@@ -19,8 +20,8 @@ def draw_weight(key: Array, *, alpha: float) -> Float[Array, ""]:
 
 
 def mixup(
-    images: Images, targets: Targets, weight: Float[Array, ""]
-) -> tuple[Images, Targets]:
+    images: Images, targets: SoftTargets, weight: Float[Array, ""]
+) -> tuple[Images, SoftTargets]:
     """Mean of each image and the one before it, and of their targets.
 
     Zhang et al. 2018.
@@ -39,11 +40,11 @@ def mixup(
 
 def cutmix(
     images: Images,
-    targets: Targets,
+    targets: SoftTargets,
     weight: Float[Array, ""],
     *,
     center: Float[Array, "2"],
-) -> tuple[Images, Targets]:
+) -> tuple[Images, SoftTargets]:
     """Put a box of the image before it into each image, in one place for all.
 
     Yun et al. 2019. The box has a share 1 - weight of the area before it is cut at the

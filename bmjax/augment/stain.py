@@ -2,9 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-Images = Float[Array, "batch height width channels"]
+from bmjax.augment.color import Images
 
 # Optical densities of hematoxylin, eosin and a third dye in red, green and blue
 # (Ruifrok and Johnston 2001). Pappenheim's stain has an eosin and an azure that is near

@@ -110,10 +110,10 @@ def _measure(options: argparse.Namespace, config: Any, scratch: Path) -> dict[st
     }
     numbers = {"steps": options.steps, "turns": options.turns}
     if options.compare:
-        from bmjax.benchmark.against_torch import compare
+        from bmjax.benchmark.against_torch import compare_with_torch
 
         python = options.python or sys.executable
-        figures = compare(config, scratch, python=python, **numbers)
+        figures = compare_with_torch(config, scratch, python=python, **numbers)
     elif options.loader:
         from bmjax.benchmark.loader import measure_loader
 

@@ -30,7 +30,7 @@ _KNOWN = ("supervised", "swav")  # that the peer knows
 _PEAK = 2048  # rows and columns of the matrices whose product is taken as the peak
 
 
-def compare(
+def compare_with_torch(
     config: ConfigDict, scratch: Path, *, steps: int, turns: int, python: str
 ) -> dict[str, Any]:
     """Time train step and inference of a configuration on both sides.

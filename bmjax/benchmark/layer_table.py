@@ -36,7 +36,7 @@ class Profile(NamedTuple):
     spread: float  # of the peak over the turns: (largest - smallest) / median
 
 
-def tables(profile: Profile) -> Iterator[str]:
+def layer_tables(profile: Profile) -> Iterator[str]:
     """The lines of the tables: layer by layer, and the whole network.
 
     A layer's share is of the time of all convolutions, each as often as it occurs.

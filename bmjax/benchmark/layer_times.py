@@ -57,7 +57,7 @@ def layer_flops(layer: Layer, batch: int) -> int:
     return count_flops(_convolution(layer, "xla"), *_shapes(layer, batch))
 
 
-def measure(network: str, *, size: int, batch: int, turns: int) -> Profile:
+def measure_layers(network: str, *, size: int, batch: int, turns: int) -> Profile:
     """Time a network and its convolutions, in turns within one run.
 
     A layer by itself finds its arrays in the caches where they fit, and writes its

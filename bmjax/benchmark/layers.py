@@ -36,11 +36,11 @@ def _print_tables(options: argparse.Namespace) -> int:
     from bmjax.devices.jax_setup import start_jax
 
     start_jax(devices=1)
-    from bmjax.benchmark.layer_table import tables
-    from bmjax.benchmark.layer_times import measure
+    from bmjax.benchmark.layer_table import layer_tables
+    from bmjax.benchmark.layer_times import measure_layers
 
     numbers = {"size": options.size, "batch": options.batch, "turns": options.turns}
-    for line in tables(measure(options.network, **numbers)):
+    for line in layer_tables(measure_layers(options.network, **numbers)):
         print(line)
     return DONE
 

@@ -17,7 +17,7 @@ from bmjax.devices.jax_setup import noted_cache_hits, versions
 from bmjax.run.build import BuiltRun, batch_shapes
 from bmjax.run.compile import compile_step
 from bmjax.run.memory import check_fits, explained, more_chunks
-from bmjax.run.settings import AugmentSettings
+from bmjax.run.run_settings import AugmentSettings
 from bmjax.run.train import find_start
 
 

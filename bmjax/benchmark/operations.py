@@ -35,10 +35,13 @@ def step_operations(run: BuiltRun) -> tuple[list[Operation], list[Operation]]:
     views = jax.eval_shape(method.views, key, batch_shapes(settings.data, run.mesh))
     params, batch_stats, state = jax.eval_shape(method.init, key, views)
 
+    def embed(params, batch_stats, state, views):
+        return method.embed(key, params, batch_stats, state, views)
+
     def objective(params, batch_stats, state, views):
-        embeddings, _ = method.embed(params, batch_stats, state, views)
+        embeddings, _ = embed(params, batch_stats, state, views)
         value, _ = method.loss(params, embeddings, state, views, jnp.int32(0))
         return value
 
     arrays = (params, batch_stats, state, views)
-    return operations(jax.grad(objective), *arrays), operations(method.embed, *arrays)
+    return operations(jax.grad(objective), *arrays), operations(embed, *arrays)

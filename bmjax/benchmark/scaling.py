@@ -128,7 +128,7 @@ def work_of(path: Path) -> Work:
     from bmjax.run.build import batch_shapes, build
     from bmjax.run.command_line import load_config
     from bmjax.run.compile import init_shapes
-    from bmjax.run.settings import read_config
+    from bmjax.run.run_settings import read_config
 
     config = load_config(path)
     config.mesh.devices = 1
@@ -180,7 +180,7 @@ def _line(small: int, large: int) -> tuple[float, float]:
     return slope, large - slope * _LARGE
 
 
-def tables(work: Work) -> Iterator[str]:
+def scaling_tables(work: Work) -> Iterator[str]:
     """The lines of docs/scaling.md's tables."""
     yield (
         f"A step of {work.batch_size} images is {work.flops / 1e12:.1f} TFLOP; "
@@ -230,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--config", type=Path, default=Path("configs/swav.py"), metavar="FILE"
     )
     options = parser.parse_args(arguments)
-    for line in tables(work_of(options.config)):
+    for line in scaling_tables(work_of(options.config)):
         print(line)
     return DONE
 

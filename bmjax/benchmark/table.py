@@ -3,7 +3,7 @@
 from typing import Any
 
 from bmjax.benchmark.records import FIGURES, Figure
-from bmjax.run.logs import data_size, duration
+from bmjax.run.logs import data_size, short_duration
 
 _SPREAD = "_spread"
 _LABEL, _VALUE = 30, 24  # columns
@@ -53,7 +53,7 @@ def _shown(figure: Figure, value: Any) -> str:
         case "ratio":
             return f"{value:.3f}"
         case "s":
-            return duration(value) if value >= 60 else f"{value:.3g} s"
+            return short_duration(value) if value >= 60 else f"{value:.3g} s"
         case "images/s" | "us" | "MB" | "GFLOP/s":
             return f"{_three(value)} {figure.unit}"
     if figure.key == "views":

@@ -34,7 +34,7 @@ def main() -> None:
         _say({"seconds": time.perf_counter() - started})
 
 
-def count_flops(backbone: nn.Module, images: Tensor) -> dict[str, int]:
+def count_torch_flops(backbone: nn.Module, images: Tensor) -> dict[str, int]:
     """Useful operations of a train step and of inference on one view.
 
     Those of convolutions alone, which are all but a hundredth; a multiplication and its
@@ -63,7 +63,7 @@ def make_jobs(task: dict) -> tuple[dict[str, Callable[[], object]], dict[str, in
             "optimizer" and, for SwAV, "swav".
     """
     layout = torch.channels_last
-    backbone = ResNet(task["network"])
+    backbone = TorchResNet(task["network"])
     shape = (task["batch_size"], 3, task["size"], task["size"])
     if task["swav"]:
         learner = Swav(backbone, task["swav"])
@@ -99,7 +99,7 @@ def make_jobs(task: dict) -> tuple[dict[str, Callable[[], object]], dict[str, in
         return backbone(views[0])
 
     matrix = torch.randn(task["peak"], task["peak"])
-    flops = count_flops(backbone, views[0])
+    flops = count_torch_flops(backbone, views[0])
     flops["train"] *= len(views)
     return {
         "train": train,
@@ -184,7 +184,7 @@ class Swav(nn.Module):
         weight.copy_(F.normalize(weight, dim=-1))
 
 
-class ResNet(nn.Module):
+class TorchResNet(nn.Module):
     """Stem, stages of blocks, global average pooling."""
 
     def __init__(self, spec: dict):
@@ -198,7 +198,7 @@ class ResNet(nn.Module):
             inner = spec["groups"] * spec["group_width"] * 2**stage
             for block in range(blocks):
                 stride = 2 if stage and not block else 1
-                layers.append(Block(channels, outputs, inner, stride, spec))
+                layers.append(TorchBottleneck(channels, outputs, inner, stride, spec))
                 channels = outputs
         self.layers = nn.Sequential(*layers)
         self.features = channels
@@ -211,7 +211,7 @@ class ResNet(nn.Module):
         return self.layers(images).mean(dim=(2, 3))
 
 
-class Block(nn.Module):
+class TorchBottleneck(nn.Module):
     """A basic block or a bottleneck, with its shortcut."""
 
     def __init__(self, inputs: int, outputs: int, inner: int, stride: int, spec: dict):

@@ -16,7 +16,7 @@ from bmjax.data.pipeline import training_batches
 from bmjax.devices.hardware import make_matrix_product, matrix_speed
 from bmjax.devices.mesh import put_batch
 from bmjax.run.build import BuiltRun
-from bmjax.run.logs import duration
+from bmjax.run.logs import short_duration
 from bmjax.run.train import loop
 from bmjax.training.step import TrainState
 from bmjax.types import Batch
@@ -58,7 +58,7 @@ def time_turns(
     state, _ = _time_step(run, compiled, state, steps=1)
     state, seconds = _time_step(run, compiled, state, steps=1)
     whole = turns * (steps * seconds * (1 + with_loop) + _PRODUCT_SECONDS)
-    say(f"{turns} turns of {steps} steps: about {duration(whole)}")
+    say(f"{turns} turns of {steps} steps: about {short_duration(whole)}")
     for _ in range(turns):
         peaks.append(matrix_speed(product, product_flops, seconds=_PRODUCT_SECONDS))
         state, seconds = _time_step(run, compiled, state, steps=steps)

@@ -45,7 +45,7 @@ def read_catalog(
     return catalog
 
 
-class Images(NamedTuple):
+class OpenedImages(NamedTuple):
     """Images in one order.
 
     Attributes:
@@ -65,7 +65,7 @@ class Images(NamedTuple):
     other_formats: int = 0
 
 
-def open_any_images(folder: Path) -> Images:
+def open_any_images(folder: Path) -> OpenedImages:
     """Find the images of a folder, in class folders or not, or of a prepared set.
 
     Args:
@@ -77,7 +77,7 @@ def open_any_images(folder: Path) -> Images:
     """
     if is_prepared(folder):
         catalog = read_catalog(folder, say=lambda note: None)
-        return Images(
+        return OpenedImages(
             catalog.paths,
             catalog.encoded,
             lambda position, classes: catalog.classes[catalog.labels[position]],
@@ -85,7 +85,7 @@ def open_any_images(folder: Path) -> Images:
         )
     listing = _list(folder)
     paths = [image.path for image in listing.images]
-    return Images(
+    return OpenedImages(
         paths,
         lambda position: read_bytes(folder / paths[position]),
         lambda position, classes: label_of(paths[position], folder, classes),

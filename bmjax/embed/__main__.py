@@ -17,7 +17,7 @@ from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from bmjax.data.open_images import Images
+    from bmjax.data.open_images import OpenedImages
     from bmjax.encoder import Encoder
 
 _SUFFIXES = (".npz", ".csv", ".parquet")
@@ -89,7 +89,7 @@ def _embed(options: argparse.Namespace) -> int:
     return apply_exit_code(options, failed + images.other_formats, images.notes)
 
 
-def write_features(out: Path, images: "Images", encoder: "Encoder") -> int:
+def write_features(out: Path, images: "OpenedImages", encoder: "Encoder") -> int:
     """Write the features of images to a file, a batch in memory at a time.
 
     Images that cannot be read are named on standard error and left out.

@@ -38,10 +38,12 @@ def make_skeleton(network: Network, *, recipe: Recipe, strength: float) -> Metho
         params, batch_stats = network.init(key, first)
         return {"network": params}, batch_stats, ()  # (): nothing to remember
 
-    def embed(params, batch_stats, state, views):
+    def embed(key, params, batch_stats, state, views):
         # The heavy part, image by image. It may be called on a chunk of the batch.
         del state
-        return embed_views(network, params["network"], batch_stats, views.images)
+        return embed_views(
+            network, params["network"], batch_stats, views.images, key=key
+        )
 
     def loss(params, embeddings, state, views, step):
         # The light part, on all embeddings [B, V, D] of the whole batch. Every metric

@@ -100,16 +100,21 @@ def make_dino(
             state,
         )
 
-    def embed(params, batch_stats, state, views):
+    def embed(key, params, batch_stats, state, views):
         del state
         teacher_stats, student_stats = _apart(batch_stats)
         large = (views.images[0][:, :_LARGE],)
-        # As in the reference, the teacher too normalizes by the batch.
+        # As in the reference, the teacher too normalizes by the batch, and the student
+        # alone has stochastic depth.
         codes, teacher_stats = embed_views(
             network, jax.lax.stop_gradient(params["network"]), teacher_stats, large
         )
         embeddings, student_stats = embed_views(
-            network, params["student"]["network"], student_stats, views.images
+            network,
+            params["student"]["network"],
+            student_stats,
+            views.images,
+            key=key,
         )
         return {"student": embeddings, "teacher": codes}, {
             **teacher_stats,

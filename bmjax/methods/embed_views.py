@@ -40,7 +40,12 @@ def unit(vectors: Array, *, axis: int = -1) -> Array:
 
 
 def embed_views(
-    network: Network, params: Tree, batch_stats: Tree, images: tuple[Array, ...]
+    network: Network,
+    params: Tree,
+    batch_stats: Tree,
+    images: tuple[Array, ...],
+    *,
+    key: Array | None = None,
 ) -> tuple[Array, Tree]:
     """Return unit embeddings [B, V, D], V over all sizes in order, and batch_stats.
 
@@ -52,10 +57,11 @@ def embed_views(
         params: of the network.
         batch_stats: of the network.
         images: each float [B, views of this size, H, W, C].
+        key: for networks that draw in training; None: they draw nothing.
     """
     # B stays the leading axis, and with it the way that the batch is dealt out.
     flat = tuple(i.reshape(-1, *i.shape[2:]) for i in images)
-    outputs, batch_stats = network.apply(params, batch_stats, flat, train=True)
+    outputs, batch_stats = network.apply(params, batch_stats, flat, train=True, key=key)
     raw = outputs["embeddings"]
     raw = raw.astype(jnp.promote_types(raw.dtype, jnp.float32))
     batch, dim = images[0].shape[0], raw.shape[-1]

@@ -34,8 +34,8 @@ def make_linear(network: Network, *, recipe: Recipe, **settings: Any) -> Method:
         fc = {"kernel": kernel, "bias": 0.0 * fc["bias"]}
         return {"network": {**params["network"], "fc": fc}}, batch_stats, state
 
-    def embed(params, batch_stats, state, views):
-        del state
+    def embed(key, params, batch_stats, state, views):
+        del key, state
         # The gradient stops before the backbone, which spares its whole backward pass.
         held = {
             **params["network"],

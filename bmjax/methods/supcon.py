@@ -43,9 +43,11 @@ def make_supcon(
         params, batch_stats = network.init(key, first)
         return {"network": params}, batch_stats, ()
 
-    def embed(params, batch_stats, state, views):
+    def embed(key, params, batch_stats, state, views):
         del state
-        return embed_views(network, params["network"], batch_stats, views.images)
+        return embed_views(
+            network, params["network"], batch_stats, views.images, key=key
+        )
 
     def loss(params, embeddings, state, views, step):
         del params, step

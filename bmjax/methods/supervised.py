@@ -53,10 +53,14 @@ def make_supervised(
         params, batch_stats = network.init(key, views.images[0][:, 0])
         return {"network": params}, batch_stats, ()
 
-    def embed(params, batch_stats, state, views):
+    def embed(key, params, batch_stats, state, views):
         del state
         outputs, batch_stats = network.apply(
-            params["network"], batch_stats, views.images[0][:, 0], train=True
+            params["network"],
+            batch_stats,
+            views.images[0][:, 0],
+            train=True,
+            key=key,
         )
         return outputs["logits"], batch_stats
 

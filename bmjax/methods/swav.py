@@ -93,9 +93,11 @@ def make_swav(
         queue = jnp.zeros((_ASSIGNING_VIEWS, queue_length, embedding_dim))
         return params, batch_stats, SwavState(queue=queue)
 
-    def embed(params, batch_stats, state, views):
+    def embed(key, params, batch_stats, state, views):
         del state
-        return embed_views(network, params["network"], batch_stats, views.images)
+        return embed_views(
+            network, params["network"], batch_stats, views.images, key=key
+        )
 
     def loss(params, embeddings, state, views, step):
         batch, number_of_views, _ = embeddings.shape

@@ -16,7 +16,7 @@ from bmjax.models.heads import HEADS, Dense, ProjectionHead
 from bmjax.models.init import draw_declared
 from bmjax.types import Network, Tree
 
-Images = Array | tuple[Array, ...]
+ImageSizes = Array | tuple[Array, ...]
 
 
 def make_network(
@@ -67,7 +67,7 @@ def make_network(
         remat=remat,
     )
 
-    def init(key: Array, images: Images) -> tuple[Tree, Tree]:
+    def init(key: Array, images: ImageSizes) -> tuple[Tree, Tree]:
         declared = jax.eval_shape(partial(module.init, train=True), key, images)
         params = draw_declared(key, declared["params"])
         return params, draw_declared(key, declared.get("batch_stats", {}))
@@ -75,7 +75,7 @@ def make_network(
     def apply(
         params: Tree,
         batch_stats: Tree,
-        images: Images,
+        images: ImageSizes,
         *,
         train: bool,
         key: Array | None = None,
@@ -109,7 +109,7 @@ class _NetworkModule(nn.Module):
     remat: bool
 
     @nn.compact
-    def __call__(self, images: Images, *, train: bool) -> dict[str, Array]:
+    def __call__(self, images: ImageSizes, *, train: bool) -> dict[str, Array]:
         """Maps images, of one size or several, to the outputs named in `Network`."""
         backbone = self.family.build(
             self.spec,

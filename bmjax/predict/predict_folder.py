@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bmjax.data.open_images import Images
+from bmjax.data.open_images import OpenedImages
 from bmjax.encoder import Encoder
 from bmjax.errors import DataError
 from bmjax.evals.predictions import writing_predictions
@@ -33,7 +33,7 @@ class Predicted(NamedTuple):
 
 def predict_folder(
     folder: Path,
-    images: Images,
+    images: OpenedImages,
     encoder: Encoder,
     out: Path,
     *,

@@ -29,7 +29,12 @@ from bmjax.methods import METHODS
 from bmjax.methods.spec import RunFacts
 from bmjax.models import layer_scales, make_network
 from bmjax.run.logs import say
-from bmjax.run.settings import AugmentSettings, DataSettings, OptimSettings, Settings
+from bmjax.run.run_settings import (
+    AugmentSettings,
+    DataSettings,
+    OptimSettings,
+    Settings,
+)
 from bmjax.run.workdir import excluded
 from bmjax.settings import to_steps, with_steps
 from bmjax.training.optimizer import FOREVER, cosine_schedule, make_optimizer

@@ -2,7 +2,7 @@
 
 from bmjax.methods import METHODS
 from bmjax.methods.spec import RunFacts
-from bmjax.run.settings import Settings
+from bmjax.run.run_settings import Settings
 
 
 def config_warnings(settings: Settings, facts: RunFacts) -> list[str]:

@@ -24,7 +24,7 @@ from bmjax.report import write_report
 from bmjax.run.build import BuiltRun, RunData, make_prepare
 from bmjax.run.frozen_features import augmented_features, part_features
 from bmjax.run.probes import Probes, fit_probes
-from bmjax.run.settings import Settings
+from bmjax.run.run_settings import Settings
 from bmjax.training import checkpoint
 from bmjax.training.optimizer import count_parameters
 from bmjax.training.step import TrainState, make_predict_step

@@ -13,7 +13,7 @@ from bmjax.data.pipeline import Replaced, evaluation_batches
 from bmjax.evals.extract_features import extract_features
 from bmjax.files import write_json
 from bmjax.run.build import Learner, RunData
-from bmjax.run.settings import DataSettings
+from bmjax.run.run_settings import DataSettings
 from bmjax.training.keys import key_for
 from bmjax.training.step import TrainState
 

@@ -19,7 +19,7 @@ from bmjax.data.splits.make_split import (
 )
 from bmjax.errors import BmjaxError, CheckpointError, ConfigError
 from bmjax.run.build import RunData
-from bmjax.run.settings import Settings
+from bmjax.run.run_settings import Settings
 from bmjax.training import checkpoint
 from bmjax.training.step import TrainState
 from bmjax.training.trained_network import (

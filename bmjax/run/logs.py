@@ -101,7 +101,7 @@ class Progress:
         left = passed / max(step - self._first, 1) * (self._total - step)
         say(
             f"{self._what} {step}/{self._total}  loss {loss:.4f}  "
-            f"{images_per_second:.1f} images/s  {duration(left)} left"
+            f"{images_per_second:.1f} images/s  {short_duration(left)} left"
         )
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ def data_size(count: int | float) -> str:
     return f"{count:.0f} bytes"
 
 
-def duration(seconds: float) -> str:
+def short_duration(seconds: float) -> str:
     """Seconds as a person says them: 45 s, 12 min, 3.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -17,7 +17,7 @@ from bmjax.evals.linear_probe import apply_linear, fit_linear
 from bmjax.evals.logistic_probe import fit_logistic
 from bmjax.evals.recalibration import recalibrate
 from bmjax.evals.subset import held_out
-from bmjax.run.settings import ProbeSettings
+from bmjax.run.run_settings import ProbeSettings
 
 NEIGHBOURS = (1, 20)
 _OWN = ("augmented_passes", "validation_share")  # keys of config.probe used here

@@ -10,7 +10,7 @@ from bmjax.devices.hardware import make_matrix_product, matrix_speed
 from bmjax.run.build import BuiltRun, batch_shapes, run_facts
 from bmjax.run.compile import init_shapes
 from bmjax.run.config_warnings import config_warnings
-from bmjax.run.logs import data_size, duration
+from bmjax.run.logs import data_size, short_duration
 from bmjax.run.memory import wanted_bytes
 from bmjax.training.optimizer import count_parameters
 
@@ -64,12 +64,15 @@ def describe_program(
 ) -> None:
     """Say what the compiled step needs: memory, and hours by a rough measure."""
     cost = compiled.cost_analysis() or {}
-    line = f"{'taken from the cache' if cached else 'compiled'} in {duration(seconds)}"
+    done = "taken from the cache" if cached else "compiled"
+    line = f"{done} in {short_duration(seconds)}"
     if size := wanted_bytes(compiled):
         line += f"; {data_size(size)} on each device"
     if flops := cost.get("flops"):
         product, operations = make_matrix_product(mesh, jnp.float32)
         speed = matrix_speed(product, operations, seconds=0.2) / mesh.size
         estimate = flops / (_EFFICIENCY * speed) * steps
-        line += f"; {duration(max(estimate, 1.0))} or more in all, by a rough measure"
+        line += (
+            f"; {short_duration(max(estimate, 1.0))} or more in all, by a rough measure"
+        )
     say(line)

@@ -10,7 +10,7 @@ from bmjax.errors import ConfigError, check_known
 from bmjax.methods import METHODS
 from bmjax.methods.spec import MethodSpec
 from bmjax.models import check_image_size
-from bmjax.run.settings import Settings, read_config
+from bmjax.run.run_settings import Settings, read_config
 
 
 def validate(config: ConfigDict) -> Settings:

@@ -58,10 +58,10 @@ def make_train_step(
 ) -> TrainStep:
     """Return train_step(state, batch) -> (state, metrics); metrics are scalars."""
 
-    def gradients_of(state: TrainState, views: Views):
+    def gradients_of(key: Array, state: TrainState, views: Views):
         def objective(params):
             embeddings, batch_stats = method.embed(
-                params, state.batch_stats, state.method, views
+                key, params, state.batch_stats, state.method, views
             )
             value, (method_state, metrics) = method.loss(
                 params, embeddings, state.method, views, state.step
@@ -104,12 +104,14 @@ def make_accumulated_step(
     def merge(leaf: Array) -> Array:
         return jnp.moveaxis(leaf, 0, 1).reshape(-1, *leaf.shape[2:])
 
-    def gradients_of(state: TrainState, views: Views):
-        chunked = jax.tree.map(split, views)
+    def gradients_of(key: Array, state: TrainState, views: Views):
+        # The second embedding of a chunk draws what the first one drew.
+        chunked = jax.random.split(key, chunks), jax.tree.map(split, views)
 
-        def forward(batch_stats, chunk):
+        def forward(batch_stats, keyed_chunk):
+            chunk_key, chunk = keyed_chunk
             embeddings, batch_stats = method.embed(
-                state.params, batch_stats, state.method, chunk
+                chunk_key, state.params, batch_stats, state.method, chunk
             )
             return batch_stats, embeddings
 
@@ -123,11 +125,13 @@ def make_accumulated_step(
         )(state.params, jax.tree.map(merge, embeddings))
 
         def backward(total, piece):
-            chunk, cotangent = piece
+            (chunk_key, chunk), cotangent = piece
 
             def embed(params):
                 # Training's embeddings do not depend on the running statistics.
-                return method.embed(params, state.batch_stats, state.method, chunk)[0]
+                return method.embed(
+                    chunk_key, params, state.batch_stats, state.method, chunk
+                )[0]
 
             (part,) = jax.vjp(embed, state.params)[1](cotangent)
             return jax.tree.map(jnp.add, total, part), None
@@ -141,7 +145,7 @@ def make_accumulated_step(
 
 
 def _make_step(
-    gradients_of: Callable[[TrainState, Views], tuple[Tree, Tree, Tree, dict]],
+    gradients_of: Callable[[Array, TrainState, Views], tuple[Tree, Tree, Tree, dict]],
     method: Method,
     optimizer: optax.GradientTransformation,
     *,
@@ -153,7 +157,8 @@ def _make_step(
         state: TrainState, batch: Batch
     ) -> tuple[TrainState, dict[str, Array]]:
         views = method.views(key_for(seed, "views", state.step), batch)
-        gradients, batch_stats, method_state, metrics = gradients_of(state, views)
+        key = key_for(seed, "embed", state.step)
+        gradients, batch_stats, method_state, metrics = gradients_of(key, state, views)
         updates, opt = optimizer.update(gradients, state.opt, state.params)
         params = optax.apply_updates(state.params, updates)
         params, method_state = method.after_update(params, method_state, state.step)

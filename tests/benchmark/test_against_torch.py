@@ -2,7 +2,7 @@
 
 import pytest
 
-from bmjax.benchmark.against_torch import compare
+from bmjax.benchmark.against_torch import compare_with_torch
 from bmjax.errors import ConfigError
 from configs import dino, supervised
 
@@ -10,11 +10,11 @@ from configs import dino, supervised
 def test_a_method_that_the_peer_lacks_is_refused(tmp_path):
     config = dino.get_config("smoke")
     with pytest.raises(ConfigError, match=r"supervised and swav, not 'dino'"):
-        compare(config, tmp_path, steps=1, turns=1, python="python")
+        compare_with_torch(config, tmp_path, steps=1, turns=1, python="python")
 
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "false"])
 def test_an_interpreter_without_torch_is_refused(tmp_path, python):
     config = supervised.get_config("smoke")
     with pytest.raises(ConfigError, match=r"--python=.*torch"):
-        compare(config, tmp_path, steps=1, turns=1, python=python)
+        compare_with_torch(config, tmp_path, steps=1, turns=1, python=python)

@@ -4,8 +4,8 @@ import jax
 import pytest
 
 from bmjax.benchmark.flops import count_flops
-from bmjax.benchmark.layer_table import Layer, Profile, tables
-from bmjax.benchmark.layer_times import layer_flops, layers_of, measure
+from bmjax.benchmark.layer_table import Layer, Profile, layer_tables
+from bmjax.benchmark.layer_times import layer_flops, layers_of, measure_layers
 from bmjax.benchmark.layers import main
 from bmjax.models import make_network
 
@@ -50,7 +50,7 @@ def test_the_tables_are_the_times_and_operations_added_up():
         peak=1e11,
         spread=0.125,
     )
-    assert list(tables(profile))[2:] == [
+    assert list(layer_tables(profile))[2:] == [
         "| 8, 3 → 8, 7x7, stride 2 | 1 | 100.0 | 10 | 200.0 | 5 | 62.5% |",
         "| 4, 8 → 8, 3x3, 4 groups | 3 | 20.0 | 100 | 40.0 | 100 | 37.5% |",
         "| all, as often as they occur | 4 | 160 | 44 | 320 | 41 | |",
@@ -67,7 +67,7 @@ def test_the_tables_are_the_times_and_operations_added_up():
 
 @pytest.mark.slow
 def test_a_tiny_network_is_measured_whole_and_layer_by_layer():
-    found = measure("resnet_tiny", size=16, batch=2, turns=1)
+    found = measure_layers("resnet_tiny", size=16, batch=2, turns=1)
     assert found.layers == layers_of("resnet_tiny", 16, 2)
     assert set(found.forward) == set(found.backward) == set(found.layers)
     seconds = (*found.forward.values(), *found.backward.values())

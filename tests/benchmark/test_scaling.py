@@ -75,11 +75,11 @@ def test_no_accelerator_is_listed_twice():
 
 @pytest.mark.slow
 def test_the_page_shows_what_is_computed():
-    from bmjax.benchmark.scaling import tables, work_of
+    from bmjax.benchmark.scaling import scaling_tables, work_of
 
     work = work_of(ROOT / "configs" / "swav.py")
     page = (ROOT / "docs" / "scaling.md").read_text()
-    assert "\n".join(tables(work)) in page
+    assert "\n".join(scaling_tables(work)) in page
     # ResNet-50 with SwAV's linear head and prototypes.
     assert work.parameters == 23_508_032 + 2048 * 128 + 128 + 128 * 1000
     assert work.norm_layers == 53

@@ -12,7 +12,7 @@ def toy_network(*, num_classes=0, head="none", embedding_dim=0):
     """One dense layer over the mean patch and its square, with batch normalization.
 
     It has the trees, names and outputs of `make_network`, couples a batch in training
-    as that does, and is no convolution.
+    as that does, and is no convolution. With a key, training drops features.
     """
 
     def init(key, images):
@@ -29,7 +29,7 @@ def toy_network(*, num_classes=0, head="none", embedding_dim=0):
             params["fc"] = dense(keys[2], _WIDTH, num_classes)
         return params, {"backbone": {"mean": jnp.zeros(_WIDTH)}}
 
-    def apply(params, batch_stats, images, *, train):
+    def apply(params, batch_stats, images, *, train, key=None):
         sizes = images if isinstance(images, tuple) else (images,)
         running = batch_stats["backbone"]["mean"]
         features = []
@@ -45,6 +45,9 @@ def toy_network(*, num_classes=0, head="none", embedding_dim=0):
             hidden = hidden - (mean if train else running)[None]
             running = 0.9 * running + 0.1 * mean
             features.append(jnp.tanh(hidden))
+        if train and key is not None:
+            kept = jax.random.bernoulli(key, 0.9, (sum(map(len, features)), _WIDTH))
+            features = [jnp.where(kept, jnp.concatenate(features), 0.0)]
         outputs = {"features": jnp.concatenate(features)}
         for name, part in (("embeddings", "head"), ("logits", "fc")):
             if part in params:

@@ -7,7 +7,7 @@ import numpy as np
 
 from bmjax.data.images.catalog import Catalog
 from bmjax.run.build import BuiltRun, batch_shapes, build
-from bmjax.run.settings import read_config
+from bmjax.run.run_settings import read_config
 
 CLASSES, EACH = ("A", "B", "C"), 20  # images
 

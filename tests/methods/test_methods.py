@@ -191,13 +191,15 @@ def test_prediction_is_deterministic_and_image_by_image(name, trained):
 
 
 def in_chunks(method, chunks):
-    """The method embedding a whole batch at once, with batch norm over each chunk."""
+    """The method embedding a whole batch, with batch norm and a key for each chunk."""
 
-    def embed(params, batch_stats, state, views):
-        pieces = []
+    def embed(key, params, batch_stats, state, views):
+        pieces, keys = [], jax.random.split(key, chunks)
         for chunk in range(chunks):
             part = jax.tree.map(lambda leaf, c=chunk: leaf[c::chunks], views)
-            piece, batch_stats = method.embed(params, batch_stats, state, part)
+            piece, batch_stats = method.embed(
+                keys[chunk], params, batch_stats, state, part
+            )
             pieces.append(piece)
         return jax.tree.map(
             lambda *leaves: jnp.stack(leaves, axis=1).reshape(-1, *leaves[0].shape[1:]),

@@ -15,7 +15,7 @@ from bmjax.methods import METHODS
 from bmjax.models import make_network
 from bmjax.run.build import build
 from bmjax.run.compile import compile_step, init_shapes, init_state, jit_step
-from bmjax.run.settings import read_config
+from bmjax.run.run_settings import read_config
 from bmjax.run.train import loop
 from tests.helpers.toy_network import toy_network, toy_recipe
 from tests.helpers.toy_run import shapes_of, toy_run

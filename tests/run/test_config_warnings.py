@@ -9,7 +9,7 @@ from bmjax.data.splits.make_split import Split
 from bmjax.methods.collapse_warning import STUCK, watch_for_collapse
 from bmjax.run.build import RunData, RunLength, run_facts
 from bmjax.run.config_warnings import config_warnings
-from bmjax.run.settings import read_config
+from bmjax.run.run_settings import read_config
 from bmjax.settings import to_steps
 
 PER_EPOCH = 100

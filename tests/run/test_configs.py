@@ -54,6 +54,22 @@ def test_the_papers_numbers_are_in_the_configurations():
     )
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_key_that_follows_another_can_be_set_alone(name):
+    followed = {
+        ("augment", "large_size"): ("data", "size"),
+        ("augment", "small_size"): ("data", "size"),
+        ("optim", "final_weight_decay"): ("optim", "weight_decay"),
+        ("method", "teacher_still_from"): ("train", "duration"),
+    }
+    for (section, key), (source_section, source) in followed.items():
+        config = load(name).get_config()
+        if key in config[section]:
+            before = config[source_section][source]
+            config[section][key] = "7 steps" if key == "teacher_still_from" else 7
+            assert config[source_section][source] == before, f"{section}.{key}"
+
+
 def test_as_run_is_a_quarter_of_everything_and_joins_with_20_epochs():
     plain = load("supervised").get_config()
     written = load("supervised").get_config("as_written")

@@ -13,7 +13,7 @@ from bmjax.main import main
 from bmjax.methods import METHODS
 from bmjax.run.build import build
 from bmjax.run.command_line import load_config
-from bmjax.run.settings import read_config
+from bmjax.run.run_settings import read_config
 from bmjax.run.validate import validate
 
 

@@ -7,7 +7,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from bmjax.run.command_line import load_config
-from bmjax.run.settings import read_config
+from bmjax.run.run_settings import read_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
