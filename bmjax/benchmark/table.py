@@ -3,10 +3,11 @@
 from typing import Any
 
 from bmjax.benchmark.records import FIGURES, Figure
+from bmjax.console.text_table import aligned
 from bmjax.run.logs import data_size, short_duration
 
+Row = tuple[str, str, str]  # label, value, spread or size
 _SPREAD = "_spread"
-_LABEL, _VALUE = 30, 24  # columns
 
 
 def table(figures: dict[str, Any]) -> str:
@@ -14,34 +15,35 @@ def table(figures: dict[str, Any]) -> str:
 
     Figures that this file does not know stand at the end as they are.
     """
-    lines, left = [], dict(figures)
+    left, groups = dict(figures), {}
     for title, group in FIGURES.items():
         rows = []
         for figure in group:
-            if figure.key not in left:
-                continue
-            value = left.pop(figure.key)
-            spread = left.pop(figure.key + _SPREAD, None)
-            rows += _rows(figure, value, spread)
+            if figure.key in left:
+                value = left.pop(figure.key)
+                spread = left.pop(figure.key + _SPREAD, None)
+                rows += _rows(figure, value, spread)
         if rows:
-            lines += ["", title, *rows]
+            groups[title] = rows
     if left:
-        lines += ["", "Other"]
-        lines += [
-            f"  {key:{_LABEL}s} {value!s:>{_VALUE}s}" for key, value in left.items()
-        ]
-    return "\n".join(lines[1:])
+        groups["Other"] = [(key, str(value), "") for key, value in left.items()]
+    lines = iter(
+        aligned([row for rows in groups.values() for row in rows], left=(0, 2))
+    )
+    return "\n\n".join(
+        "\n".join([title, *(f"  {next(lines)}" for _ in rows)])
+        for title, rows in groups.items()
+    )
 
 
-def _rows(figure: Figure, value: Any, spread: float | None) -> list[str]:
+def _rows(figure: Figure, value: Any, spread: float | None) -> list[Row]:
     if figure.key == "collectives":
-        row = f"  {{:{_LABEL}s}} {{:>{_VALUE},d}}   {{}}"
         return [
-            row.format(kind, each["count"], data_size(each["bytes"]))
+            (kind, f"{each['count']:,}", data_size(each["bytes"]))
             for kind, each in value.items()
-        ] or ["  none"]
-    row = f"  {figure.label:{_LABEL}s} {_shown(figure, value):>{_VALUE}s}"
-    return [row if spread is None else f"{row}   spread {spread:.2f}"]
+        ] or [(figure.label, "none", "")]
+    shown = "" if spread is None else f"spread {spread:.2f}"
+    return [(figure.label, _shown(figure, value), shown)]
 
 
 def _shown(figure: Figure, value: Any) -> str:

@@ -111,7 +111,7 @@ def test_a_figure_that_nobody_explained_is_shown_all_the_same():
     lines = table({"batch_size": 1000, "new_figure": 1.5}).splitlines()
     assert lines[0] == "What"
     assert lines[1].split() == ["images", "a", "step", "1,000"]
-    assert lines[-2:] == ["Other", f"  {'new_figure':30s} {'1.5':>24s}"]
+    assert [line.split() for line in lines[-2:]] == [["Other"], ["new_figure", "1.5"]]
 
 
 def test_units_and_thousands_are_for_people():
@@ -126,10 +126,10 @@ def test_units_and_thousands_are_for_people():
         }
     )
     for shown in (
-        "12,346 images/s   spread 0.05",
+        "12,346 images/s  spread 0.05",
         "12.4 TFLOP",
         "1.23 GB",
-        "1,205   94.6 MB",
+        "1,205  94.6 MB",
         "2 x 224 + 6 x 96",
     ):
         assert shown in text

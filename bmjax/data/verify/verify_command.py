@@ -1,7 +1,6 @@
 """`python -m bmjax.data verify`: print the summary, keep the report, tell by code."""
 
 import os
-import sys
 from pathlib import Path
 
 from bmjax.console.signals import StopSignals
@@ -45,7 +44,7 @@ def run(
             report = verify(root, own=own, accept=kinds, workers=workers)
     except Stopped as stopped:
         raise Stopped("stopped; no report was written", stopped.exit_code) from None
-    _print(summarize_report(report))
+    print(summarize_report(report))
     if json:
         _keep(report, Path(json))
     return DATA if report.problems else DONE
@@ -74,9 +73,3 @@ def _check_place(file: Path, root: Path) -> None:
             f"--json = {str(file)!r} cannot be written: its folder is not there or is "
             "closed to you, or it is a folder; name another file"
         )
-
-
-def _print(text: str) -> None:
-    """Print for any terminal: what its encoding has not is shown as an escape."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, errors="backslashreplace").decode(encoding))
