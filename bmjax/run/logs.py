@@ -1,13 +1,7 @@
-"""What a run says: lines and a bar for people, JSON lines and events for tools."""
+"""What a run says to people: lines, and a bar."""
 
-import json
-import math
 import sys
 import time
-from pathlib import Path
-from typing import Any
-
-from bmjax.files import write_whole
 
 
 def say(text: str) -> None:
@@ -21,50 +15,6 @@ def note(text: str) -> None:
 
     tqdm.write(text)
     sys.stdout.flush()
-
-
-class Metrics:
-    """Writes `metrics.jsonl` and TensorBoard events; steps only ever rise.
-
-    A resumed run forgets what the interrupted one wrote beyond the checkpoint.
-    """
-
-    def __init__(self, workdir: Path, *, first_step: int):
-        """Open both, to go on after `first_step` updates."""
-        from tensorboardX import SummaryWriter
-
-        self._path = workdir / "metrics.jsonl"
-        _forget_after(self._path, first_step)
-        self._file = open(self._path, "a")  # noqa: SIM115 closed by close()
-        self._events = SummaryWriter(str(workdir), purge_step=first_step + 1)
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        """Add one line, flushed: `step` and the values, null for what is no number."""
-        finite = {k: v for k, v in values.items() if math.isfinite(v)}
-        line = {"step": step, **dict.fromkeys(values), **finite}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        for name, value in finite.items():
-            self._events.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        """Close both files."""
-        self._file.close()
-        self._events.close()
-
-
-def _forget_after(path: Path, step: int) -> None:
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text().splitlines():
-        try:
-            entry: dict[str, Any] = json.loads(line)
-        except ValueError:
-            continue  # the last line of a killed run may be cut
-        if entry.get("step", step + 1) <= step:
-            kept.append(line + "\n")
-    write_whole(path, "".join(kept))
 
 
 class Progress:

@@ -26,8 +26,9 @@ from bmjax.run.build import (
 from bmjax.run.compile import compile_step, init_state
 from bmjax.run.evaluate import evaluate_run
 from bmjax.run.init_from import record_seen, start_from
-from bmjax.run.logs import Metrics, Progress, note, say
+from bmjax.run.logs import Progress, note, say
 from bmjax.run.memory import check_fits, explained, more_chunks
+from bmjax.run.metric_log import MetricLog
 from bmjax.run.summary import describe_program, describe_run
 from bmjax.run.validate import validate
 from bmjax.run.workdir import claim, note_config
@@ -179,7 +180,7 @@ def train_steps(
         stand_ins=data.replacements,
         replaced=replaced,
     )
-    metrics = Metrics(workdir, first_step=first)
+    metrics = MetricLog(workdir, first_step=first)
     watch = spec.watch(settings.method, run_facts(settings, data, length))
     rates = np.asarray(jax.vmap(run.learner.schedule)(jnp.arange(length.steps)))
     seen = start.seen or record_seen(settings, data)

@@ -6,7 +6,7 @@ import pytest
 
 from bmjax.devices import mesh
 from bmjax.errors import ConfigError
-from bmjax.run.logs import Metrics
+from bmjax.run.metric_log import MetricLog
 from bmjax.run.workdir import check_owner, claim, note_config
 from bmjax.settings import to_steps
 from bmjax.training.keys import key_for
@@ -56,13 +56,13 @@ def test_a_workdir_is_one_configurations_and_one_processes(tmp_path):
 
 
 def test_metrics_beyond_the_checkpoint_are_forgotten(tmp_path):
-    metrics = Metrics(tmp_path, first_step=0)
+    metrics = MetricLog(tmp_path, first_step=0)
     for step in (1, 2, 3):
         metrics.write(step, {"train/loss": float(step)})
     metrics.close()
     with open(tmp_path / "metrics.jsonl", "a") as file:
         file.write('{"step": 4, "train/lo')  # a kill in the middle of a line
-    metrics = Metrics(tmp_path, first_step=2)
+    metrics = MetricLog(tmp_path, first_step=2)
     metrics.write(3, {"train/loss": float("inf")})
     metrics.close()
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
