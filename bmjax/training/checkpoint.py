@@ -8,13 +8,12 @@ Orbax cannot write an array without elements, such as an empty queue. The manife
 those with their types and shapes, and Orbax's tree has None in their places.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +51,13 @@ def save(folder: Path, step: int, state: Tree, *, meta: dict[str, Any]) -> None:
     """
     from orbax.checkpoint import v1 as ocp
 
+    # Orbax's threads log, with tracebacks and late, the errors that it raises as well.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     target = folder / str(step)
     try:
         _manifest(folder, step).unlink(missing_ok=True)
         shutil.rmtree(target, ignore_errors=True)
-        with _raised_alone():
-            ocp.save(target.resolve(), _without_empty(state))
+        ocp.save(target.resolve(), _without_empty(state))
         write_json(
             _manifest(folder, step),
             {
@@ -83,18 +83,6 @@ def save(folder: Path, step: int, state: Tree, *, meta: dict[str, Any]) -> None:
     for old in sorted(_steps(folder))[:-_KEPT]:
         _manifest(folder, old).unlink(missing_ok=True)
         shutil.rmtree(folder / str(old), ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _raised_alone() -> Iterator[None]:
-    """Keep Orbax from logging, with tracebacks, the errors that it raises as well."""
-    logger = logging.getLogger("absl")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def state_bytes(state: Tree) -> int:
