@@ -29,9 +29,7 @@ from bmjax.types import Tree
 
 _KEPT = 2  # the newest, and one to fall back on
 _MB = 1e6
-_SMALL_FILES = (
-    2**17
-)  # bytes of a checkpoint beside the arrays (measured: 60,000 and fewer)
+_SMALL_FILES = 2**17  # bytes of a checkpoint beside its arrays (60,000 measured)
 # What TensorStore, whose errors are no OSError, says when a file cannot be written.
 _DISK_WORDS = (
     "No space left on device",
