@@ -18,8 +18,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from bmjax.augment.recipes import plain
-from bmjax.data.images.decode import read_bytes, resize_square
+from bmjax.data.images.decode import read_bytes
 from bmjax.data.images.read_batches import ReadBatch, read_batches
+from bmjax.data.images.resize import resize_square
 from bmjax.data.open_images import OpenedImages, open_any_images
 from bmjax.data.seen_images import Seen
 from bmjax.devices.mesh import make_mesh, put_batch, replicated
@@ -39,9 +40,11 @@ _PARTS = ("backbone", "fc")  # what features and classes need of a network
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".tar", ".bin")
 
 # Of a file that says nothing of its normalization: ImageNet's, with which torchvision,
-# timm, SwAV and DINO train (torchvision, transforms/_presets.py), at their 224 pixels.
+# timm, SwAV and DINO train, at their 224 pixels (torchvision, transforms/_presets.py;
+# the kernel too, with antialiasing).
 _IMAGENET = {
     "size": 224,
+    "resize": "bilinear",
     "mean": (0.485, 0.456, 0.406),
     "std": (0.229, 0.224, 0.225),
 }
@@ -138,6 +141,11 @@ class Encoder(TransformerMixin, BaseEstimator):
     def size(self) -> int:
         """Side of the images that the network takes, in pixels."""
         return self.loaded.about["size"]
+
+    @property
+    def resize(self) -> str:
+        """Kernel that resizes images, one of `bmjax.data.images.resize.RESIZES`."""
+        return self.loaded.about.get("resize", "area")
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -318,7 +326,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             return
         for start in range(0, len(items), self.step):
             chosen = [
-                resize_square(_checked(item), size=self.size)
+                resize_square(_checked(item), size=self.size, how=self.resize)
                 for item in items[start : start + self.step]
             ]
             yield _filled(np.stack(chosen), self.step), len(chosen)
@@ -338,6 +346,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             names,
             encoded,
             size=self.size,
+            resize=self.resize,
             batch_size=self.step,
             threads=self.threads,
         )
@@ -456,7 +465,9 @@ def _read_weights_file(path: Path, network: str) -> Weights:
             "wrote"
         )
     weights = read_file(path, name)
-    return weights._replace(about={**_IMAGENET, **weights.about, "network": name})
+    # Files that bmjax wrote before they named the kernel are of runs with "area".
+    about = {"resize": "area", **weights.about} if weights.about else {}
+    return weights._replace(about={**_IMAGENET, **about, "network": name})
 
 
 def _read_linear(source: Path, about: dict[str, Any]) -> Linear:
