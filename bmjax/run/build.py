@@ -37,7 +37,7 @@ from bmjax.run.run_settings import (
 )
 from bmjax.run.workdir import excluded
 from bmjax.settings import to_steps, with_steps
-from bmjax.training.optimizer import FOREVER, cosine_schedule, make_optimizer
+from bmjax.training.optimizer import cosine_schedule, make_optimizer
 from bmjax.types import Batch, Method
 
 
@@ -109,9 +109,7 @@ def build(
     recipe = make_recipe(settings.augment, settings.data)
     train_counts = counts(data.catalog, data.split.train)
     method = make_method(settings, recipe, steps_per_epoch, train_counts)
-    schedule, optimizer = _make_updates(
-        settings.optim, settings.model.name, length, method.frozen
-    )
+    schedule, optimizer = _make_updates(settings.optim, settings.model.name, length)
     learner = Learner(
         method, recipe, optimizer, schedule, settings.seed, settings.train.accumulate
     )
@@ -149,7 +147,7 @@ def _make_data(settings: Settings, workdir: Path, catalog: Catalog | None) -> Ru
 
 
 def _make_updates(
-    settings: OptimSettings, network: str, length: RunLength, frozen: tuple[str, ...]
+    settings: OptimSettings, network: str, length: RunLength
 ) -> tuple[optax.Schedule, optax.GradientTransformation]:
     optim = with_steps(settings, length.steps_per_epoch)
     schedule = cosine_schedule(
@@ -177,7 +175,6 @@ def _make_updates(
         frozen={
             "prototypes": optim["freeze_prototypes"],
             "network.backbone": optim["freeze_backbone"],
-            **dict.fromkeys(frozen, FOREVER),
         },
     )
     return schedule, optimizer
