@@ -26,6 +26,7 @@ from bmjax.devices.mesh import make_mesh, put_batch, replicated
 from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.evals.linear_probe import Linear, apply_linear, softmax
 from bmjax.models import NETWORKS, make_network
+from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import read_metadata
 from bmjax.training import checkpoint
 from bmjax.training.trained_network import (
@@ -439,7 +440,7 @@ def _load(source: Path, network: str, devices: int) -> _Loaded:
 
 
 def _read_weights_file(path: Path, network: str) -> Weights:
-    if not path.is_file():
+    if not split_address(path)[0].is_file():
         raise ConfigError(
             f"{str(path)!r} is neither a run's folder nor a .safetensors file, nor any "
             "other file of weights; give the workdir of a run, or such a file"
