@@ -15,7 +15,7 @@ import numpy as np
 
 from bmjax.errors import CheckpointError
 from bmjax.files import describe_os_error
-from bmjax.models.weight_files.entries import Entry, StateDicts, wrong_type
+from bmjax.models.weight_files.entries import FLOATS, Entry, StateDicts, wrong_type
 from bmjax.models.weight_files.unpickle import (
     RefusedError,
     Storage,
@@ -31,8 +31,9 @@ _DAMAGE = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
     struct.error,
-    *(ArithmeticError, AttributeError, EOFError, ImportError, LookupError),
-    *(MemoryError, NotImplementedError, RuntimeError, TypeError, ValueError),
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, ImportError),
+    *(LookupError, MemoryError, NotImplementedError, RuntimeError),
+    *(TypeError, ValueError),
 )
 
 _ReadBytes = Callable[[Storage], bytes]
@@ -168,7 +169,10 @@ def _entry(path: Path, name: str, tensor: Tensor, read: _ReadBytes) -> Entry:
     """Describe a tensor; one whose view reaches out of its storage is damage."""
     storage, offset, shape, stride = tensor
     if isinstance(storage.dtype, UnreadType):
-        return Entry(name, shape, storage.dtype.name, partial(_no_numbers, name))
+        number_type = storage.dtype.name
+        if number_type in FLOATS:
+            raise ValueError(f"{name} is of a type that torch writes otherwise")
+        return Entry(name, shape, number_type, partial(_no_numbers, name))
     numbers = (offset, *shape, *stride, storage.count)
     if len(shape) != len(stride) or any(
         not isinstance(number, int) or number < 0 for number in numbers

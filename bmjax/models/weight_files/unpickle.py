@@ -109,11 +109,29 @@ _TYPES = re.compile(
 )
 
 
-class Unpickler(pickle.Unpickler):
-    """Unpickles with nothing but the names above; notes the storages it meets."""
+class _WholeLines:
+    """A file in which a line that is cut off is an error."""
 
     def __init__(self, file: io.BufferedIOBase):
-        super().__init__(file)
+        self.read = file.read
+        self._file = file
+
+    def readline(self) -> bytes:
+        line = self._file.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError("cut off")
+        return line
+
+
+class Unpickler(pickle._Unpickler):
+    """Unpickles with nothing but the names above; notes the storages it meets.
+
+    It is Python's own in Python: a damaged number makes the one in C allocate up to
+    64 GB before it notices (python/cpython#115952), and the pickles here are short.
+    """
+
+    def __init__(self, file: io.BufferedIOBase):
+        super().__init__(_WholeLines(file))
         self.storages: dict[str, Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:

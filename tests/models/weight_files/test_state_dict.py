@@ -5,8 +5,10 @@ formats: `torch_weight` of "resnet_tiny" under `module.`, one as a turned view, 
 begins inside its storage, one a Parameter, beside an optimizer and a Namespace.
 """
 
+import contextlib
 import functools
 import pickle
+import tracemalloc
 import zipfile
 
 import jax
@@ -82,6 +84,33 @@ def test_a_flipped_byte_in_the_archive_is_refused(tmp_path):
     path.write_bytes(damaged)
     with pytest.raises(CheckpointError, match="CRC"):
         read_pth(path)
+
+
+def test_flipped_bytes_are_refused_or_change_numbers_only(tmp_path):
+    # The older stream has no checksums; its first 8,000 bytes tell names and shapes.
+    whole = (GOLDEN / "tiny_stream.pth").read_bytes()
+    path = tmp_path / "flipped.pth"
+    random = np.random.Generator(np.random.PCG64(0))
+    for _ in range(100):
+        flipped = bytearray(whole)
+        flipped[random.integers(8000)] = random.integers(256)
+        path.write_bytes(flipped)
+        with contextlib.suppress(CheckpointError):
+            read_pth(path)
+
+
+def test_a_large_number_in_a_pickle_takes_no_memory(tmp_path):
+    pickled = b"\x80\x02}r" + (2**24).to_bytes(4, "little") + b"."
+    path = tmp_path / "memo.pth"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("archive/data.pkl", pickled)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match="no state dict"):
+            read_pth(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 class Runs:
