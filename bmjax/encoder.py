@@ -37,7 +37,6 @@ from bmjax.training.trained_network import (
 )
 
 _PARTS = ("backbone", "fc")  # what features and classes need of a network
-_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar", ".bin")
 
 # Of a file that says nothing of its normalization: ImageNet's, with which torchvision,
 # timm, SwAV and DINO train (torchvision, transforms/_presets.py), at their 224 pixels.
@@ -65,7 +64,8 @@ def load(
 
     Args:
         source: the workdir of a run, or a file of weights: .safetensors of
-            `bmjax.export`, or .pth of torchvision, timm, SwAV and SupCon.
+            `bmjax.export`, or .pth of torchvision, timm, SwAV and SupContrast;
+            FILE::ENTRY, such as "last.pth::model_ema", where it holds several networks.
         network: name of the network, such as "resnet50", where the file does not say
             it; the encoder's `network` is the name in any case.
         batch_size: images a step; made a multiple of the devices.

@@ -49,8 +49,7 @@ def read_weights(
     (HobbitLong/SupContrast) are read, and those of `write_weights`: .safetensors, or
     torch's .pth, read without torch and without running its code. Prefixes such as
     `module.` and `encoder.` are found and taken off. One entry is read at a time, and
-    those that are not wanted are not: beside the file's numbers in float32 the largest
-    entry has to fit into memory.
+    none that is not wanted: a ResNet-50 takes less than twice its 94 MB of float32.
 
     Args:
         path: the file; or FILE::ENTRY, where the file holds several networks, with the
@@ -59,7 +58,7 @@ def read_weights(
         num_classes: N that the classifier must have; 0 takes any.
         new_classifier: leave the file's classifier out.
         say: takes the summary of what matched, line by line; without it, networks that
-            are passed over are a warning.
+            are passed over unasked are a warning.
 
     Returns:
         params and batch_stats, float32: "backbone", and "fc" (the classifier), "head"
@@ -81,7 +80,7 @@ def read_weights(
         match = compare(entries, expected)
         whole = match.whole(family)
         dropped = _dropped(path, entries, expected, new_classifier) if whole else {}
-        if say is None and found.passed_over:
+        if say is None and found.passed_over and not address:
             warnings.warn(choice(path, found), stacklevel=2)
         if say:
             if note := swapped_suffix(path, file_kind(path)):

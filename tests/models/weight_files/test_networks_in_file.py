@@ -112,6 +112,15 @@ def test_networks_that_no_rule_tells_apart_are_named(tmp_path):
         read_weights(tmp_path / "moco.safetensors::teacher", NAME)
 
 
+def test_two_raw_networks_are_never_chosen_between(tmp_path):
+    path = write_pth(
+        tmp_path / "two.pth", {"state_dict": scaled(1), "model": scaled(2)}
+    )
+    with pytest.raises(CheckpointError, match=r"found state_dict, model; say which"):
+        read_weights(path, NAME)
+    assert read(tmp_path / "two.pth::model")[0] == 2
+
+
 def test_a_file_whose_name_has_two_colons_is_read(tmp_path):
     path = write_pth(tmp_path / "epoch::3.pth", scaled(1))
     assert read(path)[0] == 1
