@@ -27,6 +27,7 @@ from bmjax.devices.mesh import make_mesh, put_batch, replicated
 from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.evals.linear_probe import Linear, apply_linear, softmax
 from bmjax.models import NETWORKS, make_network
+from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import read_metadata
 from bmjax.training import checkpoint
 from bmjax.training.trained_network import (
@@ -37,7 +38,6 @@ from bmjax.training.trained_network import (
 )
 
 _PARTS = ("backbone", "fc")  # what features and classes need of a network
-_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar", ".bin")
 
 # Of a file that says nothing of its normalization: ImageNet's, with which torchvision,
 # timm, SwAV and DINO train, at their 224 pixels (torchvision, transforms/_presets.py;
@@ -67,7 +67,8 @@ def load(
 
     Args:
         source: the workdir of a run, or a file of weights: .safetensors of
-            `bmjax.export`, or .pth of torchvision, timm, SwAV and SupCon.
+            `bmjax.export`, or .pth of torchvision, timm, SwAV and SupContrast;
+            FILE::ENTRY, such as "last.pth::model_ema", where it holds several networks.
         network: name of the network, such as "resnet50", where the file does not say
             it; the encoder's `network` is the name in any case.
         batch_size: images a step; made a multiple of the devices.
@@ -457,7 +458,7 @@ def _load(source: Path, network: str, devices: int) -> _Loaded:
 
 
 def _read_weights_file(path: Path, network: str) -> Weights:
-    if not path.is_file():
+    if not split_address(path)[0].is_file():
         raise ConfigError(
             f"{str(path)!r} is neither a run's folder nor a .safetensors file, nor any "
             "other file of weights; give the workdir of a run, or such a file"
