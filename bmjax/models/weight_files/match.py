@@ -85,7 +85,9 @@ def num_classes(entries: Mapping[str, Entry], family: Family) -> int:
     return weight.shape[0] if weight and weight.shape else 0
 
 
-def compare(entries: Mapping[str, Entry], expected: Mapping[str, Wanted]) -> Match:
+def compare_entries(
+    entries: Mapping[str, Entry], expected: Mapping[str, Wanted]
+) -> Match:
     """Hold a file's entries against what is expected, by name and shape."""
     match = Match([], [], [], [])
     for entry, wanted in expected.items():
@@ -104,7 +106,7 @@ def compare(entries: Mapping[str, Entry], expected: Mapping[str, Wanted]) -> Mat
     return match
 
 
-def summary(
+def match_summary(
     path: Path, name: str, found: Found, match: Match, left_out: Mapping[str, str]
 ) -> Iterator[str]:
     """Lines to print: what was taken, what was not, and why.
@@ -119,7 +121,7 @@ def summary(
     family = family_of(name)
     yield f"weights in {path} as {name}:"
     if found.passed_over:
-        yield f"  {choice(path, found)}"
+        yield f"  {choice_note(path, found)}"
     elif found.address:
         yield f"  taken: {found.address}"
     yield f"  {'part':<12}{'matched':>8}{'missing':>8}{'mis-shaped':>11}{'unused':>8}"
@@ -145,7 +147,7 @@ def summary(
         yield f"  unused: {_COUNTER} ({_entries(counters)}): {why}"
 
 
-def choice(path: Path, found: Found) -> str:
+def choice_note(path: Path, found: Found) -> str:
     """One sentence on which of several networks was taken, and how to take another."""
     unnamed = "the one without a prefix"
     others = ", ".join(address or unnamed for address in found.passed_over)
@@ -187,7 +189,7 @@ def misfit(path: Path, name: str, entries: Mapping[str, Entry], match: Match) ->
             other
             for other in (name, *family.specs)
             if family.feature_dim(family.specs[other]) in lengths
-            and compare(backbone, _backbone_entries(other)).whole(family)
+            and compare_entries(backbone, _backbone_entries(other)).whole(family)
         ),
         "",
     )

@@ -16,11 +16,11 @@ from bmjax.models.weight_files.entries import Entry, StateDicts, read_float32
 from bmjax.models.weight_files.file_kind import file_kind, swapped_suffix
 from bmjax.models.weight_files.match import (
     Wanted,
-    choice,
-    compare,
+    choice_note,
+    compare_entries,
     expected_entries,
     misfit,
-    summary,
+    match_summary,
 )
 from bmjax.models.weight_files.match import (
     num_classes as classes_in,
@@ -77,15 +77,15 @@ def read_weights(
         found = find_network(dicts, path, address, family)
         entries = found.entries
         expected = expected_entries(name, entries)
-        match = compare(entries, expected)
+        match = compare_entries(entries, expected)
         whole = match.whole(family)
         dropped = _dropped(path, entries, expected, new_classifier) if whole else {}
         if say is None and found.passed_over and not address:
-            warnings.warn(choice(path, found), stacklevel=2)
+            warnings.warn(choice_note(path, found), stacklevel=2)
         if say:
             if note := swapped_suffix(path, file_kind(path)):
                 say(note)
-            for line in summary(path, name, found, match, dropped):
+            for line in match_summary(path, name, found, match, dropped):
                 say(line)
         if not whole:
             raise CheckpointError(misfit(path, name, entries, match))
