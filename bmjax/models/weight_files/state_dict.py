@@ -19,8 +19,8 @@ from bmjax.models.weight_files.match import (
     choice_note,
     compare_entries,
     expected_entries,
-    misfit,
     match_summary,
+    misfit,
 )
 from bmjax.models.weight_files.match import (
     num_classes as classes_in,
