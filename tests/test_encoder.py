@@ -9,6 +9,7 @@ import cv2
 import jax
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -18,6 +19,7 @@ from bmjax.data.images.folder import read_folder
 from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.export import main as export
 from bmjax.main import main as train
+from tests.helpers.golden_vit import vit_entries, vit_images, vit_record
 from tests.helpers.small_run import small_run
 
 
@@ -172,3 +174,18 @@ def test_the_package_names_its_interface_without_jax():
     assert set(bmjax.__all__) <= set(dir(bmjax))
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         bmjax.lod  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("network", "case"), [("dinov3_tiny16", "n2_64"), ("dinov2_tiny14", "n3_56")]
+)
+def test_a_loaded_file_gives_the_authors_class_token(network, case, tmp_path):
+    path = tmp_path / "authors.safetensors"
+    save_file(vit_entries(network), path)
+    encoder = bmjax.load(path, network=network, batch_size=4, devices=1)
+    record = vit_record(network)
+    images = vit_images(f"{network}-{case}", tuple(map(int, record[f"{case}/shape"])))
+    found = encoder.forward(images)["features"]
+    expected = record[f"{case}/cls"]
+    # float32; values of order 1.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)

@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from bmjax.errors import CheckpointError
 from bmjax.files import write_whole
-from bmjax.models.families import FAMILIES, family_of
+from bmjax.models.families import FAMILIES, family_of, smallest_images
 from bmjax.models.family import Family
 from bmjax.models.network import make_network
 from bmjax.models.weight_files.torch_names import (
@@ -215,7 +215,8 @@ def _expected(
         embedding_dim=dim,
         hidden_dim=hidden,
     )
-    images = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    side = smallest_images(name)
+    images = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
     params, batch_stats = jax.eval_shape(network.init, jax.random.key(0), images)
     if "prototypes.weight" in entries:
         count, width = entries["prototypes.weight"].shape[:2]
