@@ -7,6 +7,7 @@ two pure functions, `read_tokens`, `NETWORKS`, the table of the names it knows, 
 
 from bmjax.models.conv.dispatch import LOWERINGS
 from bmjax.models.families import (
+    AUTO,
     NETWORKS,
     check_image_size,
     family_of,
@@ -19,6 +20,7 @@ from bmjax.models.families import (
 from bmjax.models.network import make_network, read_tokens
 
 __all__ = [
+    "AUTO",
     "LOWERINGS",
     "NETWORKS",
     "check_image_size",

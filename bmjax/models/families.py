@@ -50,7 +50,8 @@ def spec_of(
     Args:
       name: one of `NETWORKS`.
       pooling: how features come from tokens, one of its family's; "auto": its own.
-      interpolation: of learned positions, one of `INTERPOLATIONS`; "auto": its own.
+      interpolation: of learned positions, one of `INTERPOLATIONS`, or "none" where
+        there are none; "auto": its own.
       drop_path: the probability that an image skips a branch in training.
 
     Raises:
@@ -59,7 +60,9 @@ def spec_of(
     family, spec = family_of(name), NETWORKS[name]
     what = f"config.model.name = {name!r} is a {family.title}"
     check_known("config.model.pooling", pooling, (AUTO, *_all_poolings()))
-    check_known("config.model.interpolation", interpolation, (AUTO, *INTERPOLATIONS))
+    own = family.interpolation(spec) or "none"
+    if interpolation not in (AUTO, own):
+        check_known("config.model.interpolation", interpolation, tuple(INTERPOLATIONS))
     changed: dict[str, Any] = {}
     if pooling not in (AUTO, *family.poolings):
         raise ConfigError(
@@ -68,8 +71,8 @@ def spec_of(
         )
     if pooling != AUTO and len(family.poolings) > 1:
         changed["pooling"] = pooling
-    if interpolation != AUTO:
-        if not family.interpolation(spec):
+    if interpolation not in (AUTO, own):
+        if own == "none":
             raise ConfigError(
                 f"config.model.interpolation = {interpolation!r} needs learned "
                 f"positions, and {what} without any; use {AUTO!r}"

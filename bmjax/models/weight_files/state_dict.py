@@ -51,6 +51,7 @@ def read_weights(
     *,
     num_classes: int = 0,
     new_classifier: bool = False,
+    pooling: str = "auto",
     say: Callable[[str], None] | None = None,
 ) -> tuple[Tree, Tree]:
     """Read a network's parameters and batch statistics from a file of weights.
@@ -65,6 +66,7 @@ def read_weights(
         name: the network it is for, one of `NETWORKS`.
         num_classes: N that the classifier must have; 0 takes any.
         new_classifier: leave the file's classifier out.
+        pooling: how the features were made that its heads stand on; see `spec_of`.
         say: takes the table of what matched, line by line.
 
     Returns:
@@ -79,7 +81,7 @@ def read_weights(
     family = family_of(name)
     path = Path(path)
     entries = _strip(_read_entries(path), path, family)
-    expected = _expected(name, entries)
+    expected = _expected(name, entries, pooling)
     match = _compare(entries, expected)
     if say:
         for line in _table(path, name, match):
@@ -199,7 +201,7 @@ def _prefixes(bare: Iterable[str], family: Family) -> list[str]:
 
 
 def _expected(
-    name: str, entries: dict[str, np.ndarray]
+    name: str, entries: dict[str, np.ndarray], pooling: str = "auto"
 ) -> dict[str, tuple[str, tuple[str, ...], tuple[int, ...]]]:
     """What a file with such heads must hold: entry -> (tree, our path, torch's shape).
 
@@ -214,6 +216,7 @@ def _expected(
         head=head,
         embedding_dim=dim,
         hidden_dim=hidden,
+        pooling=pooling,
     )
     side = smallest_images(name)
     images = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
