@@ -26,7 +26,14 @@ from bmjax.data.seen_images import Seen
 from bmjax.devices.mesh import make_mesh, put_batch, replicated
 from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.evals.linear_probe import Linear, apply_linear, softmax
-from bmjax.models import AUTO, NETWORKS, feature_settings, make_network
+from bmjax.models import (
+    AUTO,
+    NETWORKS,
+    feature_settings,
+    make_network,
+    preprocessing_of,
+)
+from bmjax.models.preprocessing import FOR_TORCHVISION
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import read_metadata
 from bmjax.training import checkpoint
@@ -38,16 +45,6 @@ from bmjax.training.trained_network import (
 )
 
 _PARTS = ("backbone", "fc")  # what features and classes need of a network
-
-# Of a file that says nothing of its normalization: ImageNet's, with which torchvision,
-# timm, SwAV and DINO train, at their 224 pixels (torchvision, transforms/_presets.py;
-# the kernel too, with antialiasing).
-_IMAGENET = {
-    "size": 224,
-    "resize": "bilinear",
-    "mean": (0.485, 0.456, 0.406),
-    "std": (0.229, 0.224, 0.225),
-}
 
 _CACHED = ("loaded", "digest", "_linear")  # properties that follow from the arguments
 
@@ -519,7 +516,9 @@ def _read_weights_file(path: Path, network: str) -> Weights:
     weights = read_file(path, name)
     # Files that bmjax wrote before they named the kernel are of runs with "area".
     about = {"resize": "area", **weights.about} if weights.about else {}
-    return weights._replace(about={**_IMAGENET, **about, "network": name})
+    # A residual network's that says nothing: most are trained as torchvision's.
+    own = preprocessing_of(name) or FOR_TORCHVISION
+    return weights._replace(about={**own._asdict(), **about, "network": name})
 
 
 def _read_linear(source: Path, about: dict[str, Any]) -> Linear:

@@ -14,6 +14,7 @@ from bmjax.models.families import (
     feature_dim,
     feature_settings,
     layer_scales,
+    preprocessing_of,
     smallest_images,
     spec_of,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "feature_settings",
     "layer_scales",
     "make_network",
+    "preprocessing_of",
     "read_tokens",
     "smallest_images",
     "spec_of",

@@ -11,6 +11,7 @@ class token and registers with deviation 1e-6, and stochastic depth, where
 `config.model.drop_path` asks for it, the same in all blocks.
 """
 
+from bmjax.models.preprocessing import FOR_DINOBLOOM, FOR_DINOV2
 from bmjax.models.vision_transformer import VitSpec, make_family
 
 _SMALL = VitSpec(
@@ -52,4 +53,5 @@ DINOV2 = make_family(
     },
     first_entry="blocks.0.ls1.gamma",
     registers="register_tokens",
+    preprocessing=lambda spec: FOR_DINOBLOOM if spec.size == 224 else FOR_DINOV2,
 )

@@ -8,6 +8,7 @@ Training from chance begins as there (`vision_transformer.py`): class token and
 registers with deviation 0.02, LayerScale at 1e-5. Its coordinates are not jittered.
 """
 
+from bmjax.models.preprocessing import FOR_DINOV3
 from bmjax.models.vision_transformer import VitSpec, make_family
 
 _SMALL = VitSpec(
@@ -45,4 +46,5 @@ DINOV3 = make_family(
     },
     first_entry="rope_embed.periods",
     registers="storage_tokens",
+    preprocessing=lambda spec: FOR_DINOV3,
 )

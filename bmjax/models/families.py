@@ -10,6 +10,7 @@ from bmjax.errors import ConfigError, check_known
 from bmjax.models import dinov2, dinov3, resnet, vit
 from bmjax.models.family import Family
 from bmjax.models.positions import INTERPOLATIONS
+from bmjax.models.preprocessing import Preprocessing
 
 # A file of weights is of the first whose `first_entry` it has.
 FAMILIES: tuple[Family, ...] = (
@@ -85,7 +86,9 @@ def spec_of(
                 f"and {what}; use 0.0"
             )
         changed["drop_path"] = drop_path
-    return spec._replace(**changed) if changed else spec
+    spec = spec._replace(**changed) if changed else spec
+    family.feature_dim(spec)  # refuses a pooling that the network is too shallow for
+    return spec
 
 
 def _all_poolings() -> tuple[str, ...]:
@@ -112,6 +115,11 @@ def feature_settings(
     spec = spec_of(name, pooling=pooling, interpolation=interpolation)
     own = spec.pooling if len(family.poolings) > 1 else family.poolings[0]
     return {"pooling": own, "interpolation": family.interpolation(spec) or "none"}
+
+
+def preprocessing_of(name: str) -> Preprocessing | None:
+    """Returns what the named network's weights were trained with; None: not known."""
+    return family_of(name).preprocessing(NETWORKS[name])
 
 
 def smallest_images(name: str) -> int:

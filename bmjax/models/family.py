@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from flax import linen as nn
 
+from bmjax.models.preprocessing import Preprocessing
+
 ParamPath = tuple[str, ...]  # of a parameter below "backbone", as ("blocks_0", "norm1")
 
 
@@ -34,6 +36,8 @@ class Family(NamedTuple):
         several, a spec has a field `pooling`.
       interpolation: the rule by which a spec's learned positions are resampled, in a
         field of that name; "" where it has no such positions.
+      preprocessing: of a spec, what the authors' weights were trained with; None where
+        files of the family come from many trainings.
       drops_branches: whether a spec has a field `drop_path`, for stochastic depth.
     """
 
@@ -49,4 +53,5 @@ class Family(NamedTuple):
     layer: Callable[[Any, ParamPath], tuple[int, int]] | None = None
     poolings: tuple[str, ...] = ("average",)
     interpolation: Callable[[Any], str] = lambda spec: ""
+    preprocessing: Callable[[Any], Preprocessing | None] = lambda spec: None
     drops_branches: bool = False

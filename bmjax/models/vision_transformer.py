@@ -5,21 +5,30 @@ Sources: Dosovitskiy et al. 2021; Oquab et al. 2023 (DINOv2); Darcet et al. 2023
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
+from bmjax.errors import ConfigError
 from bmjax.models.attention import CLASS_ATTENTION
 from bmjax.models.family import Family, ParamPath
 from bmjax.models.init import Constant, Normal
 from bmjax.models.positions import resample_positions
+from bmjax.models.preprocessing import Preprocessing
 from bmjax.models.rope import RotaryPositions
 from bmjax.models.transformer_layers import STD, Block, PatchEmbed, TokenNorm
 
-POOLINGS = ("cls", "patch_mean", "cls_patch_mean")
+# How many last blocks give class tokens, and whether the mean patch stands behind them.
+_POOLED = {
+    "cls": (1, False),
+    "patch_mean": (0, True),
+    "cls_patch_mean": (1, True),
+    "cls4_patch_mean": (4, True),  # HemaHier's flat baseline
+}
+POOLINGS = tuple(_POOLED)
 
 
 class VitSpec(NamedTuple):
@@ -93,11 +102,12 @@ class VisionTransformer(nn.Module):
     def __call__(self, images: Array, *, train: bool) -> Array:
         """Maps images [B, H, W, C] to features in float32 or wider.
 
-        They are [B, F], and [B, 2 F] with the pooling "cls_patch_mean", which puts the
-        class token first.
+        They are [B, F], or wider where the pooling puts several together; see
+        `pool_tokens`.
         """
-        tokens = self.tokens(images, train=train)
-        return pool_tokens(tokens, self.spec.pooling, self.spec.registers)
+        last = max(_POOLED[self.spec.pooling][0], 1)
+        normed = self._blocks(images, train, None, last=last)
+        return pool_tokens(normed, self.spec.pooling, self.spec.registers)
 
     def tokens(self, images: Array, *, train: bool, mask: Array | None = None) -> Array:
         """Maps images [B, H, W, C] to normed tokens [B, 1 + registers + patches, F].
@@ -201,21 +211,24 @@ class VisionTransformer(nn.Module):
         return jnp.concatenate([tokens[:, :1], registers, tokens[:, 1:]], axis=1)
 
 
-def pool_tokens(tokens: Array, pooling: str, registers: int) -> Array:
+def pool_tokens(normed: list[Array], pooling: str, registers: int) -> Array:
     """Makes features of normed tokens.
 
     Args:
-      tokens: float [B, 1 + registers + patches, F].
+      normed: behind each of the last blocks, as many as the pooling needs, float
+        [B, 1 + registers + patches, F].
       pooling: one of `POOLINGS`.
       registers: how many stand before the patches; they have no part in features.
 
     Returns:
-      float [B, F], or [B, 2 F] of "cls_patch_mean".
+      float [B, F]; [B, 2 F] of "cls_patch_mean", the class token first; [B, 5 F] of
+      "cls4_patch_mean", the class tokens of four blocks in their order first.
     """
-    parts = {"cls": tokens[:, 0], "patch_mean": tokens[:, 1 + registers :].mean(axis=1)}
-    if pooling != "cls_patch_mean":
-        return parts[pooling]
-    return jnp.concatenate([parts["cls"], parts["patch_mean"]], axis=-1)
+    blocks, with_patches = _POOLED[pooling]
+    parts = [tokens[:, 0] for tokens in normed[len(normed) - blocks :]]
+    if with_patches:
+        parts.append(normed[-1][:, 1 + registers :].mean(axis=1))
+    return jnp.concatenate(parts, axis=-1)
 
 
 _LEAVES = {
@@ -233,6 +246,7 @@ def make_family(
     *,
     first_entry: str,
     registers: str = "",
+    preprocessing: Callable[[VitSpec], Preprocessing],
 ) -> Family:
     """Makes the record of a family of vision transformers.
 
@@ -241,6 +255,7 @@ def make_family(
       specs: by name.
       first_entry: as in `Family`.
       registers: how the entry of the registers is called; "" where there are none.
+      preprocessing: as in `Family`.
     """
     leaves = {**_LEAVES, "registers": registers}
 
@@ -267,8 +282,14 @@ def make_family(
         layer=_layer,
         poolings=POOLINGS,
         interpolation=lambda spec: "" if spec.rotary else spec.interpolation,
+        preprocessing=lambda spec: _at_most(preprocessing(spec), spec.size),
         drops_branches=True,
     )
+
+
+def _at_most(preprocessing: Preprocessing, size: int) -> Preprocessing:
+    """Small networks, for tests, have positions for smaller images."""
+    return preprocessing._replace(size=min(preprocessing.size, size))
 
 
 def _build(spec: VitSpec, *, lowering: str, dtype: Any, remat: bool, name: str):
@@ -277,7 +298,13 @@ def _build(spec: VitSpec, *, lowering: str, dtype: Any, remat: bool, name: str):
 
 
 def _feature_dim(spec: VitSpec) -> int:
-    return 2 * spec.width if spec.pooling == "cls_patch_mean" else spec.width
+    blocks, with_patches = _POOLED[spec.pooling]
+    if blocks > spec.depth:
+        raise ConfigError(
+            f"config.model.pooling = {spec.pooling!r} takes the class tokens of {blocks} "
+            f"blocks, and this network has {spec.depth}; use 'cls_patch_mean'"
+        )
+    return (blocks + with_patches) * spec.width
 
 
 def _layer(spec: VitSpec, path: ParamPath) -> tuple[int, int]:

@@ -5,6 +5,7 @@ learned; there is neither LayerScale nor a register. Constants are timm's: layer
 normalization with epsilon 1e-6, initial values of `init_weights_vit_timm`.
 """
 
+from bmjax.models.preprocessing import FOR_TIMM_VIT
 from bmjax.models.vision_transformer import VitSpec, make_family
 
 VITS = make_family(
@@ -18,4 +19,5 @@ VITS = make_family(
         "vit_tiny": VitSpec(width=16, depth=2, heads=2, patch=8, size=16),
     },
     first_entry="patch_embed.proj.weight",
+    preprocessing=lambda spec: FOR_TIMM_VIT,
 )

@@ -206,8 +206,14 @@ def test_positions_are_interpolated_by_the_rule_of_the_name(interpolation, scale
 def test_pooling_takes_what_its_name_says(pooling):
     # The class token, two registers, two patches.
     tokens = jnp.asarray([[[1.0, 2.0], [9.0, 9.0], [9.0, 9.0], [3.0, 4.0], [5.0, 8.0]]])
-    expected = {"cls": [1, 2], "patch_mean": [4, 6], "cls_patch_mean": [1, 2, 4, 6]}
-    found = pool_tokens(tokens, pooling, registers=2)
+    expected = {
+        "cls": [1, 2],
+        "patch_mean": [4, 6],
+        "cls_patch_mean": [1, 2, 4, 6],
+        "cls4_patch_mean": [-3, -6, -2, -4, -1, -2, 1, 2, 4, 6],
+    }
+    earlier = [-3 * tokens, -2 * tokens, -tokens]
+    found = pool_tokens([*earlier, tokens], pooling, registers=2)
     np.testing.assert_array_equal(found, [expected[pooling]])
 
 
@@ -217,7 +223,7 @@ def test_features_are_the_pooled_tokens(nano):
     assert tokens.shape == (2, 1 + 4 + 4, 16)
     found = features_of(name, nano[name], images, pooling="cls_patch_mean")
     np.testing.assert_allclose(
-        found, pool_tokens(tokens, "cls_patch_mean", 4), rtol=1e-5, atol=1e-5
+        found, pool_tokens([tokens], "cls_patch_mean", 4), rtol=1e-5, atol=1e-5
     )
     dims = {"auto": 16, "cls": 16, "patch_mean": 16, "cls_patch_mean": 32}
     assert {p: feature_dim(name, pooling=p) for p in dims} == dims
