@@ -73,9 +73,10 @@ def load(
         batch_size: images a step; made a multiple of the devices.
         devices: how many to use; 0: all there are.
         threads: that read and decode; 0: one for each core.
-        pooling: of a vision transformer's tokens: "cls", "patch_mean" or
-            "cls_patch_mean"; "auto": as the run or file was trained, else the network's
-            own. With another than that there are features, and no classes.
+        pooling: of a vision transformer's tokens: "cls", "patch_mean",
+            "cls_patch_mean" or "cls4_patch_mean"; "auto": as the run or file was
+            trained, else the network's own. With another than that there are features,
+            and no classes.
         interpolation: of its learned positions: "offset", "size_antialias" or "size";
             "auto": likewise.
 

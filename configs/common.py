@@ -67,9 +67,15 @@ def base() -> ml_collections.ConfigDict:
     config.model.dtype = "float32"  # of the backbone's activations; or "bfloat16"
     config.model.remat = False  # keep less for the backward pass, compute a third more
     # Vision transformers; docs/models.md. "auto": the network's own.
-    config.model.pooling = "auto"  # "cls", "patch_mean", "cls_patch_mean", "cls4_patch_mean"
+    # Tokens to features: "cls", "patch_mean", "cls_patch_mean", or "cls4_patch_mean".
+    config.model.pooling = "auto"
     config.model.interpolation = "auto"  # "offset", "size_antialias" or "size"
     config.model.drop_path = 0.0  # of a branch; dinov2 and dinov3 train with 0.3
+
+    config.lora = ml_collections.ConfigDict()  # adapters beside a frozen backbone
+    config.lora.rank = 0  # 0: none
+    config.lora.alpha = 128.0  # HemaHier, with rank 16
+    config.lora.layers = ("qkv",)  # ours: dense layers of a vision transformer by name
 
     config.method = ml_collections.ConfigDict()
 
@@ -142,6 +148,14 @@ def synthetic(config: ml_collections.ConfigDict, images: int, size: int) -> None
     config.tsne.images = 1500
     # Few probe steps, so that one learning rate has to suit any network (ours).
     config.probe.standardize = True
+
+
+def imagenet(config: ml_collections.ConfigDict, size: int) -> None:
+    """Prepare images as most published encoders want them, whole and of one size."""
+    config.data.size = size
+    config.data.mean = (0.485, 0.456, 0.406)  # torchvision, transforms/_presets.py
+    config.data.std = (0.229, 0.224, 0.225)  # likewise
+    config.augment.large_size = config.data.get_ref("size") * 1
 
 
 def smoke(config: ml_collections.ConfigDict) -> None:

@@ -204,4 +204,5 @@ DINO = MethodSpec(
     settings=DinoSettings,
     heads=PROJECTIONS,
     large_views=_LARGE,
+    trained_networks=("student.network",),
 )

@@ -49,6 +49,8 @@ class MethodSpec:
         heads: values of config.model.head that fit.
         large_views: config.augment.large, at the least.
         uses_labels: whether it learns from the labels.
+        trained_networks: names of the parameters of each network that gradients move,
+            "network" or below another name, as "student.network".
         check: check(settings, batch_size) raises ConfigError before a run begins.
         warn: warn(settings, facts) -> a sentence for each setting that is valid but
             probably a mistake.
@@ -63,6 +65,7 @@ class MethodSpec:
     heads: tuple[str, ...]
     large_views: int = 1
     uses_labels: bool = False
+    trained_networks: tuple[str, ...] = ("network",)
     check: Callable[[Any, int], None] = _no_check
     warn: Callable[[Any, RunFacts], list[str]] = _no_warnings
     watch: Callable[[Any, RunFacts], Watch] = _no_watch

@@ -301,8 +301,8 @@ def _feature_dim(spec: VitSpec) -> int:
     blocks, with_patches = _POOLED[spec.pooling]
     if blocks > spec.depth:
         raise ConfigError(
-            f"config.model.pooling = {spec.pooling!r} takes the class tokens of {blocks} "
-            f"blocks, and this network has {spec.depth}; use 'cls_patch_mean'"
+            f"config.model.pooling = {spec.pooling!r} takes the class tokens of "
+            f"{blocks} blocks, and this network has {spec.depth}; use 'cls_patch_mean'"
         )
     return (blocks + with_patches) * spec.width
 

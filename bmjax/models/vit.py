@@ -15,6 +15,8 @@ VITS = make_family(
         "vit_tiny_patch16_224": VitSpec(width=192, depth=12, heads=3),
         "vit_small_patch16_224": VitSpec(width=384, depth=12, heads=6),
         "vit_base_patch16_224": VitSpec(width=768, depth=12, heads=12),
+        # Ours, for a CPU: small cells in 64 patches.
+        "vit_tiny_patch8_64": VitSpec(width=96, depth=6, heads=3, patch=8, size=64),
         # Ours, for tests: two blocks, positions of four patches.
         "vit_tiny": VitSpec(width=16, depth=2, heads=2, patch=8, size=16),
     },

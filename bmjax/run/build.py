@@ -28,6 +28,7 @@ from bmjax.errors import ConfigError, DataError
 from bmjax.methods import METHODS
 from bmjax.methods.spec import RunFacts
 from bmjax.models import layer_scales, make_network
+from bmjax.models.lora import add_lora
 from bmjax.run.logs import say
 from bmjax.run.run_settings import (
     AugmentSettings,
@@ -262,11 +263,21 @@ def make_method(
         interpolation=model.interpolation,
         drop_path=model.drop_path,
     )
+    spec, held = METHODS[settings.method_name], ()
+    if settings.lora.rank:
+        network = add_lora(
+            network,
+            rank=settings.lora.rank,
+            alpha=settings.lora.alpha,
+            layers=tuple(settings.lora.layers),
+        )
+        held = tuple(f"{name}.backbone" for name in spec.trained_networks)
     arguments = with_steps(settings.method, steps_per_epoch)
     if "class_weights" in arguments:
         weights = class_weights(train, arguments["class_weights"])
         arguments["class_weights"] = None if weights is None else jnp.asarray(weights)
-    return METHODS[settings.method_name].make(network, recipe=recipe, **arguments)
+    method = spec.make(network, recipe=recipe, **arguments)
+    return method._replace(frozen=(*method.frozen, *held))
 
 
 def _check_divides(batch: int, devices: int, chunks: int) -> None:

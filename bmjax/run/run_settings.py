@@ -106,6 +106,22 @@ class ModelSettings:
     drop_path: Number = number(0, 0.99)
 
 
+def _layer_names(key: str, values: Any) -> None:
+    if isinstance(values, str) or not all(isinstance(v, str) and v for v in values):
+        raise ConfigError(
+            f"{key} = {values!r} should be names of layers, such as ('qkv', 'proj')"
+        )
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """config.lora: adapters beside a frozen backbone's dense layers."""
+
+    rank: int = number(0, 4096)
+    alpha: Number = number(1e-6, 1e6)
+    layers: Any = checked(_layer_names)
+
+
 @dataclass(frozen=True)
 class OptimSettings:
     """config.optim."""
@@ -187,6 +203,7 @@ class Settings:
     data: DataSettings
     augment: AugmentSettings
     model: ModelSettings
+    lora: LoraSettings
     method_name: str
     method: Any
     optim: OptimSettings

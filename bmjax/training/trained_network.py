@@ -11,6 +11,7 @@ import bmjax
 from bmjax.data.seen_images import Seen, seen_from_json
 from bmjax.errors import ConfigError
 from bmjax.models import feature_settings
+from bmjax.models.lora import merge_adapters
 from bmjax.models.weight_files.state_dict import (
     read_metadata,
     read_weights,
@@ -45,7 +46,8 @@ class Weights(NamedTuple):
 
     params: "backbone", and "fc", "head" and "prototypes" where there are such.
     about: "network", "pooling" and "interpolation" (how its features are made, by
-        name), "method", "step", "classes", "size", "resize", "mean", "std" and
+        name), "method", "step", "classes", "size", "resize", "mean", "std", "lora"
+        (rank, alpha and layers of the adapters that are merged into the backbone) and
         "trained_on" (fingerprint of the images, split and its digest, fold,
         split_seed, pretrain_on: "all" where the test part was shown too, and seen: a
         record of the training images, `data.seen_images`, None where it was not kept);
@@ -66,6 +68,10 @@ def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
     about, step = _about_run(workdir)
     saved = checkpoint.read(workdir / "checkpoints", step, sharding)
     params = dict(saved["params"]["network"])
+    if "lora" in about:
+        params = merge_adapters(
+            params, rank=about["lora"]["rank"], alpha=about["lora"]["alpha"]
+        )
     if "prototypes" in saved["params"]:
         params["prototypes"] = saved["params"]["prototypes"]
     return Weights(params, saved["batch_stats"], about)
@@ -98,6 +104,7 @@ def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
         "resize": data.get("resize", "area"),
         "mean": data["mean"],
         "std": data["std"],
+        **({"lora": config["lora"]} if config.get("lora", {}).get("rank") else {}),
         "trained_on": {
             "data_fingerprint": meta["data_fingerprint"],
             "split_digest": meta.get("split_digest"),

@@ -23,7 +23,7 @@ from bmjax.models import (
 from bmjax.models.dinov2 import DINOV2
 from bmjax.models.dinov3 import DINOV3
 from bmjax.models.positions import resample_positions
-from bmjax.models.vision_transformer import VisionTransformer, pool_tokens
+from bmjax.models.vision_transformer import POOLINGS, VisionTransformer, pool_tokens
 from bmjax.models.weight_files.state_dict import read_weights, write_weights
 from bmjax.training.optimizer import decayed
 from tests.helpers.golden_vit import backbone_shapes, vit_entries
@@ -202,7 +202,7 @@ def test_positions_are_interpolated_by_the_rule_of_the_name(interpolation, scale
     np.testing.assert_array_equal(whole, positions)
 
 
-@pytest.mark.parametrize("pooling", ["cls", "patch_mean", "cls_patch_mean"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 def test_pooling_takes_what_its_name_says(pooling):
     # The class token, two registers, two patches.
     tokens = jnp.asarray([[[1.0, 2.0], [9.0, 9.0], [9.0, 9.0], [3.0, 4.0], [5.0, 8.0]]])
