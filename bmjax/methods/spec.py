@@ -49,6 +49,8 @@ class MethodSpec:
         heads: values of config.model.head that fit.
         large_views: config.augment.large, at the least.
         uses_labels: whether it learns from the labels.
+        trains_backbone: whether the backbone changes; one that does not has learned
+            from no label, whatever is fitted on it.
         check: check(settings, batch_size) raises ConfigError before a run begins.
         warn: warn(settings, facts) -> a sentence for each setting that is valid but
             probably a mistake.
@@ -63,6 +65,7 @@ class MethodSpec:
     heads: tuple[str, ...]
     large_views: int = 1
     uses_labels: bool = False
+    trains_backbone: bool = True
     check: Callable[[Any, int], None] = _no_check
     warn: Callable[[Any, RunFacts], list[str]] = _no_warnings
     watch: Callable[[Any, RunFacts], Watch] = _no_watch
