@@ -1,5 +1,6 @@
 """Learning curves of several systems on one HTML page without network or script."""
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ def page_contents(stored: dict[str, Any]) -> dict[str, Any]:
         "draws": stored["draws"],
         "heads": [str(count) for count in stored["per_class"]],
         "labelled": _labelled_rows(stored),
-        "warnings": _warnings(systems, stored["n_train"]),
+        "warnings": _warnings(systems),
         "figures": [
             (title, Markup(curve_figure(stored, metric, title)))
             for metric, title in METRICS.items()
@@ -188,9 +189,7 @@ def _curve(number, curve, across, per_class, y) -> list[str]:
         if spread
     ]
     drawn = []
-    for (left, first, _), (right, second, count) in zip(
-        points, points[1:], strict=False
-    ):
+    for (left, first, _), (right, second, count) in itertools.pairwise(points):
         # "all" has no place on the scale: the line there is broken into dashes.
         dashes = ' stroke-dasharray="5 4"' if count == _ALL else ""
         drawn.append(
@@ -222,7 +221,8 @@ def _labelled_rows(stored: dict[str, Any]) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _warnings(systems: Sequence[dict[str, Any]], images: int) -> list[str]:
+def _warnings(systems: Sequence[dict[str, Any]]) -> list[str]:
+    """Of each system whose features know labels that the curves do not count."""
     found = []
     for one in systems:
         if one["labels"] == "all":
@@ -236,13 +236,6 @@ def _warnings(systems: Sequence[dict[str, Any]], images: int) -> list[str]:
                 f"{one['name']}: {one['training']}, so labels of these images may have "
                 "been among it."
             )
-    if images and any(one["labels"] == "none" for one in systems):
-        seen = [one["name"] for one in systems if one["labels"] == "none"]
-        verb = "was" if len(seen) == 1 else "were"
-        found.append(
-            f"{words.listing(seen)} {verb} trained without labels; the images of the "
-            "training part without their labels may have been shown."
-        )
     return found
 
 
