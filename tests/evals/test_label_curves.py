@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from threadpoolctl import threadpool_limits
 
 from bmjax.evals import label_curves
 from bmjax.evals.label_curves import (
@@ -22,6 +23,13 @@ from bmjax.evals.linear_probe import apply_linear
 
 CLASSES = ("EBO", "LYT", "NGS")
 SUPPORT = (40, 3, 60)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """For scikit-learn, whose products here are small too."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 def _labels():
