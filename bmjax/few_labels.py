@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import bmjax
 from bmjax.console.command import run_command
 from bmjax.console.progress import tracked
 from bmjax.errors import DONE, ConfigError
-from bmjax.files import plain_cell, write_csv, write_json, writing
+from bmjax.files import write_csv, write_json, writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,21 +31,7 @@ images were drawn), and features/ and fitted/, which a second start goes on from
 Exit codes: 0 done; 2 usage, or a network that has seen test images; 3 images; 5
 weights; 130 Ctrl-C."""
 
-_COLUMNS = (
-    "system",
-    "per_class",
-    "draw",
-    "classifier",
-    "accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "strength",
-    "chosen_on",
-    "iterations",
-    "converged",
-    "relative_gradient",
-)
-_SPLIT = {"split": "holdout", "fold": 0, "split_seed": 42}  # configs/common.py's
+_DEFAULTS = ("holdout", 0, 42)  # split, fold, seed; configs/common.py's
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -97,7 +82,6 @@ def _few_labels(options: argparse.Namespace) -> int:
     from bmjax.devices.jax_setup import start_jax
 
     start_jax(devices=options.devices)
-    from bmjax.evals.label_curves import STRENGTHS
     from bmjax.report.label_curve_page import write_label_curves
     from bmjax.run import labelled_fits as fits
     from bmjax.run.common_split import refuse_unfit
@@ -109,32 +93,19 @@ def _few_labels(options: argparse.Namespace) -> int:
         for folder in ("features", "fitted"):
             (options.out / folder).mkdir(parents=True, exist_ok=True)
     draws = fits.draw_images(common, seed=options.seed, draws=options.draws)
-    labelled = [fits.describe_labelled(common, draws, count) for count in per_class]
     systems = _systems(options, common, draws, per_class)
-    stored = {
-        "version": bmjax.__version__,
-        "data_fingerprint": common.catalog.fingerprint,
-        "split": common.name,
-        "fold": common.fold,
-        "split_seed": common.seed,
-        "split_digest": common.digest,
-        "classes": list(common.catalog.classes),
-        "n_train": len(common.split.train),
-        "n_test": len(common.split.test),
-        "seed": options.seed,
-        "draws": options.draws,
-        "per_class": [one["per_class"] for one in labelled],
-        "strengths": list(STRENGTHS),
-        "labelled": labelled,
-        "systems": systems,
-    }
+    stored = fits.describe_curves(
+        common, draws, per_class, seed=options.seed, systems=systems
+    )
     write_json(options.out / "few_labels.json", stored)
     write_csv(
         options.out / "draws.csv",
         ("draw", "label", "number", "path"),
         fits.drawn_paths(common, draws, per_class),
     )
-    write_csv(options.out / "few_labels.csv", _COLUMNS, _rows(systems))
+    write_csv(
+        options.out / "few_labels.csv", fits.RESULT_COLUMNS, fits.result_rows(systems)
+    )
     print(write_label_curves(options.out, stored))
     return DONE
 
@@ -150,12 +121,16 @@ def _systems(
     from bmjax.run.common_split import training_of
     from bmjax.run.labelled_fits import label_curve
 
+    def say(text: str) -> None:
+        print(text, flush=True)
+
     systems = []
     names = names_apart(options.sources)
     for name, source in zip(names, options.sources, strict=True):
         judged = _features(source, name, common, options)
         training = training_of(source, common)
         results = label_curve(
+            name,
             judged.train,
             judged.test,
             judged.identity,
@@ -164,7 +139,7 @@ def _systems(
             per_class=per_class,
             seed=options.seed,
             folder=options.out / "fitted",
-            say=lambda text, name=name: print(f"{name}: {text}", flush=True),
+            say=say,
         )
         systems.append(
             {
@@ -177,15 +152,6 @@ def _systems(
             }
         )
     return systems
-
-
-def _rows(systems: Sequence[dict[str, Any]]) -> list[list[Any]]:
-    """The rows of few_labels.csv; what a classifier does not have is empty."""
-    return [
-        [plain_cell(one["name"]), *(result.get(key, "") for key in _COLUMNS[1:])]
-        for one in systems
-        for result in one["results"]
-    ]
 
 
 def parse_per_class(text: str) -> tuple[int | None, ...]:
@@ -240,28 +206,32 @@ def _common_split(options: argparse.Namespace) -> "CommonSplit":
     from bmjax.run.common_split import folder_split, run_split
     from bmjax.run.workdir import excluded
 
-    given = [n for n in (*_SPLIT, "exclude") if getattr(options, n) is not None]
+    asked = (options.split, options.fold, options.split_seed)
+    names = ("split", "fold", "split-seed", "exclude")
+    given = [
+        name
+        for name, value in zip(names, (*asked, options.exclude), strict=True)
+        if value is not None
+    ]
     runs = [source for source in options.sources if source.is_dir()]
     folder = options.data.expanduser() if options.data else None
     if runs:
         if given:
-            option = given[0].replace("_", "-")
             raise ConfigError(
-                f"--{option} is for weights alone; images and split are those of the "
-                f"run {str(runs[0])!r}: leave --{option} out"
+                f"--{given[0]} is for weights alone; images and split are those of the "
+                f"run {str(runs[0])!r}: leave --{given[0]} out"
             )
         return run_split(runs[0], folder)
     if folder is None:
         raise ConfigError(
             "--data is missing, and no SOURCE is a run; give the folder of images"
         )
-    asked = {n: getattr(options, n) for n in given if n != "exclude"}
-    chosen = _SPLIT | asked
+    name, fold, seed = _DEFAULTS
     return folder_split(
         folder,
-        name=chosen["split"],
-        fold=chosen["fold"],
-        seed=chosen["split_seed"],
+        name=name if options.split is None else options.split,
+        fold=fold if options.fold is None else options.fold,
+        seed=seed if options.split_seed is None else options.split_seed,
         exclude=excluded([options.exclude]) if options.exclude else (),
     )
 

@@ -22,7 +22,7 @@ from bmjax.evals.subset import choose_rows
 
 # All ours. "C" in scikit-learn, of features with mean 0 and deviation 1.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-FOLDS = 5  # of the cross-validation that chooses among them
+_FOLDS = 5  # of the cross-validation that chooses among them
 MOST_TO_CHOOSE = 10_000  # images that the cross-validation looks at
 # Threads of a product as small as these cost more than they give: on two busy cores
 # thirty fits took 5.6 s with two threads and 0.5 s with one.
@@ -96,7 +96,7 @@ def rows_digest(paths: Sequence[str], rows: np.ndarray) -> str:
     return hashed.hexdigest()
 
 
-def stratified_folds(labels: np.ndarray, folds: int = FOLDS) -> np.ndarray:
+def stratified_folds(labels: np.ndarray, folds: int = _FOLDS) -> np.ndarray:
     """The fold in which each row is held out, int [n], each class dealt out in turn.
 
     A class of one row is never held out: its fold is -1.

@@ -12,7 +12,7 @@ from bmjax.report import dots, words
 from bmjax.report.drawing import nice_ticks, short
 from bmjax.report.render import render, write_page
 
-METRICS = {
+_METRICS = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "macro_f1": "Macro F1",
@@ -76,15 +76,15 @@ def page_contents(stored: dict[str, Any]) -> dict[str, Any]:
         "warnings": _warnings(systems),
         "figures": [
             (title, Markup(curve_figure(stored, metric, title)))
-            for metric, title in METRICS.items()
+            for metric, title in _METRICS.items()
         ],
         "numbers": [
             (title, metric, _number_rows(stored, metric))
-            for metric, title in METRICS.items()
+            for metric, title in _METRICS.items()
         ],
         "differences": [
             (title, metric, _difference_rows(stored, metric))
-            for metric, title in METRICS.items()
+            for metric, title in _METRICS.items()
         ]
         if len(systems) > 1
         else [],

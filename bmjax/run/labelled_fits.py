@@ -22,6 +22,20 @@ from bmjax.evals.label_curves import (
 from bmjax.files import plain_cell, write_json
 from bmjax.run.common_split import CommonSplit
 
+RESULT_COLUMNS = (
+    "system",
+    "per_class",
+    "draw",
+    "classifier",
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "strength",
+    "chosen_on",
+    "iterations",
+    "converged",
+    "relative_gradient",
+)
 Draws = Sequence[Sequence[np.ndarray]]  # of `drawn_order`, draw 1 first
 
 
@@ -63,7 +77,45 @@ def describe_labelled(
     }
 
 
+def describe_curves(
+    common: CommonSplit,
+    draws: Draws,
+    per_class: Sequence[int | None],
+    *,
+    seed: int,
+    systems: Sequence[dict[str, Any]],
+) -> dict[str, Any]:
+    """The content of few_labels.json: images, draws, and each system's results."""
+    return {
+        "version": bmjax.__version__,
+        "data_fingerprint": common.catalog.fingerprint,
+        "split": common.name,
+        "fold": common.fold,
+        "split_seed": common.seed,
+        "split_digest": common.digest,
+        "classes": list(common.catalog.classes),
+        "n_train": len(common.split.train),
+        "n_test": len(common.split.test),
+        "seed": seed,
+        "draws": len(draws),
+        "per_class": [shown(count) for count in per_class],
+        "strengths": list(STRENGTHS),
+        "labelled": [describe_labelled(common, draws, count) for count in per_class],
+        "systems": list(systems),
+    }
+
+
+def result_rows(systems: Sequence[dict[str, Any]]) -> list[list[Any]]:
+    """RESULT_COLUMNS of all results; what a classifier does not have is empty."""
+    return [
+        [plain_cell(one["name"]), *(result.get(key, "") for key in RESULT_COLUMNS[1:])]
+        for one in systems
+        for result in one["results"]
+    ]
+
+
 def label_curve(
+    name: str,
     train: np.ndarray,
     test: np.ndarray,
     identity: dict[str, Any],
@@ -78,6 +130,7 @@ def label_curve(
     """Metrics on the test part for each number of labels, draw and classifier.
 
     Args:
+        name: of the system, for what is said.
         train: float32 [n, F], features of the training part, may be mapped from disk.
         test: float32 [m, F].
         identity: which features these are; others have another.
@@ -119,13 +172,14 @@ def label_curve(
                 found = judge_labelled(data, rows, scale=scale, seed=seed)
                 write_json(path, {"asked": asked, "found": found})
             results += [
-                {"per_class": shown(count), "draw": draw, "classifier": name, **metrics}
-                for name, metrics in found.items()
+                {"per_class": shown(count), "draw": draw, "classifier": kind, **metrics}
+                for kind, metrics in found.items()
             ]
-            accuracy, f1 = (found["logistic"][key] for key in ("accuracy", "macro_f1"))
             say(
-                f"{shown(count)} per class, draw {draw}: accuracy {accuracy:.3f}, "
-                f"macro F1 {f1:.3f}"
+                f"{name}: {shown(count)} per class, draw {draw}: "
+                "accuracy {accuracy:.3f}, macro F1 {macro_f1:.3f}".format(
+                    **found["logistic"]
+                )
             )
     return results
 
