@@ -152,7 +152,7 @@ def curve_figure(stored: dict[str, Any], metric: str, title: str) -> str:
             if spread
         ]
     )
-    ticks = nice_ticks(axis.low, axis.high, 5)
+    ticks = nice_ticks(axis.low, axis.high, 8)
 
     def y(value: float) -> str:
         return f"{(axis.high - value) / (axis.high - axis.low):.2%}"
@@ -217,7 +217,7 @@ def _labelled_rows(stored: dict[str, Any]) -> list[tuple[str, list[str]]]:
     ]
     return [
         ("Labelled images", [f"{one['images']:,}" for one in labelled]),
-        ("Classes that have fewer, and give all", short_of),
+        ("Classes with fewer", short_of),
     ]
 
 
@@ -227,9 +227,9 @@ def _warnings(systems: Sequence[dict[str, Any]]) -> list[str]:
     for one in systems:
         if one["labels"] == "all":
             found.append(
-                f"{one['name']} was trained {one['training']}: what it shows with few "
-                "labels is not what it learned from few, and it stands here for "
-                "comparison alone."
+                f"{one['name']} was trained {one['training']}. Only the classifier on "
+                "its features learns from few labels here, so its curve does not say "
+                "how many labels are enough."
             )
         elif one["labels"] == "unknown":
             found.append(
