@@ -290,6 +290,12 @@ def _computed(
     threads = options.threads or os.cpu_count() or 1
     limit = int(common.bad_share * len(common.split.train))
     replaced = Replaced(limit=limit, say=print)
+    loaded = encoder.loaded
+
+    def features_of(pixels: Any) -> dict[str, Any]:
+        found = loaded.from_pixels(*loaded.weights[:2], pixels)
+        return {"features": found["features"]}
+
     arrays = {}
     for part, positions in common.split._asdict().items():
         path, note = folder / f"{part}.npy", folder / f"{part}.json"
@@ -306,10 +312,10 @@ def _computed(
                 replaced=replaced,
             )
             extract_features(
-                lambda pixels: {"features": encoder.outputs(pixels)["features"]},
+                features_of,
                 tracked(batches, "batches", -(-len(positions) // encoder.step)),
                 images=len(positions),
-                mesh=encoder.loaded.mesh,
+                mesh=loaded.mesh,
                 path=path,
             )
             write_json(note, identity)  # last: where it is, the features are whole

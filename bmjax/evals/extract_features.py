@@ -1,6 +1,6 @@
 """Frozen features of a whole part of the data, kept on disk."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -10,7 +10,7 @@ from bmjax.devices.mesh import put_batch
 
 
 def extract_features(
-    predict: Callable[[np.ndarray], Mapping[str, jax.Array | np.ndarray]],
+    predict: Callable[[np.ndarray], dict[str, jax.Array]],
     batches: Iterator[tuple[dict[str, np.ndarray], int]],
     *,
     images: int,
