@@ -92,10 +92,10 @@ def fit_logistic(
             gradient.ravel(),
         )
 
-    start = np.zeros((width + 1) * classes)
+    origin = np.zeros((width + 1) * classes)
     found = minimize(
         objective,
-        start,
+        origin,
         jac=True,
         method="L-BFGS-B",
         options={
@@ -107,7 +107,7 @@ def fit_logistic(
     )
     weights = found.x.reshape(width + 1, classes).astype(np.float32)
     linear = Linear(kernel=weights[:-1], bias=weights[-1], mean=mean, std=std)
-    first, last = (np.linalg.norm(g) for g in (objective(start)[1], found.jac))
+    first, last = (np.linalg.norm(g) for g in (objective(origin)[1], found.jac))
     return LogisticFit(
         linear,
         int(found.nit),
