@@ -46,7 +46,17 @@ def test_every_folder_of_modules_is_a_package():
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "data", "predict", "embed", "report", "export", "benchmark"]
+    "command",
+    [
+        "train",
+        "data",
+        "predict",
+        "embed",
+        "report",
+        "few-labels",
+        "export",
+        "benchmark",
+    ],
 )
 def test_the_help_of_every_command_needs_no_jax(command):
     code = (

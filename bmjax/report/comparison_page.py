@@ -88,7 +88,7 @@ def write_comparison(
         ConfigError: the same run or table twice, or another program's page is there.
         DataError: one of them cannot be used, or they do not belong on one page.
     """
-    _refuse_other_page(out / "index.html")
+    refuse_other_page(out / "index.html")
     if images is not None and not images.is_dir():
         raise DataError(
             f"expected a folder of images, but {images} is none: check the path"
@@ -103,7 +103,8 @@ def write_comparison(
     return page
 
 
-def _refuse_other_page(page: Path) -> None:
+def refuse_other_page(page: Path) -> None:
+    """Raise ConfigError where a page is that another program has written."""
     try:
         head = page.read_bytes()[:4096]
     except OSError:

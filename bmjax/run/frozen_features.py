@@ -10,10 +10,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from bmjax.data.pipeline import Replaced, evaluation_batches
+from bmjax.devices.mesh import make_mesh, replicated
 from bmjax.evals.extract_features import extract_features
 from bmjax.files import write_json
 from bmjax.run.build import Learner, RunData
 from bmjax.run.run_settings import DataSettings
+from bmjax.training import checkpoint
 from bmjax.training.keys import key_for
 from bmjax.training.step import TrainState
 
@@ -69,6 +71,40 @@ def part_features(
         np.save(logits_path, logits)
     write_json(note, made_by)
     return features, logits
+
+
+def stored_features(
+    workdir: Path, fingerprint: str, sizes: dict[str, int]
+) -> tuple[dict[str, np.ndarray], str] | None:
+    """The features that a run has kept, where its newest checkpoint made them.
+
+    Args:
+        workdir: of the run.
+        fingerprint: of the images that they are to be of.
+        sizes: images of each part.
+
+    Returns:
+        features of each part, float32 [n, F], mapped from disk, and the digest of the
+        parameters; None where one is missing, is damaged, or is of other parameters.
+    """
+    folder = workdir / "features"
+    found = checkpoint.newest(workdir / "checkpoints")
+    if found is None or not all((folder / f"{part}.json").exists() for part in sizes):
+        return None
+    saved = checkpoint.read(workdir / "checkpoints", found[0], replicated(make_mesh(1)))
+    digest = checkpoint.digest(saved["params"])
+    made_by = {"params_sha256": digest, "data_fingerprint": fingerprint}
+    arrays = {}
+    try:
+        for part, images in sizes.items():
+            if json.loads((folder / f"{part}.json").read_text()) != made_by:
+                return None
+            arrays[part] = np.load(folder / f"{part}.npy", mmap_mode="r")
+            if len(arrays[part]) != images:
+                return None
+    except (OSError, ValueError):
+        return None
+    return arrays, digest
 
 
 def augmented_features(
