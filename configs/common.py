@@ -103,6 +103,7 @@ def base() -> ml_collections.ConfigDict:
 
     config.init_from = ""  # a run's workdir, or a file of weights (.safetensors, .pth)
     config.init_new_classifier = False  # True: do not take the classifier from there
+    config.init_other_preprocessing = False  # True: normalize otherwise than they want
 
     config.mesh = ml_collections.ConfigDict()
     config.mesh.devices = 0  # 0: all there are

@@ -210,6 +210,7 @@ class Settings:
     train: TrainSettings
     init_from: str
     init_new_classifier: bool
+    init_other_preprocessing: bool
     mesh: MeshSettings
     checkpoint: EverySettings
     logs: EverySettings
