@@ -47,6 +47,7 @@ class DataSettings:
     fold: int
     split_seed: int = number(0, 2**63 - 1)
     pretrain_on: str = choice("train", "all")
+    validation_share: Number = number(0, 0.5)
     exclude: Any  # names of classes; `excluded` reads them
     size: int = number(16, 4096)
     batch_size: int = number(1, 2**20)
@@ -127,8 +128,26 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
-class EverySettings:
-    """config.checkpoint and config.logs."""
+class CheckpointSettings:
+    """config.checkpoint; `run/validation_settings.py` knows what `best` may be."""
+
+    every: str = duration()
+    keep_every: str = duration()
+    best: str
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """config.validation."""
+
+    every: str = duration()
+    images: int = number(1, 10**9)
+    logistic_iterations: int = number(1, 10**6)
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """config.logs."""
 
     every: str = duration()
 
@@ -185,8 +204,9 @@ class Settings:
     init_from: str
     init_new_classifier: bool
     mesh: MeshSettings
-    checkpoint: EverySettings
-    logs: EverySettings
+    checkpoint: CheckpointSettings
+    validation: ValidationSettings
+    logs: LogSettings
     probe: ProbeSettings
     tsne: TsneSettings
 
