@@ -18,14 +18,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from bmjax.augment.recipes import plain
-from bmjax.data.images.decode import read_bytes, resize_square
+from bmjax.data.images.decode import read_bytes
 from bmjax.data.images.read_batches import ReadBatch, read_batches
+from bmjax.data.images.resize import resize_square
 from bmjax.data.open_images import OpenedImages, open_any_images
 from bmjax.data.seen_images import Seen
 from bmjax.devices.mesh import make_mesh, put_batch, replicated
 from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.evals.linear_probe import Linear, apply_linear, softmax
 from bmjax.models import NETWORKS, make_network
+from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import read_metadata
 from bmjax.training import checkpoint
 from bmjax.training.trained_network import (
@@ -36,12 +38,13 @@ from bmjax.training.trained_network import (
 )
 
 _PARTS = ("backbone", "fc")  # what features and classes need of a network
-_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar", ".bin")
 
 # Of a file that says nothing of its normalization: ImageNet's, with which torchvision,
-# timm, SwAV and DINO train (torchvision, transforms/_presets.py), at their 224 pixels.
+# timm, SwAV and DINO train, at their 224 pixels (torchvision, transforms/_presets.py;
+# the kernel too, with antialiasing).
 _IMAGENET = {
     "size": 224,
+    "resize": "bilinear",
     "mean": (0.485, 0.456, 0.406),
     "std": (0.229, 0.224, 0.225),
 }
@@ -64,7 +67,8 @@ def load(
 
     Args:
         source: the workdir of a run, or a file of weights: .safetensors of
-            `bmjax.export`, or .pth of torchvision, timm, SwAV and SupCon.
+            `bmjax.export`, or .pth of torchvision, timm, SwAV and SupContrast;
+            FILE::ENTRY, such as "last.pth::model_ema", where it holds several networks.
         network: name of the network, such as "resnet50", where the file does not say
             it; the encoder's `network` is the name in any case.
         batch_size: images a step; made a multiple of the devices.
@@ -88,6 +92,7 @@ class _Loaded(NamedTuple):
     mesh: jax.sharding.Mesh
     from_pixels: Callable[..., dict[str, jax.Array]]
     from_normalized: Callable[..., dict[str, jax.Array]]
+    dtype: np.dtype  # of what goes in and comes out: float32, or float64 as the weights
 
 
 class Encoder(TransformerMixin, BaseEstimator):
@@ -138,6 +143,11 @@ class Encoder(TransformerMixin, BaseEstimator):
     def size(self) -> int:
         """Side of the images that the network takes, in pixels."""
         return self.loaded.about["size"]
+
+    @property
+    def resize(self) -> str:
+        """Kernel that resizes images, one of `bmjax.data.images.resize.RESIZES`."""
+        return self.loaded.about.get("resize", "area")
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -204,7 +214,8 @@ class Encoder(TransformerMixin, BaseEstimator):
             images: float [n, H, W, 3], (value in 0 to 1 - mean) / std.
 
         Returns:
-            "features" [n, F] and, with a classifier, "logits" [n, N], float32.
+            "features" [n, F] and, with a classifier, "logits" [n, N], float32; float64
+            where jax computes in 64 bits and the weights are stored so.
         """
         images = np.asarray(images)
         if images.ndim != 4 or images.shape[-1] != 3 or images.dtype.kind != "f":
@@ -214,7 +225,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             )
         batches = []
         for start in range(0, max(len(images), 1), self.step):
-            chosen = images[start : start + self.step].astype(np.float32)
+            chosen = images[start : start + self.step].astype(self.loaded.dtype)
             outputs = self._run(self.loaded.from_normalized, _filled(chosen, self.step))
             batches.append({k: v[: len(chosen)] for k, v in outputs.items()})
         return {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
@@ -287,7 +298,8 @@ class Encoder(TransformerMixin, BaseEstimator):
         placed = put_batch(images, self.loaded.mesh)
         outputs = function(weights.params, weights.batch_stats, placed)
         host = jax.device_get(outputs)
-        return {name: np.asarray(array, np.float32) for name, array in host.items()}
+        kind = self.loaded.dtype
+        return {name: np.asarray(array, kind) for name, array in host.items()}
 
     def _collect(
         self, images: ImageSource, take: Callable[[Outputs], np.ndarray]
@@ -318,7 +330,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             return
         for start in range(0, len(items), self.step):
             chosen = [
-                resize_square(_checked(item), size=self.size)
+                resize_square(_checked(item), size=self.size, how=self.resize)
                 for item in items[start : start + self.step]
             ]
             yield _filled(np.stack(chosen), self.step), len(chosen)
@@ -338,6 +350,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             names,
             encoded,
             size=self.size,
+            resize=self.resize,
             batch_size=self.step,
             threads=self.threads,
         )
@@ -408,11 +421,12 @@ def _load(source: Path, network: str, devices: int) -> _Loaded:
             f"{str(source)!r} names {len(classes)} classes and its classifier has "
             f"{count}; export it again"
         )
+    wide = any(leaf.dtype == np.float64 for leaf in jax.tree.leaves(weights.params))
     made = make_network(
         about["network"],
         num_classes=count,
         convolutions=model["convolutions"],
-        dtype=jnp.dtype(model["dtype"]),
+        dtype=jnp.dtype("float64" if wide else model["dtype"]),
     )
     params, batch_stats = (
         jax.device_put(
@@ -434,12 +448,17 @@ def _load(source: Path, network: str, devices: int) -> _Loaded:
         return from_normalized(params, batch_stats, prepare(pixels))
 
     return _Loaded(
-        about, Weights(params, batch_stats, about), mesh, from_pixels, from_normalized
+        about,
+        Weights(params, batch_stats, about),
+        mesh,
+        from_pixels,
+        from_normalized,
+        np.dtype("float64" if wide else "float32"),
     )
 
 
 def _read_weights_file(path: Path, network: str) -> Weights:
-    if not path.is_file():
+    if not split_address(path)[0].is_file():
         raise ConfigError(
             f"{str(path)!r} is neither a run's folder nor a .safetensors file, nor any "
             "other file of weights; give the workdir of a run, or such a file"
@@ -456,7 +475,9 @@ def _read_weights_file(path: Path, network: str) -> Weights:
             "wrote"
         )
     weights = read_file(path, name)
-    return weights._replace(about={**_IMAGENET, **weights.about, "network": name})
+    # Files that bmjax wrote before they named the kernel are of runs with "area".
+    about = {"resize": "area", **weights.about} if weights.about else {}
+    return weights._replace(about={**_IMAGENET, **about, "network": name})
 
 
 def _read_linear(source: Path, about: dict[str, Any]) -> Linear:

@@ -27,6 +27,8 @@ def base() -> ml_collections.ConfigDict:
     data.validation_share = 0.0  # of the training part, kept to judge by; 0: none; ours
     data.exclude = ()  # class folders to leave out
     data.size = 250  # pixels; the release's own size
+    data.resize = "area"  # of images of another size; ours. bilinear, bicubic, lanczos
+    # are Pillow's
     data.batch_size = 256  # paper, section 4
     data.sampling = "natural"  # or balanced (with replacement), cycle, sqrt, effective
     data.per_class = 10_000  # draws a class and epoch, balanced or cycle; authors' code

@@ -18,6 +18,7 @@ from bmjax.data.images.folder import read_folder
 from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.export import main as export
 from bmjax.main import main as train
+from tests.conftest import GOLDEN
 from tests.helpers.small_run import small_run
 
 
@@ -139,6 +140,16 @@ def test_what_is_no_network_is_a_sentence(trained, tmp_path):
 
 
 @pytest.mark.slow
+def test_one_of_several_networks_in_a_file_is_named():
+    path = GOLDEN / "tiny_zip.pth"
+    whole = bmjax.load(path, "resnet_tiny")
+    assert bmjax.load(f"{path}::state_dict", "resnet_tiny").digest == whole.digest
+    with pytest.raises(CheckpointError, match=r"an entry 'ema'.*found state_dict"):
+        bmjax.load(f"{path}::ema", "resnet_tiny")
+    with pytest.raises(ConfigError, match=r"nowhere\.pth::ema' is neither"):
+        bmjax.load("nowhere.pth::ema", "resnet_tiny")
+
+
 def test_a_run_without_a_classifier_gives_features_alone(trained, tmp_path):
     workdir = tmp_path / "run"
     command = [

@@ -96,7 +96,8 @@ def _bare_seconds(run: BuiltRun, steps: int) -> float:
 
     def read(position: int) -> np.ndarray:
         name = run.data.catalog.paths[position]
-        return decode(run.data.catalog.encoded(position), size=data.size, name=name)
+        encoded = run.data.catalog.encoded(position)
+        return decode(encoded, size=data.size, resize=data.resize, name=name)
 
     threads = data.threads * max(data.workers, 1)
     with ThreadPoolExecutor(threads) as pool:
@@ -135,6 +136,7 @@ def _batches(run: BuiltRun) -> Iterator[HostBatch]:
         run.data.catalog,
         run.data.stream,
         size=data.size,
+        resize=data.resize,
         batch_size=data.batch_size,
         first_step=0,
         threads=data.threads,

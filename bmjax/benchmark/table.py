@@ -6,7 +6,7 @@ from bmjax.benchmark.records import FIGURES, Figure
 from bmjax.console.text_table import aligned
 from bmjax.run.logs import data_size, short_duration
 
-Row = tuple[str, str, str]  # label, value, spread or size
+_Row = tuple[str, str, str]  # label, value, spread or size
 _SPREAD = "_spread"
 
 
@@ -36,7 +36,7 @@ def table(figures: dict[str, Any]) -> str:
     )
 
 
-def _rows(figure: Figure, value: Any, spread: float | None) -> list[Row]:
+def _rows(figure: Figure, value: Any, spread: float | None) -> list[_Row]:
     if figure.key == "collectives":
         return [
             (kind, f"{each['count']:,}", data_size(each["bytes"]))

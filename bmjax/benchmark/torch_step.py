@@ -190,8 +190,10 @@ class TorchResNet(nn.Module):
     def __init__(self, spec: dict):
         super().__init__()
         width, expansion = spec["width"], 4 if spec["bottleneck"] else 1
-        layers = [*_conv(3, width, 7, stride=2), nn.ReLU(inplace=True)]
-        layers.append(nn.MaxPool2d(3, stride=2, padding=1))
+        size, stride = (3, 1) if spec["small_stem"] else (7, 2)
+        layers = [*_conv(3, width, size, stride=stride), nn.ReLU(inplace=True)]
+        if not spec["small_stem"]:
+            layers.append(nn.MaxPool2d(3, stride=2, padding=1))
         channels = width
         for stage, blocks in enumerate(spec["stage_sizes"]):
             outputs = width * 2**stage * expansion

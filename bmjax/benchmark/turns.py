@@ -102,6 +102,7 @@ def _time_loop(run: BuiltRun, compiled, state: TrainState, *, steps: int):
         run.data.catalog,
         run.data.stream,
         size=run.settings.data.size,
+        resize=run.settings.data.resize,
         batch_size=run.settings.data.batch_size,
         first_step=0,
         threads=run.settings.data.threads,

@@ -66,6 +66,7 @@ def training_batches(
     processes: int = 1,
     stand_ins: np.ndarray | None = None,
     replaced: Replaced | None = None,
+    resize: str = "area",
 ) -> Iterator[HostBatch]:
     """Endless training batches from step `first_step` on.
 
@@ -86,12 +87,13 @@ def training_batches(
         processes: how many there are.
         stand_ins: of `next_of_class`: unreadable images are replaced; None: they raise.
         replaced: counts those that were.
+        resize: the kernel, one of `resize.RESIZES`.
 
     Raises:
         DataError: from the iterator, an image that cannot be read, or too many.
     """
     share = stream[process::processes] if processes > 1 else stream
-    reader = _Read(catalog, size, stand_ins)
+    reader = _Read(catalog, size, resize, stand_ins)
     batches = share.map(reader).batch(batch_size // processes)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
     dataset = batches[first_step:].to_iter_dataset(options)
@@ -127,6 +129,7 @@ def evaluation_batches(
     prefetch: int,
     stand_ins: np.ndarray | None = None,
     replaced: Replaced | None = None,
+    resize: str = "area",
 ) -> Iterator[tuple[HostBatch, int]]:
     """Each image once, in order: pairs of a full batch and how many of it count.
 
@@ -137,7 +140,7 @@ def evaluation_batches(
     padding = -len(positions) % batch_size
     padded = np.concatenate([positions, np.repeat(positions[-1:], padding)])
     source: Any = grain.MapDataset.source(padded.tolist())
-    batches = source.map(_Read(catalog, size, stand_ins)).batch(batch_size)
+    batches = source.map(_Read(catalog, size, resize, stand_ins)).batch(batch_size)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
     left = len(positions)
     for batch in _checked(iter(batches.to_iter_dataset(options)), catalog, replaced):
@@ -151,8 +154,11 @@ class _Read:
     A class, so that a worker process receives it by its name.
     """
 
-    def __init__(self, catalog: Catalog, size: int, stand_ins: np.ndarray | None):
-        self.catalog, self.size, self.stand_ins = catalog, size, stand_ins
+    def __init__(
+        self, catalog: Catalog, size: int, resize: str, stand_ins: np.ndarray | None
+    ):
+        self.catalog, self.stand_ins = catalog, stand_ins
+        self.size, self.resize = size, resize
 
     def __call__(self, position: int) -> dict[str, Any]:
         try:
@@ -166,7 +172,8 @@ class _Read:
 
     def pixels(self, position: int) -> np.ndarray:
         name = str(self.catalog.root / self.catalog.paths[position])
-        return decode(self.catalog.encoded(position), size=self.size, name=name)
+        encoded = self.catalog.encoded(position)
+        return decode(encoded, size=self.size, resize=self.resize, name=name)
 
     def stand_in(self, position: int) -> np.ndarray:
         """Pixels of the nearest image after this one, in its ring, that can be read."""

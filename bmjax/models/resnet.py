@@ -27,6 +27,7 @@ class ResNetSpec(NamedTuple):
     groups: int = 1  # of the 3x3 convolution in a bottleneck
     group_width: int = 64  # channels per group in the first stage
     width: int = 64  # channels of the stem; the first stage's basic width
+    small_stem: bool = False  # 3x3, stride 1, no pooling: for images of 32 pixels
 
     @property
     def expansion(self) -> int:
@@ -117,9 +118,11 @@ class ResNet(nn.Module):
         """Maps images [B, H, W, C] to features [B, F] in float32 or wider."""
         spec = self.spec
         hidden = images.astype(self.dtype)
-        hidden = Conv(spec.width, 7, 2, lowering=self.lowering, name="conv1")(hidden)
-        hidden = nn.relu(BatchNorm(name="bn1")(hidden, train=train))
-        hidden = max_pool(hidden, lowering=self.lowering)
+        size, stride = (3, 1) if spec.small_stem else (7, 2)
+        stem = Conv(spec.width, size, stride, lowering=self.lowering, name="conv1")
+        hidden = nn.relu(BatchNorm(name="bn1")(stem(hidden), train=train))
+        if not spec.small_stem:
+            hidden = max_pool(hidden, lowering=self.lowering)
         for stage, blocks in enumerate(spec.stage_sizes):
             for block in range(blocks):
                 stride = 2 if stage > 0 and block == 0 else 1
@@ -188,11 +191,16 @@ RESNETS = Family(
         "resnet101": ResNetSpec((3, 4, 23, 3), bottleneck=True),
         "resnext50_32x4d": ResNetSpec((3, 4, 6, 3), True, groups=32, group_width=4),
         "resnext101_32x8d": ResNetSpec((3, 4, 23, 3), True, groups=32, group_width=8),
+        # HobbitLong/SupContrast, networks/resnet_big.py: sixteen times the pixels in
+        # every stage.
+        "resnet18_cifar": ResNetSpec((2, 2, 2, 2), small_stem=True),
+        "resnet50_cifar": ResNetSpec((3, 4, 6, 3), bottleneck=True, small_stem=True),
         # Ours, for demonstrations on a laptop's processor.
         "resnet10_w32": ResNetSpec((1, 1, 1, 1), width=32),
         # Ours, for tests: each kind of block, with and without a stride, in two stages.
         "resnet_tiny": ResNetSpec((1, 1), width=8),
         "resnext_tiny": ResNetSpec((1, 1), True, groups=4, group_width=2, width=8),
+        "resnet_tiny_cifar": ResNetSpec((1, 1), width=8, small_stem=True),
     },
     build=_build,
     feature_dim=_feature_dim,

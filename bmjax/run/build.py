@@ -38,7 +38,7 @@ from bmjax.run.run_settings import (
 )
 from bmjax.run.workdir import excluded
 from bmjax.settings import is_zero, to_steps, with_steps
-from bmjax.training.optimizer import FOREVER, cosine_schedule, make_optimizer
+from bmjax.training.optimizer import cosine_schedule, make_optimizer
 from bmjax.types import Batch, Method
 
 
@@ -119,9 +119,7 @@ def build(
     recipe = make_recipe(settings.augment, settings.data)
     train_counts = counts(data.catalog, data.split.train)
     method = make_method(settings, recipe, steps_per_epoch, train_counts)
-    schedule, optimizer = _make_updates(
-        settings.optim, settings.model.name, length, method.frozen
-    )
+    schedule, optimizer = _make_updates(settings.optim, settings.model.name, length)
     learner = Learner(
         method, recipe, optimizer, schedule, settings.seed, settings.train.accumulate
     )
@@ -174,7 +172,7 @@ def _every(text: str, steps_per_epoch: int) -> int:
 
 
 def _make_updates(
-    settings: OptimSettings, network: str, length: RunLength, frozen: tuple[str, ...]
+    settings: OptimSettings, network: str, length: RunLength
 ) -> tuple[optax.Schedule, optax.GradientTransformation]:
     optim = with_steps(settings, length.steps_per_epoch)
     schedule = cosine_schedule(
@@ -202,7 +200,6 @@ def _make_updates(
         frozen={
             "prototypes": optim["freeze_prototypes"],
             "network.backbone": optim["freeze_backbone"],
-            **dict.fromkeys(frozen, FOREVER),
         },
     )
     return schedule, optimizer

@@ -111,6 +111,7 @@ def _batches(
         data.catalog,
         positions,
         size=settings.size,
+        resize=settings.resize,
         batch_size=settings.batch_size,
         threads=settings.threads,
         prefetch=settings.prefetch,

@@ -5,6 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from bmjax.data.images.resize import RESIZES
 from bmjax.data.sampling import SAMPLINGS
 from bmjax.errors import ConfigError, check_known
 from bmjax.methods import METHODS
@@ -50,6 +51,7 @@ class DataSettings:
     validation_share: Number = number(0, 0.5)
     exclude: Any  # names of classes; `excluded` reads them
     size: int = number(16, 4096)
+    resize: str = choice(*RESIZES)
     batch_size: int = number(1, 2**20)
     sampling: str = choice(*SAMPLINGS)
     per_class: int = number(1, 2**40)

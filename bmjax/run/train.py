@@ -200,6 +200,7 @@ def train_steps(
         data.catalog,
         data.stream,
         size=settings.data.size,
+        resize=settings.data.resize,
         batch_size=batch_size,
         first_step=first,
         threads=settings.data.threads,

@@ -10,6 +10,7 @@ from bmjax.errors import ConfigError, check_known
 from bmjax.methods import METHODS
 from bmjax.methods.spec import MethodSpec
 from bmjax.models import check_image_size
+from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.run.run_settings import Settings, read_config
 from bmjax.run.validation_settings import check_validation
 
@@ -37,7 +38,8 @@ def validate(config: ConfigDict) -> Settings:
             f"{data.batch_size} is odd; use an even one"
         )
     _check_method(settings, spec)
-    if settings.init_from and not Path(settings.init_from).expanduser().exists():
+    start, _ = split_address(Path(settings.init_from).expanduser())
+    if settings.init_from and not start.exists():
         raise ConfigError(
             f"config.init_from = {settings.init_from!r} does not exist; give the "
             "workdir of a trained run, or a file of weights (.safetensors, .pth)"

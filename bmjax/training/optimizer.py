@@ -20,8 +20,6 @@ from jax import Array
 from bmjax.errors import ConfigError, check_known
 from bmjax.types import Tree
 
-FOREVER = 2**31 - 1  # steps
-
 
 def cosine_schedule(
     *,
@@ -220,8 +218,7 @@ def _adamw(
     """Adam's direction, and decay beside it (Loshchilov and Hutter 2019).
 
     A parameter that is frozen for its first steps begins afterwards as one without a
-    past: its running means, and their correction, count from there. One that never
-    moves has no running means.
+    past: its running means, and their correction, count from there.
     """
     del momentum
     if larc_trust:
@@ -257,8 +254,6 @@ def _adam_from(
 ) -> optax.GradientTransformation:
     if steps == 0:
         return adam()
-    if steps >= FOREVER:
-        return optax.set_to_zero()
     return optax.conditionally_mask(adam(), lambda step: step >= steps)
 
 

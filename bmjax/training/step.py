@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from bmjax.training.frozen_params import join_frozen, split_frozen
 from bmjax.training.keys import key_for
 from bmjax.types import Batch, Method, Tree, Views
 
@@ -28,7 +29,7 @@ class TrainState:
     params: Tree
     batch_stats: Tree
     method: Tree  # what the method remembers, as SwAV's queue
-    opt: Tree
+    opt: Tree  # of the parameters that are trained
 
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
@@ -47,7 +48,7 @@ def make_init(
             params=params,
             batch_stats=batch_stats,
             method=state,
-            opt=optimizer.init(params),
+            opt=optimizer.init(split_frozen(params, method.frozen)[0]),
         )
 
     return init
@@ -59,7 +60,10 @@ def make_train_step(
     """Return train_step(state, batch) -> (state, metrics); metrics are scalars."""
 
     def gradients_of(key: Array, state: TrainState, views: Views):
-        def objective(params):
+        trained, frozen = split_frozen(state.params, method.frozen)
+
+        def objective(trained):
+            params = join_frozen(trained, frozen)
             embeddings, batch_stats = method.embed(
                 key, params, state.batch_stats, state.method, views
             )
@@ -68,7 +72,7 @@ def make_train_step(
             )
             return value, (batch_stats, method_state, metrics)
 
-        gradients, rest = jax.grad(objective, has_aux=True)(state.params)
+        gradients, rest = jax.grad(objective, has_aux=True)(trained)
         return gradients, *rest
 
     return _make_step(gradients_of, method, optimizer, seed=seed)
@@ -117,23 +121,27 @@ def make_accumulated_step(
 
         batch_stats, embeddings = jax.lax.scan(forward, state.batch_stats, chunked)
 
-        def coupled(params, embeddings):
+        trained, frozen = split_frozen(state.params, method.frozen)
+
+        def coupled(trained, embeddings):
+            params = join_frozen(trained, frozen)
             return method.loss(params, embeddings, state.method, views, state.step)
 
         (direct, cotangents), (method_state, metrics) = jax.grad(
             coupled, argnums=(0, 1), has_aux=True
-        )(state.params, jax.tree.map(merge, embeddings))
+        )(trained, jax.tree.map(merge, embeddings))
 
         def backward(total, piece):
             (chunk_key, chunk), cotangent = piece
 
-            def embed(params):
+            def embed(trained):
+                params = join_frozen(trained, frozen)
                 # Training's embeddings do not depend on the running statistics.
                 return method.embed(
                     chunk_key, params, state.batch_stats, state.method, chunk
                 )[0]
 
-            (part,) = jax.vjp(embed, state.params)[1](cotangent)
+            (part,) = jax.vjp(embed, trained)[1](cotangent)
             return jax.tree.map(jnp.add, total, part), None
 
         gradients, _ = jax.lax.scan(
@@ -159,8 +167,9 @@ def _make_step(
         views = method.views(key_for(seed, "views", state.step), batch)
         key = key_for(seed, "embed", state.step)
         gradients, batch_stats, method_state, metrics = gradients_of(key, state, views)
-        updates, opt = optimizer.update(gradients, state.opt, state.params)
-        params = optax.apply_updates(state.params, updates)
+        trained, frozen = split_frozen(state.params, method.frozen)
+        updates, opt = optimizer.update(gradients, state.opt, trained)
+        params = join_frozen(optax.apply_updates(trained, updates), frozen)
         params, method_state = method.after_update(params, method_state, state.step)
         return TrainState(
             step=state.step + 1,

@@ -44,8 +44,8 @@ class Weights(NamedTuple):
     """A network's arrays, and what is known about them.
 
     params: "backbone", and "fc", "head" and "prototypes" where there are such.
-    about: "network", "method", "step", "classes", "size", "mean", "std" and
-        "trained_on" (fingerprint of the images, split and its digest, fold,
+    about: "network", "method", "step", "classes", "size", "resize", "mean", "std"
+        and "trained_on" (fingerprint of the images, split and its digest, fold,
         split_seed, pretrain_on: "all" where the test part was shown too, and seen: a
         record of the training images, `data.seen_images`, None where it was not kept);
         {} for a file of another program's.
@@ -99,6 +99,7 @@ def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
         "step": step,
         "classes": meta.get("classes"),
         "size": data["size"],
+        "resize": data.get("resize", "area"),
         "mean": data["mean"],
         "std": data["std"],
         "trained_on": {

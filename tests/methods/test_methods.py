@@ -14,9 +14,10 @@ from bmjax.methods import METHODS
 from bmjax.methods._skeleton import SKELETON
 from bmjax.models import make_network
 from bmjax.settings import read_settings, with_steps
-from bmjax.training.optimizer import FOREVER, make_optimizer
+from bmjax.training.frozen_params import join_frozen, split_frozen
+from bmjax.training.optimizer import make_optimizer
 from bmjax.training.step import make_accumulated_step, make_init, make_train_step
-from bmjax.types import Batch
+from bmjax.types import Batch, Method
 from tests.helpers.toy_network import toy_network, toy_recipe
 
 COLOR = Color(0.5, 0.5, 0.8, 0.05, 0.2, 0.2, 0.0, 0.0, (0.1, 1.0))
@@ -138,7 +139,6 @@ def test_every_method_trains_a_network_without_batch_statistics(name, network):
         name="adamw",
         momentum=0.9,
         weight_decay=0.04,
-        frozen=dict.fromkeys(method.frozen, FOREVER),
     )
     batch = Batch(*map(jnp.asarray, next(batches())))
     first = jax.jit(make_init(method, optimizer, seed=0))(batch)
@@ -244,26 +244,35 @@ def test_an_accumulated_step_is_the_whole_batch_step(name, network):
     assert max(jax.tree.leaves(moved.params)) > 0
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_frozen_parameters_get_no_update_whatever_the_gradient(name):
+@pytest.mark.parametrize("name", [name for name in METHODS if make(name).frozen])
+def test_frozen_parameters_cost_no_gradient_and_no_state_of_the_optimizer(name):
     method = make(name)
-    optimizer = make_optimizer(
-        lambda step: 0.05,
-        momentum=0.9,
-        weight_decay=0.1,
-        frozen=dict.fromkeys(method.frozen, FOREVER),
-    )
+    optimizer = make_optimizer(lambda step: 0.05, momentum=0.9, weight_decay=0.1)
     batch = Batch(*map(jnp.asarray, next(batches())))
-    params = make_init(method, optimizer, seed=0)(batch).params
-    gradients = jax.tree.map(jnp.ones_like, params)
-    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
-    moved = {
-        ".".join(entry.key for entry in path): bool(jnp.any(leaf != 0))
-        for path, leaf in jax.tree_util.tree_leaves_with_path(updates)
-    }
-    frozen = {name: name.startswith(method.frozen or "\0") for name in moved}
-    assert moved == {name: not still for name, still in frozen.items()}
-    assert not all(frozen.values())
+    first = make_init(method, optimizer, seed=0)(batch)
+    trained, frozen = split_frozen(first.params, method.frozen)
+    assert jax.tree.leaves(trained)
+    assert jax.tree.leaves(frozen)
+    momentum = sum(leaf.size for leaf in jax.tree.leaves(first.opt) if leaf.ndim)
+    assert momentum == sum(leaf.size for leaf in jax.tree.leaves(trained))
+    # `after_update` alone may move them, as a teacher.
+    method = method._replace(after_update=Method._field_defaults["after_update"])
+    after = jax.jit(make_train_step(method, optimizer, seed=0))(first, batch)[0]
+    moved, held = split_frozen(after.params, method.frozen)
+    jax.tree.map(np.testing.assert_array_equal, held, frozen)
+    assert any(
+        bool(jnp.any(new != old))
+        for new, old in zip(
+            jax.tree.leaves(moved), jax.tree.leaves(trained), strict=True
+        )
+    )
+    joined = join_frozen(trained, frozen)
+    assert jax.tree.structure(joined) == jax.tree.structure(first.params)
+
+
+def test_a_method_that_freezes_what_it_does_not_have_is_a_mistake():
+    with pytest.raises(ValueError, match=r"network\.spine.*no parameters"):
+        split_frozen({"network": {"backbone": 1}}, ("network.spine",))
 
 
 def test_the_linear_stage_leaves_the_backbones_statistics_alone(trained):

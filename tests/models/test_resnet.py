@@ -130,6 +130,21 @@ def test_deep_networks_train_as_torchvision(float64, name):
     check_training(name, "n4_64", "auto")
 
 
+def test_the_small_stem_is_supcontrasts(float64):
+    """The record is torch's, of SupContrast's stem: 3x3, stride 1, no pooling."""
+    name = "resnet_tiny_cifar"
+    record = recorded(name)
+    shapes = json.loads(str(record["state_dict_shapes"]))
+    variables = golden_weights.network_variables(name, shapes, np.float64)
+    images, _ = golden_weights.inputs(name, tuple(record["shape"].tolist()))
+    network = make_network(name, dtype=jnp.float64)
+    apply = jax.jit(functools.partial(network.apply, train=False))
+    outputs, _ = apply(*variables, jnp.asarray(images, jnp.float64))
+    np.testing.assert_allclose(
+        outputs["features"], record["features"], rtol=0, atol=TOLERANCE
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "classes", "expected"),
     [

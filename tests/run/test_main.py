@@ -62,6 +62,7 @@ def run(capsys, tmp_path):
         ([SUPERVISED, "--config.method.class_weights=ABC:2"], "'ABC' is not known"),
         ([SUPERVISED, "--config.method.class_weights=ABE:-2"], "weight above 0"),
         ([SMOKE, "--config.init_from=/nowhere"], "'/nowhere' does not exist"),
+        ([SMOKE, "--config.init_from=/nowhere::ema"], "'/nowhere::ema' does not exist"),
         ([SMOKE, "--config.mesh.devices=64"], "config.mesh.devices = 64"),
         ([SMOKE, "--config.model.name=resnet19"], "config.model.name"),
         ([SMOKE, "--config.method.name=swaw"], "config.method.name"),

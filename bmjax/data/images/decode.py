@@ -7,6 +7,7 @@ import numpy as np
 
 from bmjax.data.images.content import foreign_content
 from bmjax.data.images.header import read_header
+from bmjax.data.images.resize import resize_square
 from bmjax.errors import DataError
 
 # Threads belong to the pipeline; a pool inside each of them only gets in the way.
@@ -17,13 +18,13 @@ cv2.setNumThreads(0)
 PIXEL_LIMIT = 4_000_000
 
 
-def read_pixels(path: Path, *, size: int) -> np.ndarray:
+def read_pixels(path: Path, *, size: int, resize: str = "area") -> np.ndarray:
     """Read and decode an image file; `decode` says how.
 
     Raises:
         DataError: the file cannot be read or is no image, by its name.
     """
-    return decode(read_bytes(path), size=size, name=str(path))
+    return decode(read_bytes(path), size=size, resize=resize, name=str(path))
 
 
 def read_bytes(path: Path) -> np.ndarray:
@@ -40,34 +41,28 @@ def read_bytes(path: Path) -> np.ndarray:
         ) from None
 
 
-def decode(encoded: np.ndarray, *, size: int, name: str) -> np.ndarray:
+def decode(
+    encoded: np.ndarray, *, size: int, name: str, resize: str = "area"
+) -> np.ndarray:
     """Decode a JPEG or PNG to RGB, uint8 [size, size, 3].
 
-    An image of another size is resized (area average when it shrinks, else linear).
-    One that is not 8-bit RGB is made so: grey is repeated in the three channels, a
-    palette and CMYK become colors, of 16 bits the upper 8 are kept, alpha is dropped
-    (the colors beneath it stay), and the picture is turned upright where its EXIF
-    orientation says so. A file cut short is refused, since half a picture is none.
+    An image of another size is resized. One that is not 8-bit RGB is made so: gray is
+    repeated in the three channels, a palette and CMYK become colors, of 16 bits the
+    upper 8 are kept, alpha is dropped (the colors beneath it stay), and the picture is
+    turned upright where its EXIF orientation says so. A file cut short is refused,
+    since half a picture is none.
 
     Args:
         encoded: uint8 [bytes], the file.
         size: side of the decoded image, in pixels.
         name: of the file, for errors.
+        resize: the kernel, one of `resize.RESIZES`.
 
     Raises:
         DataError: the bytes are no whole JPEG or PNG, or declare more than PIXEL_LIMIT
             pixels.
     """
-    return resize_square(decode_whole(encoded, name=name), size=size)
-
-
-def resize_square(pixels: np.ndarray, *, size: int) -> np.ndarray:
-    """Resize uint8 [H, W, 3] to a square: area average to shrink, else linear."""
-    if pixels.shape[:2] != (size, size):
-        shrinks = min(pixels.shape[:2]) > size
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        pixels = cv2.resize(pixels, (size, size), interpolation=how)
-    return pixels
+    return resize_square(decode_whole(encoded, name=name), size=size, how=resize)
 
 
 def decode_whole(encoded: np.ndarray, *, name: str) -> np.ndarray:

@@ -38,6 +38,7 @@ def read_batches(
     size: int,
     batch_size: int,
     threads: int,
+    resize: str = "area",
 ) -> Iterator[ReadBatch]:
     """Read images in order, some batches ahead of their use.
 
@@ -47,12 +48,13 @@ def read_batches(
         size: side S of the decoded images, in pixels.
         batch_size: B.
         threads: that read and decode; 0 takes one for each core.
+        resize: the kernel, one of `resize.RESIZES`.
     """
 
     def read(position: int) -> tuple[int, np.ndarray | None, tuple[int, int] | str]:
         try:
             content = encoded(position)
-            pixels = decode(content, size=size, name=names[position])
+            pixels = decode(content, size=size, resize=resize, name=names[position])
         except DataError as error:
             return position, None, str(error)
         header = read_header(content)

@@ -5,6 +5,7 @@ prototypes' are those of facebookresearch/swav, an MLP head's without batch
 normalization those of HobbitLong/SupContrast.
 """
 
+import re
 from collections.abc import Container
 
 import numpy as np
@@ -49,6 +50,11 @@ def torch_name(path: tuple[str, ...], family: Family, *, head: str = "none") -> 
     if part == "fc":
         return f"{family.classifier}.{_LEAVES[leaf]}"
     return f"{_HEADS[head][modules[0]]}.{_LEAVES[leaf]}"
+
+
+def usual_name(entry: str) -> str:
+    """Name an entry of a backbone as torchvision does, where SupContrast differs."""
+    return re.sub(r"^(layer\d+\.\d+\.)shortcut\.", r"\1downsample.", entry)
 
 
 def to_torch(array: Array | np.ndarray) -> np.ndarray:

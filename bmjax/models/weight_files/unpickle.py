@@ -1,53 +1,45 @@
-"""Tensors out of torch's .pth files, without torch and without running their code.
+"""Unpickling what torch saved, without torch and without running its code.
 
-A .pth file is a pickle, and unpickling calls whatever function the file names. Here
-only names from a list are known: those of tensors, and of harmless records that
-training scripts leave beside them. Any other name, and any damage, is an error.
+Unpickling calls whatever function the pickle names. Here only names from a list are
+known: those of tensors, and of harmless records that training scripts leave beside
+them. Any other name is an error. Tensors come as their places in the file.
 """
 
 import io
-import math
 import pickle
-import struct
-import zipfile
+import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from bmjax.errors import CheckpointError
 
-# torch.serialization: how a file of torch before 1.6 begins.
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_LEGACY_PROTOCOL = 1001
-_DAMAGE = (
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    struct.error,
-    *(ArithmeticError, AttributeError, EOFError, ImportError, LookupError),
-    *(MemoryError, NotImplementedError, RuntimeError, TypeError, ValueError),
-)
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
+class UnreadType(NamedTuple):
+    """A type of numbers that is known by its name alone, as "float8_e4m3fn"."""
+
+    name: str
 
 
-class _Storage(NamedTuple):
+class Storage(NamedTuple):
     """A run of numbers in the file."""
 
     key: str
-    dtype: np.dtype
+    dtype: np.dtype | UnreadType
     count: int
 
 
-class _Tensor(NamedTuple):
+class Tensor(NamedTuple):
     """A view of a storage, not read yet; offset and stride count numbers."""
 
-    storage: _Storage
+    storage: Storage
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
+
+
+class RefusedError(Exception):
+    """The file names something that is not on the list."""
 
 
 class _Record:
@@ -60,14 +52,27 @@ class _Record:
         del state
 
 
-class _RefusedError(Exception):
-    """The file names something that is not on the list."""
-
-
-def _rebuild(storage: _Storage, offset: int, shape: Any, stride: Any, *_: Any):
-    if not isinstance(storage, _Storage):
+def _rebuild(storage: Storage, offset: int, shape: Any, stride: Any, *_: Any):
+    if not isinstance(storage, Storage):
         raise TypeError("a tensor without a storage")
-    return _Tensor(storage, offset, tuple(shape), tuple(stride))
+    return Tensor(storage, offset, tuple(shape), tuple(stride))
+
+
+def _rebuild_typed(
+    storage: Storage,
+    offset: int,
+    shape: Any,
+    stride: Any,
+    requires_grad: Any,
+    hooks: Any,
+    dtype: np.dtype | UnreadType,
+    *_: Any,
+):
+    """A tensor whose storage counts bytes: torch's way with its newer types."""
+    del requires_grad, hooks
+    if not isinstance(dtype, UnreadType):
+        raise TypeError("a tensor without a type")
+    return _rebuild(storage._replace(dtype=dtype), offset, shape, stride)
 
 
 _ALLOWED: dict[str, Any] = {
@@ -76,6 +81,8 @@ _ALLOWED: dict[str, Any] = {
     "__builtin__.set": set,
     "torch.Size": tuple,
     "torch._utils._rebuild_tensor_v2": _rebuild,
+    "torch._utils._rebuild_tensor_v3": _rebuild_typed,
+    "torch._utils._rebuild_qtensor": _rebuild,
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
     "torch.FloatStorage": np.dtype(np.float32),
     "torch.DoubleStorage": np.dtype(np.float64),
@@ -87,6 +94,7 @@ _ALLOWED: dict[str, Any] = {
     "torch.CharStorage": np.dtype(np.int8),
     "torch.ByteStorage": np.dtype(np.uint8),
     "torch.BoolStorage": np.dtype(np.bool_),
+    "torch.storage.UntypedStorage": np.dtype(np.uint8),
     # Options and best scores that training scripts save beside the weights.
     "argparse.Namespace": _Record,
     "torch.device": _Record,
@@ -95,142 +103,51 @@ _ALLOWED: dict[str, Any] = {
     "numpy.core.multiarray.scalar": _Record,
     "numpy._core.multiarray.scalar": _Record,
 }
+# Types of numbers, and the schemes of quantized ones.
+_TYPES = re.compile(
+    r"torch\.(\w+Storage|(?:float|bfloat|u?int|q?u?int|complex|bits)\d\w*|per_\w+)"
+)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Unpickles with nothing but the names above; notes the storages it meets."""
+class _WholeLines:
+    """A file in which a line that is cut off is an error."""
 
     def __init__(self, file: io.BufferedIOBase):
-        super().__init__(file)
-        self.storages: dict[str, _Storage] = {}
+        self.read = file.read
+        self._file = file
+
+    def readline(self) -> bytes:
+        line = self._file.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError("cut off")
+        return line
+
+
+class Unpickler(pickle._Unpickler):
+    """Unpickles with nothing but the names above; notes the storages it meets.
+
+    It is Python's own in Python: a damaged number makes the one in C allocate up to
+    64 GB before it notices (python/cpython#115952), and the pickles here are short.
+    """
+
+    def __init__(self, file: io.BufferedIOBase):
+        super().__init__(_WholeLines(file))
+        self.storages: dict[str, Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a name up; called for every function and type in the file."""
-        try:
-            return _ALLOWED[f"{module}.{name}"]
-        except KeyError:
-            raise _RefusedError(f"{module}.{name}") from None
+        full = f"{module}.{name}"
+        if full in _ALLOWED:
+            return _ALLOWED[full]
+        if number_type := _TYPES.fullmatch(full):
+            return UnreadType(number_type[1])
+        raise RefusedError(full)
 
-    def persistent_load(self, pid: Any) -> _Storage:
+    def persistent_load(self, pid: Any) -> Storage:
         """Take ("storage", type, key, device, count), the only kind of reference."""
         kind, dtype, key, _, count, *view = pid
-        if kind != "storage" or not isinstance(dtype, np.dtype) or any(view):
+        known = isinstance(dtype, np.dtype | UnreadType)
+        if kind != "storage" or not known or any(view):
             raise TypeError(f"a reference of kind {kind!r}")
-        storage = _Storage(str(key), dtype, count)
+        storage = Storage(str(key), dtype, count)
         return self.storages.setdefault(storage.key, storage)
-
-
-def read_pth(path: Path) -> dict[str, np.ndarray]:
-    """Return the state dict of a .pth file, by name, as torch laid it out.
-
-    Both of torch's formats are read, its zip archive and the older stream. The state
-    dict is the object itself or what it holds as "state_dict" or "model".
-
-    Raises:
-        CheckpointError: the file is damaged, names a function or type that is not on
-            the list, or holds no state dict.
-    """
-    try:
-        with open(path, "rb") as file:
-            read = _read_zip if zipfile.is_zipfile(file) else _read_stream
-            file.seek(0)
-            return read(file, path)
-    except _RefusedError as error:
-        raise CheckpointError(
-            f"{str(path)!r} asks for {error}, which is not on the list of what a file "
-            "of weights may hold, and was not run; save the model's state_dict() "
-            "alone, or give a .safetensors file"
-        ) from None
-    except OSError as error:
-        raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from None
-    except _DAMAGE as error:
-        raise CheckpointError(
-            f"{str(path)!r} is no whole file of torch weights ({error or 'cut off'}); "
-            "copy it again, or give a .safetensors file"
-        ) from None
-
-
-def _read_zip(file: io.BufferedIOBase, path: Path) -> dict[str, np.ndarray]:
-    with zipfile.ZipFile(file) as archive:
-        names = archive.namelist()
-        (pickled,) = [n for n in names if n.endswith("/data.pkl") and n.count("/") == 1]
-        folder = pickled.removesuffix("data.pkl")
-        order = f"{folder}byteorder"
-        if order in names and archive.read(order) != b"little":
-            raise ValueError("big-endian numbers")
-        stream = io.BytesIO(archive.read(pickled))
-        state = _state_dict(_Unpickler(stream).load(), path)
-
-        def read(storage: _Storage) -> bytes:
-            return archive.read(f"{folder}data/{storage.key}")
-
-        return dict(_arrays(state, read))
-
-
-def _read_stream(file: io.BufferedIOBase, path: Path) -> dict[str, np.ndarray]:
-    magic, protocol, system = (_Unpickler(file).load() for _ in range(3))
-    if magic != _LEGACY_MAGIC or protocol != _LEGACY_PROTOCOL:
-        raise ValueError("it does not begin as such a file does")
-    if not system["little_endian"]:
-        raise ValueError("big-endian numbers")
-    unpickler = _Unpickler(file)
-    state = _state_dict(unpickler.load(), path)
-    starts = {}
-    for key in _Unpickler(file).load():
-        (count,) = struct.unpack("<q", file.read(8))
-        if count != unpickler.storages[key].count:
-            raise ValueError(f"storage {key} has {count} numbers")
-        starts[key] = file.tell()
-        file.seek(count * unpickler.storages[key].dtype.itemsize, 1)
-
-    def read(storage: _Storage) -> bytes:
-        file.seek(starts[storage.key])
-        return file.read(storage.count * storage.dtype.itemsize)
-
-    return dict(_arrays(state, read))
-
-
-def _state_dict(loaded: Any, path: Path) -> dict[str, _Tensor]:
-    """Find the dict of tensors in what was saved."""
-    found = loaded
-    for wrapper in _WRAPPERS:
-        if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
-            found = loaded[wrapper]
-            break
-    tensors = {}
-    if isinstance(found, dict):
-        tensors = {str(k): v for k, v in found.items() if isinstance(v, _Tensor)}
-    if not tensors:
-        holds = ", ".join(map(str, found)) if isinstance(found, dict) else "none"
-        raise CheckpointError(
-            f"{str(path)!r} holds no state dict of tensors (its entries: "
-            f"{holds[:200] or 'none'}); save the model's state_dict()"
-        )
-    return tensors
-
-
-def _arrays(
-    tensors: dict[str, _Tensor], read: Callable[[_Storage], bytes]
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Read the tensors; a view that reaches out of its storage is damage."""
-    for name, (storage, offset, shape, stride) in tensors.items():
-        numbers = (offset, *shape, *stride, storage.count)
-        if len(shape) != len(stride) or any(
-            not isinstance(number, int) or number < 0 for number in numbers
-        ):
-            raise ValueError(f"{name} has no possible shape")
-        values = np.frombuffer(read(storage), storage.dtype)
-        steps = zip(shape, stride, strict=True)
-        last = offset + sum((length - 1) * step for length, step in steps)
-        if math.prod(shape) and (last >= len(values) or len(values) < storage.count):
-            raise ValueError(f"{name} reaches beyond its storage")
-        if not math.prod(shape):
-            yield name, np.zeros(shape, storage.dtype)
-            continue
-        view = np.lib.stride_tricks.as_strided(
-            values[offset:],
-            shape,
-            [step * storage.dtype.itemsize for step in stride],
-            writeable=False,
-        )
-        yield name, view.copy()
