@@ -87,7 +87,10 @@ def figure_words(figure: str) -> str:
     """`knn_20/macro_f1` as "macro F1 of 20-nearest neighbors"."""
     predictor, _, name = figure.partition("/")
     of = predictor_name(predictor)
-    of = of if of[:1].isdigit() else f"the {of[:1].lower()}{of[1:]}"
+    if predictor == "classifier":
+        of = "the network\N{RIGHT SINGLE QUOTATION MARK}s own classifier"
+    elif not of[:1].isdigit():
+        of = f"the {of[:1].lower()}{of[1:]}"
     return f"{_figure_name(name)} of {of}"
 
 
@@ -155,6 +158,6 @@ def _panels(series: Sequence[Series], chosen: dict[str, Any]) -> list[Panel]:
         last = f"last {panel.last}"
         if figure == chosen.get("figure"):
             step = count(chosen.get("step"))
-            last = f"{score(chosen.get('value'))} at step {step}, {last}"
+            last = f"{score(chosen.get('value'))} at {step}, {last}"
         drawn.append(panel._replace(title=title, last=last))
     return drawn

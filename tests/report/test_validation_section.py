@@ -69,7 +69,7 @@ def test_the_page_says_what_was_chosen_on_what(tmp_path):
         ["20-nearest neighbors", "0.750", "0.500", "0.250"],
     ]
     assert [panel.title for panel in found.panels] == ["20-NN, macro F1"]
-    assert found.panels[0].last == "0.812 at step 20, last 0.8"
+    assert found.panels[0].last == "0.812 at 20, last 0.8"
     assert any(f"leave out {CLASSES[0]}, of which" in text for text in found.sentences)
     assert not any("started from" in text for text in found.sentences)
 
@@ -109,7 +109,10 @@ def test_validation_figures_of_runs_stand_side_by_side(tmp_path):
     ("figure", "words"),
     [
         ("knn_20/macro_f1", "macro F1 of 20-nearest neighbors"),
-        ("classifier/accuracy", "accuracy of the own classifier"),
+        (
+            "classifier/accuracy",
+            "accuracy of the network\N{RIGHT SINGLE QUOTATION MARK}s own classifier",
+        ),
         ("logistic/balanced_accuracy", "balanced accuracy of the logistic regression"),
     ],
 )

@@ -15,6 +15,9 @@ import bmjax
 import bmjax.run.build
 import bmjax.run.train
 import bmjax.run.validation
+from bmjax.data.open_images import read_catalog
+from bmjax.data.splits.make_split import make_split
+from bmjax.data.splits.validation_part import hold_out_validation
 from bmjax.data.synthetic import synthesize
 from bmjax.files import write_json
 from bmjax.main import main
@@ -230,6 +233,7 @@ def test_a_chosen_checkpoint_that_is_gone_is_never_replaced_in_silence(
     assert results(workdir)["validation"]["chosen"] is None
 
 
+@pytest.mark.slow
 def test_every_so_many_checkpoints_are_kept(unevaluated, tmp_path, cells):
     workdir = tmp_path / "run"
     more = (*CUT, "--config.checkpoint.every=4 steps", KEEP)
@@ -240,6 +244,23 @@ def test_every_so_many_checkpoints_are_kept(unevaluated, tmp_path, cells):
     assert main(command(workdir, cells, *more)) == 0
     kept = sorted(int(p.stem) for p in (workdir / "checkpoints").glob("*.json"))
     assert kept == [2, 4, 5]
+
+
+@pytest.mark.slow
+def test_a_validation_image_that_cannot_be_read_is_named_before_the_first_step(
+    tmp_path, cells, capsys
+):
+    copy = tmp_path / "cells"
+    shutil.copytree(cells, copy)
+    catalog = read_catalog(copy)
+    whole = make_split(catalog, name="kfold", fold=0, seed=42)
+    _, held = hold_out_validation(catalog, whole, share=0.2, name="kfold", seed=42)
+    broken = copy / catalog.paths[held[3]]
+    broken.write_bytes(b"no image")
+    assert main(command(tmp_path / "run", copy, *JUDGED)) == 3
+    said = capsys.readouterr()
+    assert broken.name in said.err
+    assert "supervised 1/5" not in said.out
 
 
 @pytest.mark.slow
