@@ -67,6 +67,10 @@ def base() -> ml_collections.ConfigDict:
     config.model.convolutions = "auto"  # "xla" or "matmul" to force one lowering
     config.model.dtype = "float32"  # of the backbone's activations; or "bfloat16"
     config.model.remat = False  # keep less for the backward pass, compute a third more
+    # Vision transformers; docs/models.md. "auto": the network's own.
+    config.model.pooling = "auto"  # "cls", "patch_mean" or "cls_patch_mean"
+    config.model.interpolation = "auto"  # "offset", "size_antialias" or "size"
+    config.model.drop_path = 0.0  # of a branch; dinov2 and dinov3 train with 0.3
 
     config.method = ml_collections.ConfigDict()
 

@@ -283,6 +283,9 @@ def make_method(
         convolutions=model.convolutions,
         dtype=jnp.dtype(model.dtype),
         remat=model.remat,
+        pooling=model.pooling,
+        interpolation=model.interpolation,
+        drop_path=model.drop_path,
     )
     arguments = with_steps(settings.method, steps_per_epoch)
     if "class_weights" in arguments:

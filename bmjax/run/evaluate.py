@@ -21,6 +21,7 @@ from bmjax.evals.recalibration import recalibrate, recalibrated_metrics
 from bmjax.evals.tsne import embed_2d
 from bmjax.files import plain_cell, write_csv, write_json
 from bmjax.methods import METHODS
+from bmjax.models import feature_settings
 from bmjax.report import write_report
 from bmjax.run.build import BuiltRun, RunData, make_prepare
 from bmjax.run.frozen_features import augmented_features, part_features
@@ -154,6 +155,11 @@ def _described(run: BuiltRun) -> dict[str, Any]:
         "method": settings.method_name,
         "method_title": METHODS[settings.method_name].title,
         "network": settings.model.name,
+        **feature_settings(
+            settings.model.name,
+            pooling=settings.model.pooling,
+            interpolation=settings.model.interpolation,
+        ),
         "split": settings.data.split,
         "fold": settings.data.fold,
         "pretrained_on": settings.data.pretrain_on,

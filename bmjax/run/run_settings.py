@@ -89,7 +89,11 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """config.model; which heads fit is the method's to say."""
+    """config.model.
+
+    Which heads fit is the method's to say; which pooling and interpolation, and whether
+    branches can be dropped, is the network's (`bmjax.models.spec_of`).
+    """
 
     name: str = choice(*NETWORKS)
     head: str
@@ -98,6 +102,9 @@ class ModelSettings:
     convolutions: str = choice(*LOWERINGS)
     dtype: str = choice("float32", "bfloat16")
     remat: bool
+    pooling: str
+    interpolation: str
+    drop_path: Number = number(0, 0.99)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from bmjax.data.splits.make_split import check_split
 from bmjax.errors import ConfigError, check_known
 from bmjax.methods import METHODS
 from bmjax.methods.spec import MethodSpec
-from bmjax.models import check_image_size
+from bmjax.models import check_image_size, spec_of
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.run.run_settings import Settings, read_config
 from bmjax.run.validation_settings import check_validation
@@ -24,6 +24,13 @@ def validate(config: ConfigDict) -> Settings:
     settings = read_config(config)
     spec = METHODS[settings.method_name]
     check_known("config.model.head", settings.model.head, spec.heads)
+    model = settings.model
+    spec_of(
+        model.name,
+        pooling=model.pooling,
+        interpolation=model.interpolation,
+        drop_path=model.drop_path,
+    )
     data, augment = settings.data, settings.augment
     sizes = {"data.size": data.size, "augment.large_size": augment.large_size}
     if augment.small:

@@ -10,6 +10,7 @@ import jax
 import bmjax
 from bmjax.data.seen_images import Seen, seen_from_json
 from bmjax.errors import ConfigError
+from bmjax.models import feature_settings
 from bmjax.models.weight_files.state_dict import (
     read_metadata,
     read_weights,
@@ -44,8 +45,9 @@ class Weights(NamedTuple):
     """A network's arrays, and what is known about them.
 
     params: "backbone", and "fc", "head" and "prototypes" where there are such.
-    about: "network", "method", "step", "classes", "size", "resize", "mean", "std"
-        and "trained_on" (fingerprint of the images, split and its digest, fold,
+    about: "network", "pooling" and "interpolation" (how its features are made, by
+        name), "method", "step", "classes", "size", "resize", "mean", "std" and
+        "trained_on" (fingerprint of the images, split and its digest, fold,
         split_seed, pretrain_on: "all" where the test part was shown too, and seen: a
         record of the training images, `data.seen_images`, None where it was not kept);
         {} for a file of another program's.
@@ -85,7 +87,7 @@ def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
         )
     step, meta = found
     config = json.loads((workdir / "config.json").read_text())
-    data = config["data"]
+    data, model = config["data"], config["model"]
     # Older configurations have no such key.
     if figure := config["checkpoint"].get("best", ""):
         record = best_record(meta.get("validation", []), figure)
@@ -94,7 +96,13 @@ def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
             checkpoint.check_whole(folder, step, figure)
     about = {
         "version": bmjax.__version__,
-        "network": config["model"]["name"],
+        "network": model["name"],
+        **feature_settings(
+            model["name"],
+            # Runs of before have none of these keys, and made features so.
+            pooling=model.get("pooling", "auto"),
+            interpolation=model.get("interpolation", "auto"),
+        ),
         "method": config["method"]["name"],
         "step": step,
         "classes": meta.get("classes"),
@@ -132,6 +140,7 @@ def read_file(
         network,
         num_classes=num_classes,
         new_classifier=new_classifier,
+        pooling=about.get("pooling", "auto"),
         say=say,
     )
     return Weights(params, batch_stats, about)
