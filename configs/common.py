@@ -24,6 +24,7 @@ def base() -> ml_collections.ConfigDict:
     data.split_seed = 42  # authors' code; the same split whatever `seed` is
     data.pretrain_on = "train"  # or all: test images too, without labels (transductive;
     # the paper writes N = |D|); swav and dino alone
+    data.validation_share = 0.0  # of the training part, kept to judge by; 0: none; ours
     data.exclude = ()  # class folders to leave out
     data.size = 250  # pixels; the release's own size
     data.resize = "area"  # of images of another size; ours. bilinear, bicubic, lanczos
@@ -110,6 +111,16 @@ def base() -> ml_collections.ConfigDict:
 
     config.checkpoint = ml_collections.ConfigDict()
     config.checkpoint.every = "1 epoch"
+    config.checkpoint.keep_every = "0 steps"  # these are never deleted; 0: none
+    config.checkpoint.best = ""  # a validation figure, as "knn_20/macro_f1": the step
+    # that is best by it is kept, and evaluated instead of the last
+
+    config.validation = ml_collections.ConfigDict()
+    config.validation.every = "0 steps"  # 0: not during the training
+    config.validation.images = (
+        5000  # training images at most that its probes learn; ours
+    )
+    config.validation.logistic_iterations = 200  # at most; ours: seconds, not minutes
 
     config.logs = ml_collections.ConfigDict()
     config.logs.every = "50 steps"

@@ -23,6 +23,7 @@ from bmjax.report.systems import (
     image_roots,
     read_systems,
 )
+from bmjax.report.validation_section import validation_rows
 
 PAIRED_DRAWS = 1000
 
@@ -132,6 +133,9 @@ def comparison_contents(
             ranking.compare_pair(systems, *pair, draws=PAIRED_DRAWS)
             for pair in ranking.pairs_of(order)
         ]
+    validation_head, validated = validation_rows(
+        [(one.name, one.run) for system in systems for one in system.folds or (system,)]
+    )
     return {
         "names": [system.name for system in systems],
         "marks": [Markup(dots.swatch(number)) for number in range(len(systems))],
@@ -148,6 +152,8 @@ def comparison_contents(
             for key, title in tables.SCORES.items()
         ]
         + lineage_score(figures, systems),
+        "validation_head": validation_head,
+        "validation_rows": validated,
         "pairs": pairs,
         "all_pairs": len(pairs) >= len(systems) * (len(systems) - 1) // 2,
         "compared": ranking.SCORE_NAMES,

@@ -42,7 +42,7 @@ def part_features(
         state: as it was trained to.
         predict: (params, batch_stats, pixels) -> outputs of `Method.predict`.
         folder: of the cache.
-        part: "train" or "test".
+        part: "train", "test" or "validation".
         digest: of the parameters.
         replaced: counts unreadable training images.
 
@@ -58,7 +58,7 @@ def part_features(
     if whole and note.exists() and json.loads(note.read_text()) == made_by:
         logits = np.load(logits_path) if logits_path.exists() else None
         return np.load(path, mmap_mode="r"), logits
-    positions = getattr(data.split, part)
+    positions = data.positions(part)
     features, logits = extract_features(
         lambda pixels: predict(state.params, state.batch_stats, pixels),
         _batches(data, settings, positions, replaced),
@@ -151,6 +151,7 @@ def _batches(
         batch_size=settings.batch_size,
         threads=settings.threads,
         prefetch=settings.prefetch,
-        stand_ins=data.replacements,  # as in training; no test image has one
+        # As in training; no test and no validation image has one.
+        stand_ins=data.replacements,
         replaced=replaced,
     )

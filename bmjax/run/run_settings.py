@@ -48,6 +48,7 @@ class DataSettings:
     fold: int
     split_seed: int = number(0, 2**63 - 1)
     pretrain_on: str = choice("train", "all")
+    validation_share: Number = number(0, 0.5)
     exclude: Any  # names of classes; `excluded` reads them
     size: int = number(16, 4096)
     resize: str = choice(*RESIZES)
@@ -152,8 +153,26 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
-class EverySettings:
-    """config.checkpoint and config.logs."""
+class CheckpointSettings:
+    """config.checkpoint; `run/validation_settings.py` knows what `best` may be."""
+
+    every: str = duration()
+    keep_every: str = duration()
+    best: str
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """config.validation."""
+
+    every: str = duration()
+    images: int = number(1, 10**9)
+    logistic_iterations: int = number(1, 10**6)
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """config.logs."""
 
     every: str = duration()
 
@@ -212,8 +231,9 @@ class Settings:
     init_new_classifier: bool
     init_other_preprocessing: bool
     mesh: MeshSettings
-    checkpoint: EverySettings
-    logs: EverySettings
+    checkpoint: CheckpointSettings
+    validation: ValidationSettings
+    logs: LogSettings
     probe: ProbeSettings
     tsne: TsneSettings
 

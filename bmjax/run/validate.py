@@ -12,6 +12,7 @@ from bmjax.methods.spec import MethodSpec
 from bmjax.models import check_image_size, spec_of
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.run.run_settings import Settings, read_config
+from bmjax.run.validation_settings import check_validation
 
 
 def validate(config: ConfigDict) -> Settings:
@@ -37,6 +38,7 @@ def validate(config: ConfigDict) -> Settings:
     for key, size in sizes.items():
         check_image_size(settings.model.name, size, f"config.{key}")
     check_split(data.split, data.fold)
+    check_validation(settings)
     if data.couples and data.batch_size % 2:
         raise ConfigError(
             f"config.data.couples puts images in twos, and config.data.batch_size = "

@@ -18,6 +18,7 @@ from bmjax.models.weight_files.state_dict import (
     write_weights,
 )
 from bmjax.training import checkpoint
+from bmjax.training.best_step import STEP, best_record
 from bmjax.types import Tree
 
 _KEY = "bmjax"  # of our own metadata in a .safetensors file
@@ -60,10 +61,11 @@ class Weights(NamedTuple):
 
 
 def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
-    """Read the newest checkpoint of a run.
+    """Read a run's newest checkpoint, or the best one where the run chooses one.
 
     Raises:
         ConfigError: the folder holds no run with a checkpoint.
+        CheckpointError: no checkpoint is whole, or the best one is not.
     """
     about, step = _about_run(workdir)
     saved = checkpoint.read(workdir / "checkpoints", step, sharding)
@@ -78,7 +80,11 @@ def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
 
 
 def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
-    """What is known about a run's newest checkpoint, and its step."""
+    """What is known about a run's network, and which step it is of.
+
+    It is the one that the run evaluates: of the newest checkpoint, or of the best step
+    by the validation figure that `config.checkpoint.best` names.
+    """
     folder = workdir / "checkpoints"
     found = checkpoint.newest(folder)
     if found is None or not (workdir / "config.json").exists():
@@ -88,6 +94,12 @@ def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
     step, meta = found
     config = json.loads((workdir / "config.json").read_text())
     data, model = config["data"], config["model"]
+    # Older configurations have no such key.
+    if figure := config["checkpoint"].get("best", ""):
+        record = best_record(meta.get("validation", []), figure)
+        if record is not None:
+            step = int(record[STEP])
+            checkpoint.check_whole(folder, step, figure)
     about = {
         "version": bmjax.__version__,
         "network": model["name"],
