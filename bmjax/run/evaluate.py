@@ -1,5 +1,6 @@
 """Evaluate a trained state: features, probes, metrics, and the files that hold them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,20 @@ def evaluate_run(
     *,
     seconds: float,
     replaced: Replaced,
+    notes: Sequence[str] = (),
 ) -> tuple[Path, dict[str, Any]]:
     """Evaluate a trained state; write predictions, embedding, results and the report.
 
     A method with a classifier is evaluated by it, any other by the linear probe on
     frozen features. The report is written last: where it is, the run is complete.
+
+    Args:
+        run: the run.
+        state: as it was trained to.
+        workdir: of the run.
+        seconds: that training took.
+        replaced: counts unreadable training images.
+        notes: sentences on the run that its results and page repeat.
 
     Returns:
         the report's path, and the content of results.json.
@@ -121,7 +131,7 @@ def evaluate_run(
     results = {
         **_described(run),
         "predictor": predictor,
-        **_kept_metrics(metrics, recalibrated),
+        **_kept_metrics(metrics, recalibrated, notes),
         "probe": {
             name: {
                 **_averages(labels["test"], shares, classes),
@@ -164,10 +174,10 @@ def _described(run: BuiltRun) -> dict[str, Any]:
 
 
 def _kept_metrics(
-    metrics: dict[str, Any], recalibrated: dict[str, Any]
+    metrics: dict[str, Any], recalibrated: dict[str, Any], of_run: Sequence[str]
 ) -> dict[str, Any]:
     """What results.json keeps of `assess`, with what recalibration would gain."""
-    notes = list(metrics["notes"])
+    notes = [*metrics["notes"], *of_run]
     if recalibrated["temperature"]:
         notes.append(
             "The temperature was fitted on training images that the linear probe had "

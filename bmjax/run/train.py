@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from bmjax.console.signals import StopSignals
 from bmjax.data.pipeline import Replaced, training_batches
 from bmjax.devices.jax_setup import noted_cache_hits
 from bmjax.devices.mesh import put_batch
-from bmjax.errors import CheckpointError, DataError, NonFiniteError
+from bmjax.errors import NonFiniteError
 from bmjax.methods import METHODS
 from bmjax.run.build import (
     BuiltRun,
@@ -23,12 +23,15 @@ from bmjax.run.build import (
     build,
     run_facts,
 )
-from bmjax.run.compile import compile_step, init_state
+from bmjax.run.check_images import check_images
+from bmjax.run.compile import compile_step
 from bmjax.run.evaluate import evaluate_run
-from bmjax.run.init_from import record_seen, start_from
+from bmjax.run.init_from import record_seen
 from bmjax.run.logs import Progress, note, say
 from bmjax.run.memory import check_fits, explained, more_chunks
 from bmjax.run.metric_log import MetricLog
+from bmjax.run.same_data import record_data
+from bmjax.run.start import Start, find_start
 from bmjax.run.summary import describe_program, describe_run
 from bmjax.run.validate import validate
 from bmjax.run.workdir import claim, note_config
@@ -50,13 +53,20 @@ def train(config: ConfigDict, workdir: Path) -> None:
         describe_run(run, say)
         start = find_start(run, workdir / "checkpoints")
         state, seconds, compiled = start.state, start.seconds, None
+        replaced = Replaced(
+            limit=int(settings.data.bad_share * len(run.data.split.train)), say=note
+        )
+        check_images(
+            run.data,
+            replaced,
+            threads=settings.data.threads * max(settings.data.workers, 1),
+            begun=start.step > 0,
+            say=say,
+        )
         if start.step < run.length.steps or not start.step:
             compiled = compile_that_fits(run, state)
             checkpoint.check_space(workdir / "checkpoints", state, say)
         note_config(workdir, config.to_dict())
-        replaced = Replaced(
-            limit=int(settings.data.bad_share * len(run.data.split.train)), say=note
-        )
         if compiled:
             state, seconds = train_steps(
                 run,
@@ -68,7 +78,12 @@ def train(config: ConfigDict, workdir: Path) -> None:
             )
         say(f"evaluating on {len(run.data.split.test):,} test images")
         page, results = evaluate_run(
-            run, state, workdir, seconds=seconds, replaced=replaced
+            run,
+            state,
+            workdir,
+            seconds=seconds,
+            replaced=replaced,
+            notes=start.notes,
         )
         say(headline(results))
         say(f"report: {page}")
@@ -83,56 +98,6 @@ def headline(results: dict[str, Any]) -> str:
             text += " [{:.3f}, {:.3f}]".format(*ends)
         shown.append(text)
     return f"{results['predictor']}: {', '.join(shown)}"
-
-
-class Start(NamedTuple):
-    """What a run starts from.
-
-    Attributes:
-        state: before the next step.
-        step: updates made so far.
-        seconds: spent on these in the loop.
-        seen: the record of `record_seen` that the run began with; None: it begins now.
-    """
-
-    state: TrainState
-    step: int = 0
-    seconds: float = 0.0
-    seen: dict[str, Any] | None = None
-
-
-def find_start(run: BuiltRun, folder: Path) -> Start:
-    """Return the newest checkpoint's state, or the one before the first step."""
-    settings, data, length = run.settings, run.data, run.length
-    state = init_state(run.learner, batch_shapes(settings.data, run.mesh), run.mesh)
-    found = checkpoint.newest(folder)
-    if found is None:
-        if settings.init_from:
-            state = start_from(state, settings, data, say)
-        return Start(state)
-    step, meta = found
-    if meta["data_fingerprint"] != data.catalog.fingerprint:
-        raise DataError(
-            f"the images in {str(data.catalog.root)!r} are not those that the run in "
-            f"{str(folder.parent)!r} began with (fingerprint "
-            f"{data.catalog.fingerprint[:12]}, expected "
-            f"{meta['data_fingerprint'][:12]}); restore them, or use another --workdir"
-        )
-    if meta["split_digest"] != data.split_digest:
-        raise DataError(
-            f"config.data.split = {settings.data.split!r} is not the split that the "
-            f"run in {str(folder.parent)!r} began with (digest "
-            f"{data.split_digest[:12]}, expected {meta['split_digest'][:12]}); restore "
-            "it, or use another --workdir"
-        )
-    if step > length.steps:
-        raise CheckpointError(
-            f"checkpoint {step} in {str(folder)!r} lies beyond the run's "
-            f"{length.steps} steps; use another --workdir"
-        )
-    say(f"resuming after step {step:,}")
-    state = checkpoint.restore(folder, step, state)
-    return Start(state, step, meta["seconds"], meta.get("seen"))
 
 
 def compile_that_fits(run: BuiltRun, state: TrainState) -> jax.stages.Compiled:
@@ -185,6 +150,7 @@ def train_steps(
     watch = spec.watch(settings.method, run_facts(settings, data, length))
     rates = np.asarray(jax.vmap(run.learner.schedule)(jnp.arange(length.steps)))
     seen = start.seen or record_seen(settings, data)
+    images = start.images or record_data(data, settings.data.pretrain_on)
     begun = time.monotonic()
     last = [first, begun]  # step and time of the last log
 
@@ -194,9 +160,7 @@ def train_steps(
             step,
             state,
             meta={
-                "data_fingerprint": data.catalog.fingerprint,
-                "split_digest": data.split_digest,
-                "classes": list(data.catalog.classes),
+                **images,
                 "seen": seen,
                 "seconds": seconds + time.monotonic() - begun,
             },

@@ -236,6 +236,7 @@ def test_another_labs_classes_work_and_an_unreadable_image_is_named(
     said = capsys.readouterr().err
     assert broken.name in said
     assert said.count("\n") == 1
+    assert not (tmp_path / "second" / "checkpoints").exists()
 
 
 def test_a_changed_data_folder_is_refused(tmp_path, cells, capsys):
