@@ -26,10 +26,10 @@ from bmjax.run.build import (
 from bmjax.run.check_images import check_images
 from bmjax.run.compile import compile_step
 from bmjax.run.evaluate import evaluate_run
-from bmjax.run.init_from import record_seen
 from bmjax.run.logs import Progress, note, say
 from bmjax.run.memory import check_fits, explained, more_chunks
 from bmjax.run.metric_log import MetricLog
+from bmjax.run.refuse_seen import record_seen
 from bmjax.run.same_data import record_data
 from bmjax.run.start import Start, find_start
 from bmjax.run.summary import describe_program, describe_run
