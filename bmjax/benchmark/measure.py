@@ -18,7 +18,7 @@ from bmjax.run.build import BuiltRun, batch_shapes
 from bmjax.run.compile import compile_step
 from bmjax.run.memory import check_fits, explained, more_chunks
 from bmjax.run.run_settings import AugmentSettings
-from bmjax.run.train import find_start
+from bmjax.run.start import find_start
 
 
 def measure(

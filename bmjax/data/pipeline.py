@@ -22,7 +22,7 @@ class Replaced:
     def __init__(self, *, limit: int, say: Callable[[str], None] = lambda text: None):
         """Take the number of images that may be unreadable; `say` hears of each."""
         self.positions: set[int] = set()
-        self._limit, self._say = limit, say
+        self.limit, self._say = limit, say
 
     def note(self, catalog: Catalog, positions: np.ndarray) -> None:
         """Count images that were replaced.
@@ -33,10 +33,10 @@ class Replaced:
         for position in sorted({int(p) for p in positions} - self.positions):
             self.positions.add(position)
             why = _why_unreadable(catalog, position)
-            if len(self.positions) > self._limit:
+            if len(self.positions) > self.limit:
                 raise DataError(
                     f"{why}; with it {len(self.positions)} training image(s) cannot be "
-                    f"read, and config.data.bad_share allows {self._limit}: run python "
+                    f"read, and config.data.bad_share allows {self.limit}: run python "
                     "-m bmjax.data verify, and replace or remove what it names"
                 )
             self._say(f"note: {why}; another of its class takes its place")

@@ -1,5 +1,6 @@
 """Evaluate a trained state: features, probes, metrics, and the files that hold them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,20 @@ def evaluate_run(
     *,
     seconds: float,
     replaced: Replaced,
+    notes: Sequence[str] = (),
 ) -> tuple[Path, dict[str, Any]]:
     """Evaluate the chosen state; write predictions, embedding, results and the report.
 
     A method with a classifier is evaluated by it, any other by the linear probe on
     frozen features. The report is written last: where it is, the run is complete.
+
+    Args:
+        run: the run.
+        chosen: the state, and by what it was chosen.
+        workdir: of the run.
+        seconds: that training took.
+        replaced: counts unreadable training images.
+        notes: sentences on the run that its results and page repeat.
 
     Returns:
         the report's path, and the content of results.json.
@@ -125,7 +135,9 @@ def evaluate_run(
     results = {
         **_described(run),
         "predictor": predictor,
-        **_kept_metrics(metrics, recalibrated, validated=bool(len(data.validation))),
+        **_kept_metrics(
+            metrics, recalibrated, notes, validated=bool(len(data.validation))
+        ),
         "probe": {
             name: {
                 **_averages(labels["test"], shares, classes),
@@ -176,10 +188,14 @@ def _described(run: BuiltRun) -> dict[str, Any]:
 
 
 def _kept_metrics(
-    metrics: dict[str, Any], recalibrated: dict[str, Any], *, validated: bool
+    metrics: dict[str, Any],
+    recalibrated: dict[str, Any],
+    of_run: Sequence[str],
+    *,
+    validated: bool,
 ) -> dict[str, Any]:
     """What results.json keeps of `assess`, with what recalibration would gain."""
-    notes = list(metrics["notes"])
+    notes = [*metrics["notes"], *of_run]
     if recalibrated["temperature"] and not validated:
         notes.append(
             "The temperature was fitted on training images that the linear probe had "

@@ -3,32 +3,22 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from bmjax.data.images.catalog import Catalog
-from bmjax.data.seen_images import Seen, catalog_hashes, record_images, shared_images
-from bmjax.data.splits.make_split import (
-    Split,
-    make_split,
-    shown_to_training,
-    split_digest,
-)
-from bmjax.errors import BmjaxError, CheckpointError, ConfigError
+from bmjax.errors import CheckpointError
 from bmjax.models import feature_settings
 from bmjax.run.build import RunData
+from bmjax.run.preprocessing_check import check_preprocessing
+from bmjax.run.refuse_seen import refuse_seen
 from bmjax.run.run_settings import Settings
 from bmjax.training import checkpoint
 from bmjax.training.step import TrainState
 from bmjax.training.trained_network import (
     Weights,
-    about_source,
     read_file,
     read_run,
-    seen_by,
 )
 from bmjax.types import Tree
 
@@ -58,14 +48,14 @@ def start_from(
     path = Path(settings.init_from).expanduser()
     renew = settings.init_new_classifier
     weights = _read(path, state, settings, len(data.catalog.classes), say)
-    if trained_on := weights.about.get("trained_on"):
-        transductive = settings.data.pretrain_on == "all"
-        if trained_on.get("pretrain_on") == "all":
-            _refuse_transductive(path, trained_on, data.catalog, transductive)
-        else:
-            _refuse_seen_images(path, trained_on, data.catalog, data.split)
-    if settings.data.pretrain_on != "all":
-        refuse_seen(path, seen_by(weights.about), data.catalog, data.split, say)
+    refuse_seen(
+        path,
+        weights.about,
+        data.catalog,
+        data.split,
+        transductive=settings.data.pretrain_on == "all",
+        say=say,
+    )
     if "fc" in state.params["network"] and "fc" in weights.params and not renew:
         _refuse_other_classes(path, weights, data.catalog.classes, say)
 
@@ -86,6 +76,7 @@ def start_from(
     # A classifier is never left out unasked, whatever its shape.
     heads = [*taken, *(["fc"] if "fc" in ours and "fc" in theirs and not renew else [])]
     _refuse_other_pooling(path, weights, settings, heads)
+    check_preprocessing(path, weights.about, settings, say)
     said = [_PARTS[part] + ("" if part in taken else " (new)") for part in ours]
     say(f"starting from {path}: {', '.join(said)}")
 
@@ -186,97 +177,3 @@ def _refuse_other_pooling(
             f"others; set --config.model.pooling={theirs}, or start a new classifier "
             "with --config.init_new_classifier=True"
         )
-
-
-def _refuse_transductive(
-    path: Path, source: dict[str, Any], catalog: Catalog, transductive: bool
-) -> None:
-    """A backbone that saw the test images unlabelled is judged only as such a one."""
-    if source["data_fingerprint"] == catalog.fingerprint and not transductive:
-        raise ConfigError(
-            f"config.init_from = {str(path)!r} was pretrained on all of these images, "
-            "those of the test part too (config.data.pretrain_on = 'all'), and this "
-            "run's figures would not say so; start from a run of 'train' (the other's "
-            "own linear probe is in its results.json)"
-        )
-
-
-def _refuse_seen_images(
-    path: Path, source: dict[str, Any], catalog: Catalog, split: Split
-) -> None:
-    """A backbone that was trained on test images would flatter itself."""
-    if source["data_fingerprint"] != catalog.fingerprint:
-        return
-    if source["split_digest"] == split_digest(catalog, split):
-        return
-    name = source["split"]
-    try:
-        theirs = make_split(
-            catalog, name=name, fold=source["fold"], seed=source["split_seed"]
-        )
-    except BmjaxError as error:
-        raise ConfigError(
-            f"config.init_from = {str(path)!r} was trained on another split of these "
-            f"images, {name!r}, and whether it saw the test images cannot be told: "
-            f"{error}"
-        ) from None
-    seen = len(np.intersect1d(theirs.train, split.test))
-    if seen:
-        raise ConfigError(
-            f"config.init_from = {str(path)!r} was trained on {seen:,} of the "
-            f"{len(split.test):,} test images; use its split, --config.data.split="
-            f"{source['split']} --config.data.fold={source['fold']} "
-            f"--config.data.split_seed={source['split_seed']}"
-        )
-
-
-def refuse_seen(
-    path: Path,
-    seen: Seen | None,
-    catalog: Catalog,
-    split: Split,
-    say: Callable[[str], None],
-) -> None:
-    """Refuse weights that were trained on test images, whatever lies beside these.
-
-    Where it cannot be known, that is said.
-
-    Raises:
-        ConfigError: a test image was trained on.
-    """
-    if seen is None:
-        say(
-            f"note: {path} does not say which images it was trained on; whether it saw "
-            "the test images is not known"
-        )
-        return
-    shared = shared_images(seen, catalog_hashes(catalog, split.test))
-    if len(shared):
-        first = catalog.paths[split.test[shared[0]]]
-        raise ConfigError(
-            f"config.init_from = {str(path)!r} was trained on {len(shared):,} of the "
-            f"{len(split.test):,} test images, such as {first!r} (the same class, file "
-            "name and size, though the images beside them are others); test on images "
-            "that it has not seen, by config.data.split and config.data.fold"
-        )
-    for name in seen.unknown:
-        say(
-            f"note: {path} began with {name}, which does not say which images it was "
-            "trained on; whether those are test images is not known"
-        )
-
-
-def record_seen(settings: Settings, data: RunData) -> dict[str, Any]:
-    """What this run's network will have seen, and what it started from, as JSON.
-
-    Args:
-        settings: of the run that trains.
-        data: its images.
-    """
-    shown = shown_to_training(data.split, settings.data.pretrain_on)
-    seen = record_images(data.catalog, shown)
-    if settings.init_from:
-        path = Path(settings.init_from).expanduser()
-        nothing = Seen(seen.images[:0], (path.name,))
-        seen = seen.joined(seen_by(about_source(path)) or nothing)
-    return seen.as_json()

@@ -2,9 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from bmjax.console.signals import StopSignals
 from bmjax.data.pipeline import Replaced, training_batches
 from bmjax.devices.jax_setup import noted_cache_hits
 from bmjax.devices.mesh import put_batch
-from bmjax.errors import CheckpointError, DataError, NonFiniteError
+from bmjax.errors import NonFiniteError
 from bmjax.methods import METHODS
 from bmjax.run.build import (
     BuiltRun,
@@ -23,18 +23,21 @@ from bmjax.run.build import (
     build,
     run_facts,
 )
-from bmjax.run.compile import compile_step, init_state
+from bmjax.run.check_images import check_images
+from bmjax.run.compile import compile_step
 from bmjax.run.evaluate import evaluate_run
-from bmjax.run.init_from import record_seen, start_from
 from bmjax.run.logs import Progress, note, say
 from bmjax.run.memory import check_fits, explained, more_chunks
 from bmjax.run.metric_log import MetricLog
+from bmjax.run.refuse_seen import record_seen
+from bmjax.run.same_data import record_data
+from bmjax.run.start import Start, find_start
 from bmjax.run.summary import describe_program, describe_run
 from bmjax.run.validate import validate
 from bmjax.run.validation import Validation, choose_state, count_seen
 from bmjax.run.workdir import claim, note_config
 from bmjax.training import checkpoint
-from bmjax.training.best_step import STEP, Record
+from bmjax.training.best_step import STEP
 from bmjax.training.step import TrainState, TrainStep
 from bmjax.types import Batch, Tree
 
@@ -52,15 +55,22 @@ def train(config: ConfigDict, workdir: Path) -> None:
         describe_run(run, say)
         start = find_start(run, workdir / "checkpoints")
         state, seconds, compiled = start.state, start.seconds, None
+        replaced = Replaced(
+            limit=int(settings.data.bad_share * len(run.data.split.train)), say=note
+        )
+        check_images(
+            run.data,
+            replaced,
+            threads=settings.data.threads * max(settings.data.workers, 1),
+            begun=start.step > 0,
+            say=say,
+        )
         if start.step < run.length.steps or not start.step or not_judged(run, start):
             compiled = compile_that_fits(run, state)
             checkpoint.check_space(
                 workdir / "checkpoints", state, say, kept=kept_besides(run)
             )
         note_config(workdir, config.to_dict())
-        replaced = Replaced(
-            limit=int(settings.data.bad_share * len(run.data.split.train)), say=note
-        )
         if compiled:
             state, seconds = train_steps(
                 run,
@@ -78,7 +88,12 @@ def train(config: ConfigDict, workdir: Path) -> None:
             )
         say(f"evaluating on {len(run.data.split.test):,} test images")
         page, results = evaluate_run(
-            run, chosen, workdir, seconds=seconds, replaced=replaced
+            run,
+            chosen,
+            workdir,
+            seconds=seconds,
+            replaced=replaced,
+            notes=start.notes,
         )
         say(headline(results))
         say(f"report: {page}")
@@ -95,24 +110,6 @@ def headline(results: dict[str, Any]) -> str:
     return f"{results['predictor']}: {', '.join(shown)}"
 
 
-class Start(NamedTuple):
-    """What a run starts from.
-
-    Attributes:
-        state: before the next step.
-        step: updates made so far.
-        seconds: spent on these in the loop.
-        seen: the record of `record_seen` that the run began with; None: it begins now.
-        validated: a record for each validation so far.
-    """
-
-    state: TrainState
-    step: int = 0
-    seconds: float = 0.0
-    seen: dict[str, Any] | None = None
-    validated: Sequence[Record] = ()
-
-
 def not_judged(run: BuiltRun, start: Start) -> bool:
     """Whether the last step was saved, and the run stopped, before its validation."""
     judged = any(record[STEP] == run.length.steps for record in start.validated)
@@ -124,42 +121,6 @@ def kept_besides(run: BuiltRun) -> int:
     every = run.length.keep_every
     best = bool(run.settings.checkpoint.best)
     return best + (run.length.steps // every if every else 0)
-
-
-def find_start(run: BuiltRun, folder: Path) -> Start:
-    """Return the newest checkpoint's state, or the one before the first step."""
-    settings, data, length = run.settings, run.data, run.length
-    state = init_state(run.learner, batch_shapes(settings.data, run.mesh), run.mesh)
-    found = checkpoint.newest(folder)
-    if found is None:
-        if settings.init_from:
-            state = start_from(state, settings, data, say)
-        return Start(state)
-    step, meta = found
-    if meta["data_fingerprint"] != data.catalog.fingerprint:
-        raise DataError(
-            f"the images in {str(data.catalog.root)!r} are not those that the run in "
-            f"{str(folder.parent)!r} began with (fingerprint "
-            f"{data.catalog.fingerprint[:12]}, expected "
-            f"{meta['data_fingerprint'][:12]}); restore them, or use another --workdir"
-        )
-    if meta["split_digest"] != data.split_digest:
-        raise DataError(
-            f"config.data.split = {settings.data.split!r} is not the split that the "
-            f"run in {str(folder.parent)!r} began with (digest "
-            f"{data.split_digest[:12]}, expected {meta['split_digest'][:12]}); restore "
-            "it, or use another --workdir"
-        )
-    if step > length.steps:
-        raise CheckpointError(
-            f"checkpoint {step} in {str(folder)!r} lies beyond the run's "
-            f"{length.steps} steps; use another --workdir"
-        )
-    say(f"resuming after step {step:,}")
-    state = checkpoint.restore(folder, step, state)
-    return Start(
-        state, step, meta["seconds"], meta.get("seen"), meta.get("validation", [])
-    )
 
 
 def compile_that_fits(run: BuiltRun, state: TrainState) -> jax.stages.Compiled:
@@ -220,6 +181,7 @@ def train_steps(
     watch = spec.watch(settings.method, run_facts(settings, data, length))
     rates = np.asarray(jax.vmap(run.learner.schedule)(jnp.arange(length.steps)))
     seen = start.seen or record_seen(settings, data)
+    images = start.images or record_data(data, settings.data.pretrain_on)
     if known := count_seen(settings.init_from, data, seen):
         note(
             f"note: config.init_from has been trained on {known:,} of the "
@@ -242,9 +204,7 @@ def train_steps(
             step,
             state,
             meta={
-                "data_fingerprint": data.catalog.fingerprint,
-                "split_digest": data.split_digest,
-                "classes": list(data.catalog.classes),
+                **images,
                 "seen": seen,
                 "seconds": seconds + clock() - begun,
                 "validation": validation.history,

@@ -236,6 +236,7 @@ def test_another_labs_classes_work_and_an_unreadable_image_is_named(
     said = capsys.readouterr().err
     assert broken.name in said
     assert said.count("\n") == 1
+    assert not (tmp_path / "second" / "checkpoints").exists()
 
 
 def test_a_changed_data_folder_is_refused(tmp_path, cells, capsys):
@@ -291,7 +292,7 @@ def test_a_run_starts_from_anothers_backbone(finished, tmp_path, cells, capsys):
 
     leaking = [*more[:2], "--config.data.fold=1"]
     assert main(command("supervised", tmp_path / "leaking", cells, *leaking)) == 2
-    assert "test images; use its split" in capsys.readouterr().err
+    assert "; use its split, --config.data.split=" in capsys.readouterr().err
 
     wrong = (*more, "--config.model.name=resnet10_w32")
     assert main(command("supervised", tmp_path / "other", cells, *wrong)) == 5
@@ -321,7 +322,7 @@ def test_an_exported_network_is_the_run_and_keeps_its_split(
 
     leaking = [*more, "--config.data.fold=1"]
     assert main(command("finetune", tmp_path / "leaking", cells, *leaking)) == 2
-    assert "test images; use its split" in capsys.readouterr().err
+    assert "; use its split, --config.data.split=" in capsys.readouterr().err
 
     fewer = [*more, "--config.data.exclude=BLA"]
     assert main(command("finetune", tmp_path / "fewer", cells, *fewer)) == 5

@@ -1,0 +1,74 @@
+"""What a run starts from: its newest checkpoint, other weights, or chance."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bmjax.errors import CheckpointError
+from bmjax.run.build import BuiltRun, batch_shapes
+from bmjax.run.compile import init_state
+from bmjax.run.init_from import start_from
+from bmjax.run.logs import say
+from bmjax.run.same_data import check_same_data, kept_record
+from bmjax.training import checkpoint
+from bmjax.training.best_step import Record
+from bmjax.training.step import TrainState
+
+
+class Start(NamedTuple):
+    """What a run starts from.
+
+    Attributes:
+        state: before the next step.
+        step: updates made so far.
+        seconds: spent on these in the loop.
+        seen: the record of `record_seen` that the run began with; None: it begins now.
+        images: the record of `record_data` that it began with; None likewise.
+        notes: sentences for the results on what has changed since it began.
+        validated: a record for each validation so far.
+    """
+
+    state: TrainState
+    step: int = 0
+    seconds: float = 0.0
+    seen: dict[str, Any] | None = None
+    images: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    validated: Sequence[Record] = ()
+
+
+def find_start(run: BuiltRun, folder: Path) -> Start:
+    """Return the newest checkpoint's state, or the one before the first step."""
+    settings, data, length = run.settings, run.data, run.length
+    state = init_state(run.learner, batch_shapes(settings.data, run.mesh), run.mesh)
+    found = checkpoint.newest(folder)
+    if found is None:
+        if settings.init_from:
+            state = start_from(state, settings, data, say)
+        return Start(state)
+    step, meta = found
+    notes = check_same_data(
+        meta,
+        data,
+        pretrain_on=settings.data.pretrain_on,
+        split=settings.data.split,
+        workdir=folder.parent,
+    )
+    if step > length.steps:
+        raise CheckpointError(
+            f"checkpoint {step} in {str(folder)!r} lies beyond the run's "
+            f"{length.steps} steps; use another --workdir"
+        )
+    say(f"resuming after step {step:,}")
+    for sentence in notes:
+        say(f"note: {sentence}")
+    state = checkpoint.restore(folder, step, state)
+    return Start(
+        state,
+        step,
+        meta["seconds"],
+        meta.get("seen"),
+        kept_record(meta),
+        tuple(notes),
+        meta.get("validation", []),
+    )
