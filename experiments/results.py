@@ -70,8 +70,8 @@ def results_page() -> str:
 
 def _published(name: str) -> str:
     from bmjax.report.table_formats import markdown_table
-    from experiments.tables.derived import published_table
-    from experiments.tables.layout import worked_out
+    from experiments.tables.pages import worked_out
+    from experiments.tables.paper import published_table
 
     document = published_table(name)
     return _section(
@@ -88,9 +88,9 @@ def _published(name: str) -> str:
 def _weighing(document: dict) -> str:
     """The order by accuracy, where it is another than by macro F1."""
     orders = {}
-    for figure in ("macro_f1", "accuracy"):
-        entries = [e for e in document["decided_by"] if e["figure"] == figure]
-        orders[figure] = entries[0] if entries else None
+    for average in ("macro_f1", "accuracy"):
+        entries = [e for e in document["decided_by"] if e["average"] == average]
+        orders[average] = entries[0] if entries else None
     by_f1, by_accuracy = orders.values()
     if not (by_f1 and by_accuracy) or by_f1["leader"] == by_accuracy["leader"]:
         return ""
@@ -120,16 +120,18 @@ def _figures(folder: Path) -> str:
     tables = sorted(folder.glob("table*.json"))
     if tables:
         from bmjax.report.table_formats import markdown_table
-        from experiments.tables.layout import worked_out
+        from experiments.tables.pages import worked_out
 
         found = [json.loads(path.read_text()) for path in tables]
         return "\n\n".join(markdown_table(worked_out(document)) for document in found)
     stored, page = folder / "figures.json", folder / "RESULT.md"
     if stored.exists():
-        module = importlib.import_module(
-            "experiments." + folder.name[11:].replace("-", "_")
-        )
-        text = module.result_page(json.loads(stored.read_text()))
+        from experiments.small_runs import result_page
+
+        name = folder.name[11:].replace("-", "_")
+        module = importlib.import_module(f"experiments.{name}")
+        experiment = getattr(module, name.upper())
+        text = result_page(experiment, json.loads(stored.read_text()))
     elif page.exists():
         text = page.read_text()
     else:

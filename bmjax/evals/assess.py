@@ -93,8 +93,7 @@ def assess(
     exact = exact_class_intervals(counts_of(confusion), level=level)
     for row, entry in enumerate(figures["per_class"]):
         entry["called"] = int(found.predicted[row])
-        for name in ("recall", "precision", "f1"):
-            entry[f"{name}_interval"] = exact[name][row]
+        entry |= {f"{name}_interval": ends[row] for name, ends in exact.items()}
     return {
         "images": len(predictions.labels),
         "classes": list(classes),
@@ -171,7 +170,7 @@ def compare(
         }
         for i, name in enumerate(AVERAGES)
     }
-    decision = decided_by(*(counts_of(m) for m in matrices), classes, names)
+    decision = decided_by(*map(class_metrics, matrices), classes, names)
     return {
         "names": list(names),
         "images": len(labels),
@@ -180,10 +179,7 @@ def compare(
         "seed": seed,
         "figures": figures,
         "mcnemar": mcnemar(labels, first.predicted, second.predicted)._asdict(),
-        "decided_by": {
-            **decision._asdict(),
-            "flipped_without": list(decision.flipped_without),
-        },
+        "decided_by": {**decision._asdict(), "classes": list(decision.classes)},
     }
 
 

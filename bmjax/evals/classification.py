@@ -67,9 +67,9 @@ def common_classes(support: np.ndarray) -> np.ndarray:
     return np.asarray(support) >= RARE
 
 
-def number_or_none(value: float) -> float | None:
-    """A figure, or None where it is not defined."""
-    return None if np.isnan(value) else float(value)
+def number_or_none(value: Any) -> float | None:
+    """A metric for JSON; None where it is missing or not defined."""
+    return None if value is None or np.isnan(value) else float(value)
 
 
 def thirds(

@@ -30,7 +30,7 @@ LINEAGES = {
     "no lineage": ("ART", "KSC", "NIF", "OTH"),
 }
 NO_LINEAGE = "no lineage"
-KINDS = (  # of an image: right, or the kind of its mistake
+MISTAKE_KINDS = (  # of an image: right, or the kind of its mistake
     "right",
     "same_series_one_step",
     "same_series_more_steps",
@@ -87,7 +87,7 @@ def lineage_metrics(
     inside = confusion * np.outer(known, known)
     lineages = [_lineage(name) for name in names]
     kinds = np.array([[_kind(one, other) for other in names] for one in names])
-    mistakes = {kind: int(inside[kinds == kind].sum()) for kind in KINDS}
+    mistakes = {kind: int(inside[kinds == kind].sum()) for kind in MISTAKE_KINDS}
     member = np.array([[own == key for own in lineages] for key in LINEAGES], np.int64)
     cells = np.isin(lineages, [key for key in LINEAGES if key != NO_LINEAGE])
     crossed, total = mistakes["other_lineage"], int(inside[cells].sum())
@@ -118,7 +118,7 @@ def lineage_metrics(
 
 
 def _kind(truth: str, called: str) -> str:
-    """What kind of mistake it is, of KINDS."""
+    """What kind of mistake it is, of MISTAKE_KINDS."""
     if truth == called:
         return "right"
     one, other = _lineage(truth), _lineage(called)

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
+from html import escape
 from typing import NamedTuple
 
 from bmjax.report import words
@@ -10,6 +11,16 @@ from bmjax.report.drawing import short
 from bmjax.report.run_files import Series, finite
 
 _LOSSES = ("train/loss", "train/loss_over_ln_k")
+_HEIGHT = 110  # pixels of a panel that is not the loss's
+_FILE_WIDTH, _FILE_LOSS = 680, 160  # pixels of a file of panels, and of its loss
+_FILE_STYLE = """\
+svg { overflow: visible } text { font: 12px sans-serif; fill: #5d6570 }
+.title { font-weight: 600; fill: #1d2127 } .end { text-anchor: end }
+.mid { text-anchor: middle } .grid { stroke: #e2e5e9 }
+.level { stroke: #5d6570; stroke-dasharray: 5 4 }
+path { fill: none; stroke: #2c6fa6; vector-effect: non-scaling-stroke }
+.line { stroke-width: 1.6px } .dots { stroke-width: 5px; stroke-linecap: round }
+"""
 
 
 class Panel(NamedTuple):
@@ -43,7 +54,7 @@ def panels(series: Sequence[Series], height: int = 260) -> list[Panel]:
         drawing = line_plot(
             by_name[name],
             steps=(first, last),
-            height=height if wide else 110,
+            height=height if wide else _HEIGHT,
             ticks=6 if wide else 3,
             reference=level if wide else None,
         )
@@ -59,6 +70,25 @@ def loss_panel(series: Sequence[Series], title: str) -> Panel:
     if not drawn:
         return Panel(title, "no loss was logged", False, "")
     return drawn[0]._replace(title=title, last=f"last {drawn[0].last}")
+
+
+def panels_file(series: Sequence[Series]) -> str:
+    """The panels one below the other as an SVG file of its own, on white."""
+    top, left, right = 30, 56, 16  # pixels around a drawing
+    parts, y = [], 0
+    for panel in panels(series, height=_FILE_LOSS):
+        height = _FILE_LOSS if panel.wide else _HEIGHT
+        parts.append(
+            f'<text class="title" x="{left}" y="{y + 18}">{escape(panel.title)}</text>'
+            f'<svg x="{left}" y="{y + top}" width="{_FILE_WIDTH - left - right}" '
+            f'height="{height}">{panel.drawing}</svg>'
+        )
+        y += height + 2 * top
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_FILE_WIDTH}" height="{y}">'
+        f'<style>{_FILE_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>'
+    )
+    return "\n".join([head, *parts, "</svg>"]) + "\n"
 
 
 def _guess_level(by_name: dict[str, Series]) -> tuple[float, str] | None:

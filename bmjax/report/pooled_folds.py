@@ -2,14 +2,13 @@
 
 import json
 import re
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from bmjax.data.splits.make_split import FOLDS
+from bmjax.data.splits.make_split import FOLDED, FOLDS
 from bmjax.errors import DataError
 from bmjax.evals.classification import classification_metrics
-from bmjax.evals.intervals import paired_over_folds
+from bmjax.evals.over_runs import FoldDifference, mean_and_sd, paired_over_folds
 from bmjax.evals.predictions import concatenate
 from bmjax.report.metric_tables import SCORES
 from bmjax.report.run_files import section
@@ -51,12 +50,14 @@ def fold_rows(system: System) -> list[tuple[str, list[str]]]:
         (f"Fold {number}", [score(values[key]) for key in SCORES])
         for number, values in scores.items()
     ]
-    means, spreads = [], []
-    for key in SCORES:
-        values = [one[key] for one in scores.values()]
-        whole = None not in values
-        means.append(score(statistics.mean(values)) if whole else NONE)
-        spreads.append(score(statistics.stdev(values)) if whole else NONE)
+    columns = [[values[key] for values in scores.values()] for key in SCORES]
+    both = [
+        (NONE, NONE)
+        if None in column
+        else tuple(map(score, map(float, mean_and_sd(column))))
+        for column in columns
+    ]
+    means, spreads = map(list, zip(*both, strict=True))
     return [*rows, ("Mean", means), ("Standard deviation", spreads)]
 
 
@@ -64,18 +65,21 @@ def over_folds(first: System, second: System) -> str:
     """A sentence on the difference of macro F1 over the folds, where both have them."""
     if len(first.folds) < 2 or len(first.folds) != len(second.folds):
         return ""
-    found = paired_over_folds(
-        *(
-            [_scores(one)["macro_f1"] for one in system.folds]
-            for system in (first, second)
-        )
+    scores = (
+        [_scores(fold)["macro_f1"] for fold in system.folds]
+        for system in (first, second)
     )
-    low, high = map(difference, found.corrected_interval)
+    return difference_over_folds(paired_over_folds(*scores))
+
+
+def difference_over_folds(over: FoldDifference) -> str:
+    """A sentence on a difference over folds."""
+    low, high = map(difference, over.corrected_interval)
     return (
-        f"Over the {found.folds} folds the difference is "
-        f"{difference(found.difference)}, standard deviation {score(found.std)}; with "
+        f"Over the {over.folds} folds the difference is "
+        f"{difference(over.difference)}, standard deviation {score(over.std)}; with "
         f"folds that share training images its interval is {low} to {high} (p "
-        f"{p_value(found.corrected_p_value)}, corrected after Nadeau and Bengio)."
+        f"{p_value(over.corrected_p_value)}, corrected after Nadeau and Bengio)."
     )
 
 
@@ -124,7 +128,7 @@ def _is_fold(system: System) -> bool:
     if system.run is None:
         return False
     split = section(system.run.config, "data").get("split")
-    return split in ("kfold", "blocks") and _fold(system) is not None
+    return split in FOLDED and _fold(system) is not None
 
 
 def _fold(system: System) -> int | None:

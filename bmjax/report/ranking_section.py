@@ -67,13 +67,25 @@ def compare_pair(
         count(test["first_only"]),
         count(test["second_only"]),
         p_value(test["p_value"]),
-        [
-            found["decided_by"]["sentence"],
-            _settled(found["figures"]["macro_f1"]),
-            over_folds(one, other),
-            _by_accuracy(found),
-        ],
+        [*comparison_sentences(found), over_folds(one, other)],
     )
+
+
+def comparison_sentences(comparison: dict[str, Any]) -> list[str]:
+    """What decides the ranking, whether the images settle it, and who has more right.
+
+    Args:
+        comparison: of `evals.assess.compare`.
+
+    Returns:
+        sentences, the ranking's first; "" where one has nothing to say.
+    """
+    return [
+        comparison["decided_by"]["sentence"],
+        comparison["decided_by"]["lost_sentence"],
+        _settled(comparison["figures"]["macro_f1"]),
+        _by_accuracy(comparison),
+    ]
 
 
 def _difference(figure: dict[str, Any]) -> Shown:

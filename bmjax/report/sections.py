@@ -115,24 +115,37 @@ def _of_table(system: System, figures: dict[str, Any]) -> dict[str, Any]:
 
 def _cautions(run: RunFiles, figures: dict[str, Any]) -> list[str]:
     """Sentences on what a reader might take the scores for and they are not."""
-    found = []
+    cautions = []
     data = section(run.config, "data")
     if data.get("synthetic_images") and not data.get("root"):
-        found.append("The images are synthetic: no score says anything of real cells.")
+        cautions.append(
+            "The images are synthetic: no score says anything of real cells."
+        )
+    return cautions + disagreements(run, figures["accuracy"])
+
+
+def disagreements(run: RunFiles, counted: float | None) -> list[str]:
+    """Sentences on where results.json does not fit predictions.csv.
+
+    Args:
+        run: its files.
+        counted: the accuracy of predictions.csv.
+    """
+    sentences = []
     expected, images = finite(run.results.get("n_test")), len(run.predictions.paths)
     if expected is not None and expected != images:
-        found.append(
+        sentences.append(
             f"results.json counts {expected:,.0f} test images, but predictions.csv "
             f"holds {images:,}: these files may be of different runs."
         )
-    written, counted = finite(run.results.get("accuracy")), figures["accuracy"]
+    written = finite(run.results.get("accuracy"))
     if written is not None and counted is not None and abs(written - counted) > _AGREE:
-        found.append(
+        sentences.append(
             f"results.json gives the accuracy as {written:.3f}, but predictions.csv "
             f"makes it {counted:.3f}, which is shown: these files may be of different "
             "runs."
         )
-    return found
+    return sentences
 
 
 def _map(run: RunFiles) -> dict[str, Any] | None:

@@ -13,7 +13,8 @@ class Table(NamedTuple):
 
     Attributes:
         caption: one line above it.
-        groups: title and width in columns of each group, after the first column.
+        groups: title and width in columns of each group, after the first column; the
+            columns that are left have none.
         columns: titles; the first stands above the row names.
         rows: cells, as text.
         rules: positions of rows above which a line is drawn.
@@ -61,6 +62,7 @@ def markdown_table(table: Table) -> str:
         for column in table.columns[place : place + span]:
             heads.append(f"{title}: {column}" if title and column else title or column)
         place += span
+    heads += table.columns[place:]
     rows = [[_escape_markdown(cell) for cell in row] for row in (heads, *table.rows)]
     widths = _widths(rows)
     dashes = "| " + " | ".join("-" * max(3, width) for width in widths) + " |"

@@ -1,9 +1,6 @@
 """The map of SwAV's features, drawn from its finished run."""
 
 import json
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,20 +12,6 @@ from experiments.tables.plans import Job, Plan, remarks_on
 
 IMAGES = 5000  # ours: what a page shows legibly
 PERPLEXITY = 30.0  # scikit-learn's
-_RENDERERS = {  # that turn SVG into PNG, with their arguments
-    "rsvg-convert": ("--zoom=2", "--output={png}", "{svg}"),
-    "chromium": (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        "--force-device-scale-factor=2",
-        "--user-data-dir={folder}",
-        "--window-size={width},{height}",
-        "--screenshot={png}",
-        "file://{svg}",
-    ),
-}
 
 
 def write_figure(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
@@ -54,10 +37,10 @@ def write_figure(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
 def _draw(plan: Plan, job: Job, base: Path) -> dict:
     from bmjax.evals.tsne import embed_2d
     from bmjax.report.scatter_map import scatter
-    from experiments.tables.finished import read_finished
+    from experiments.tables.measured import read_finished
 
     run = read_finished(job)
-    paths, classes, labels = run.predictions[:3]
+    paths, classes, labels = run.files.predictions[:3]
     features = _features(job.workdir / "features" / "test.npy", len(paths))
     rows, places = embed_2d(
         features, labels, images=IMAGES, perplexity=PERPLEXITY, seed=job.seed
@@ -65,7 +48,7 @@ def _draw(plan: Plan, job: Job, base: Path) -> dict:
     shown = [(paths[row], classes[labels[row]]) for row in rows]
     caption = " ".join(
         [
-            f"t-SNE of SwAV's frozen features ({run.results['network']}), "
+            f"t-SNE of SwAV's frozen features ({run.files.results['network']}), "
             f"{len(rows):,} of {len(paths):,} test images, classes in proportion and "
             "ten images of each at least where there are so many; perplexity "
             f"{PERPLEXITY:g}, started from the two first principal components, seed "
@@ -87,8 +70,6 @@ def _draw(plan: Plan, job: Job, base: Path) -> dict:
     svg = base.with_suffix(".svg")
     write_whole(svg, scatter(places, [label for _, label in shown], classes, caption))
     files = [str(svg), str(base.with_suffix(".csv"))]
-    if png := render_png(svg):
-        files.append(str(png))
     return {"run": job.workdir.name, "caption": caption, "files": files}
 
 
@@ -103,26 +84,3 @@ def _features(path: Path, images: int) -> np.ndarray:
             "or what is no number; move the run's folder away and run it again"
         )
     return features
-
-
-def render_png(svg: Path) -> Path | None:
-    """Make a PNG beside an SVG where a renderer is at hand; None where none is."""
-    png = svg.with_suffix(".png")
-    width, height = (
-        int(svg.read_text().partition(f' {side}="')[2].partition('"')[0])
-        for side in ("width", "height")
-    )
-    for program, arguments in _RENDERERS.items():
-        if not (found := shutil.which(program)):
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            filled = [
-                a.format(svg=svg, png=png, folder=folder, width=width, height=height)
-                for a in arguments
-            ]
-            done = subprocess.run(
-                [found, *filled], capture_output=True, timeout=120, check=False
-            )
-        if done.returncode == 0 and png.exists():
-            return png
-    return None

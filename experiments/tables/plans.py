@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from bmjax.errors import ConfigError
 
-ROOT = Path(__file__).parents[2]  # of the repository: configs/ is there
+REPOSITORY = Path(__file__).parents[2]  # of the repository: configs/ is there
 SCALES = ("paper", "small", "demo")
-KINDS = ("as_written", "as_run")
+IMPLEMENTATIONS = ("as_written", "as_run")
 PRETRAIN_ON = ("train", "all")
 # Ours: two CPU cores pretrain two such systems in minutes.
 DEMO_IMAGES = 1050
@@ -85,7 +85,7 @@ class Plan(NamedTuple):
         scale: one of `SCALES`.
         folds: of the five; (): one 80/20 split.
         seeds: of training.
-        kind: one of `KINDS`, for the supervised systems.
+        kind: one of `IMPLEMENTATIONS`, for the supervised systems.
         pretrain_on: one of `PRETRAIN_ON`, for systems without labels.
         exclude: class folders to leave out.
         more: further arguments of every run.

@@ -13,7 +13,7 @@ from bmjax.errors import DONE, INTERRUPTED, STOPPED, ConfigError, DataError
 from bmjax.files import write_json
 from bmjax.run.command_line import read_flags
 from bmjax.run.workdir import is_finished
-from experiments.tables.plans import DEMO_IMAGES, ROOT, Job, Plan
+from experiments.tables.plans import DEMO_IMAGES, REPOSITORY, Job, Plan
 
 _NOTE = "experiment.json"
 
@@ -160,7 +160,7 @@ class _Child(SignalReceiver):
         """Wait for a process and return its exit code, or that of the signal."""
         if not self._signal:
             self._process = subprocess.Popen(
-                arguments, cwd=ROOT, process_group=0, stdout=self._stdout
+                arguments, cwd=REPOSITORY, process_group=0, stdout=self._stdout
             )
             if self._signal:  # it came while the process started
                 self._process.send_signal(self._signal)
@@ -174,7 +174,7 @@ def _absolute(arguments: Sequence[str]) -> list[str]:
     """The configuration's place is the repository's, wherever this was started."""
     start = "--config=configs/"
     return [
-        f"--config={ROOT / 'configs'}/{argument.removeprefix(start)}"
+        f"--config={REPOSITORY / 'configs'}/{argument.removeprefix(start)}"
         if argument.startswith(start)
         else argument
         for argument in arguments

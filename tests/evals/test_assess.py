@@ -162,7 +162,7 @@ def test_two_systems_on_the_same_images():
         assert figures["difference"] == pytest.approx(known[0] - known[1])
         assert 0 < figures["interval"][0] < figures["interval"][1]
     assert found["mcnemar"]["p_value"] < 1e-6
-    assert found["decided_by"]["sentence"].startswith("good is ahead of poor")
+    assert found["decided_by"]["sentence"].startswith("good leads poor")
     back = compare(poor, good, names=("poor", "good"), draws=200)
     assert back["decided_by"]["sentence"] == found["decided_by"]["sentence"]
 

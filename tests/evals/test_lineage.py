@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 
 from bmjax.data.matek import CLASSES
 from bmjax.evals.lineage import (
-    KINDS,
+    MISTAKE_KINDS,
     LINEAGES,
     SERIES,
     TOLERATED,
@@ -76,7 +76,7 @@ def test_each_mistake_is_of_one_kind():
     }
     full = RANDOM.integers(0, 50, (21, 21))
     mistakes = lineage_metrics(full, NAMES)["mistakes"]
-    assert tuple(mistakes) == KINDS
+    assert tuple(mistakes) == MISTAKE_KINDS
     assert sum(mistakes.values()) == full.sum()
 
 
