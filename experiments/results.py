@@ -1,9 +1,9 @@
-"""RESULTS.md from what is stored: the published figures and each experiment's own.
+"""RESULTS.md from what is stored: the published metrics and each experiment's own.
 
     python -m experiments.results [--check]
 
 An experiment is a folder named by its date, with a README.md (question, command,
-verdict) and its figures: figures.json or a table's .json, from which the table is made
+verdict) and its metrics: figures.json or a table's .json, from which the table is made
 again, or RESULT.md, whose first table is taken as it stands. `--check` writes nothing
 and exits with 3 where RESULTS.md is not what it would write.
 """
@@ -24,7 +24,7 @@ _DATED = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]-*"
 _HEAD = """\
 # Results
 
-Written by `python -m experiments.results` from the figures that are stored here; do not
+Written by `python -m experiments.results` from the metrics that are stored here; do not
 edit it. What the experiments do not show stands in their own pages.
 """
 
@@ -43,14 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made = results_page()
         if options.check and (not path.exists() or path.read_text() != made):
             raise DataError(
-                f"{path} is not what its figures give; run "
+                f"{path} is not what the stored metrics give; run "
                 "python -m experiments.results"
             )
     except BmjaxError as error:
         print(f"bmjax: {error}", file=sys.stderr)
         return error.exit_code
     if options.check:
-        print(f"{path} is what its figures give")
+        print(f"{path} is what the stored metrics give")
     else:
         write_whole(path, made)
         print(path)
@@ -61,7 +61,7 @@ def results_page() -> str:
     """The whole page.
 
     Raises:
-        DataError: an experiment lacks its question, command, verdict or figures.
+        DataError: an experiment lacks its question, command, verdict or metrics.
     """
     parts = [_HEAD, *map(_published, ("table2", "table3", "table4"))]
     parts += [_experiment(folder) for folder in sorted(HERE.glob(_DATED))]
@@ -76,7 +76,7 @@ def _published(name: str) -> str:
     document = published_table(name)
     return _section(
         f"The paper's {document['title']}",
-        "What do the published figures say once averages without the rarest classes, "
+        "What do the published metrics say once averages without the rarest classes, "
         "intervals and the images behind each ranking are worked out?",
         f"python -m experiments.{name} --published",
         markdown_table(worked_out(document)),
@@ -122,8 +122,10 @@ def _figures(folder: Path) -> str:
         from bmjax.report.table_formats import markdown_table
         from experiments.tables.pages import worked_out
 
-        found = [json.loads(path.read_text()) for path in tables]
-        return "\n\n".join(markdown_table(worked_out(document)) for document in found)
+        documents = [json.loads(path.read_text()) for path in tables]
+        return "\n\n".join(
+            markdown_table(worked_out(document)) for document in documents
+        )
     stored, page = folder / "figures.json", folder / "RESULT.md"
     if stored.exists():
         from experiments.small_runs import result_page
@@ -143,18 +145,18 @@ def _figures(folder: Path) -> str:
 
 
 def _paragraph(path: Path, text: str, name: str) -> str:
-    found = re.search(rf"\*\*{name}\.\*\*(.*?)\n\n", text + "\n\n", re.DOTALL)
-    if not found:
+    match = re.search(rf"\*\*{name}\.\*\*(.*?)\n\n", text + "\n\n", re.DOTALL)
+    if not match:
         raise DataError(f"{path} has no paragraph **{name}.**")
-    return " ".join(found[1].split())
+    return " ".join(match[1].split())
 
 
 def _verdict(path: Path, text: str) -> str:
     """The first sentence of each point of the verdict, or of its one paragraph."""
-    found = re.search(r"\*\*Verdict\.\*\*(.*?)(?=\n\n\*\*|\Z)", text, re.DOTALL)
-    if not found:
+    match = re.search(r"\*\*Verdict\.\*\*(.*?)(?=\n\n\*\*|\Z)", text, re.DOTALL)
+    if not match:
         raise DataError(f"{path} has no paragraph **Verdict.**")
-    points = re.split(r"\n\* ", found[1].strip().removeprefix("* "))
+    points = re.split(r"\n\* ", match[1].strip().removeprefix("* "))
     plain = [" ".join(point.replace("**", "").split()) for point in points]
     return " ".join(re.split(r"(?<=[.!?]) ", point)[0] for point in plain)
 

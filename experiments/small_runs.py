@@ -170,16 +170,16 @@ def _differences(
     """Paired intervals over images, where every system was trained once."""
     if len(experiment.seeds) > 1:
         return []
-    found = []
+    entries = []
     for first, second in experiment.pairs:
-        metrics = compare(predictions[first], predictions[second])["figures"]
+        metrics = compare(predictions[first], predictions[second])["metrics"]
         ends = {
             key: [metrics[key]["difference"], *metrics[key]["interval"]]
             for key in experiment.metrics
             if key in metrics and metrics[key]["interval"]
         }
-        found.append({"first": first, "second": second, **ends})
-    return found
+        entries.append({"first": first, "second": second, **ends})
+    return entries
 
 
 def result_files(experiment: Experiment, stored: dict[str, Any]) -> dict[str, str]:

@@ -96,11 +96,13 @@ def intervals_of_averages(
     present = counts.support > 0
     known = Counts(*(part[present] for part in counts))
     names = [name for name, kept in zip(classes, present, strict=True) if kept]
-    found = bootstrap_counts(known, lambda drawn: class_averages(drawn, names, without))
-    found["accuracy"] = clopper_pearson(known.correct.sum(), known.support.sum())
+    intervals = bootstrap_counts(
+        known, lambda drawn: class_averages(drawn, names, without)
+    )
+    intervals["accuracy"] = clopper_pearson(known.correct.sum(), known.support.sum())
     return {
         name: [float(low), float(high)]
-        for name, (low, high) in found.items()
+        for name, (low, high) in intervals.items()
         if not np.isnan(low)
     }
 

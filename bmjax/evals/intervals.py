@@ -19,7 +19,7 @@ _BLOCK = 2**22  # cells held at a time
 
 
 class McNemar(NamedTuple):
-    """Images that only one of two systems calls right, and an exact test."""
+    """Images that only one of two systems predicts correctly, and an exact test."""
 
     first_only: int
     second_only: int
@@ -44,14 +44,14 @@ def clopper_pearson(
     """
     from scipy.special import betaincinv
 
-    right, wrong = np.broadcast_arrays(
+    hits, misses = np.broadcast_arrays(
         np.asarray(successes, float), np.asarray(trials, float) - np.asarray(successes)
     )
     tail = (1 - level) / 2
     # The inverse is not defined at 0; maximum(., 1) only fills what is thrown away.
-    low = betaincinv(np.maximum(right, 1), wrong + 1, tail)
-    high = betaincinv(right + 1, np.maximum(wrong, 1), 1 - tail)
-    return np.where(right > 0, low, 0.0), np.where(wrong > 0, high, 1.0)
+    low = betaincinv(np.maximum(hits, 1), misses + 1, tail)
+    high = betaincinv(hits + 1, np.maximum(misses, 1), 1 - tail)
+    return np.where(hits > 0, low, 0.0), np.where(misses > 0, high, 1.0)
 
 
 def exact_class_intervals(
@@ -146,7 +146,7 @@ def bootstrap(
     """Percentile interval of a metric, over images drawn with replacement.
 
     It speaks of other images, not of other training runs. A class of few images that
-    are all right, or all wrong, is so in every draw that holds it: where such classes
+    are all correct, or all wrong, is so in every draw that holds it: where such classes
     weigh much, the interval is too narrow, and the exact intervals of the classes say
     so. A class without images in a draw is left out of the averages of that draw, and
     a draw in which a metric is not defined is left out of its interval.
@@ -203,8 +203,8 @@ def paired_bootstrap(
     size = int(max(labels.max(), first.max(), second.max())) + 1
     names = np.stack([labels, first, second]).astype(np.int64)
     cells, counts = np.unique(names, axis=1, return_counts=True)
-    truth, one, other = cells
-    places = [truth * size + one, truth * size + other]
+    truth, by_first, by_second = cells
+    places = [truth * size + by_first, truth * size + by_second]
 
     def difference(drawn: np.ndarray) -> Values:
         matrices = []
@@ -230,19 +230,26 @@ def paired_bootstrap(
 def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> McNemar:
     """Exact test of equal accuracy on the same images (McNemar 1947).
 
-    Of the images that only one system calls right, half should be each system's: a
-    binomial test of that, two-sided. Without such images the p-value is 1.
+    Of the images that only one system predicts correctly, half should be each
+    system's: a binomial test of that, two-sided. Without such images the p-value is 1.
     """
     from scipy.stats import binomtest
 
-    right, other = first == labels, second == labels
-    one, two = int(np.sum(right & ~other)), int(np.sum(other & ~right))
-    p_value = binomtest(one, one + two).pvalue if one + two else 1.0
-    return McNemar(one, two, float(p_value))
+    first_correct, second_correct = first == labels, second == labels
+    first_only, second_only = (
+        int(np.sum(first_correct & ~second_correct)),
+        int(np.sum(second_correct & ~first_correct)),
+    )
+    p_value = (
+        binomtest(first_only, first_only + second_only).pvalue
+        if first_only + second_only
+        else 1.0
+    )
+    return McNemar(first_only, second_only, float(p_value))
 
 
 def accuracy(confusion: np.ndarray) -> Values:
-    """Share of images called right, of counts [..., N, N]."""
+    """Fraction of images predicted correctly, of counts [..., N, N]."""
     return averages(confusion)[..., 0]
 
 
@@ -284,6 +291,6 @@ def _percentiles(values: np.ndarray, level: float) -> tuple[Values, Values]:
             return np.nan, np.nan
         low, high = np.nanquantile(values, ends)
         return low, high
-    found = np.full((2, values.shape[1]), np.nan)
-    found[:, defined] = np.nanquantile(values[:, defined], ends, axis=0)
-    return found[0], found[1]
+    limits = np.full((2, values.shape[1]), np.nan)
+    limits[:, defined] = np.nanquantile(values[:, defined], ends, axis=0)
+    return limits[0], limits[1]

@@ -54,10 +54,10 @@ def keep_apart(
     spots = [list(center) for center in centers]
     for _ in range(rounds):
         moved = False
-        for one, other in itertools.combinations(range(len(spots)), 2):
-            first, second = spots[one], spots[other]
+        for i, j in itertools.combinations(range(len(spots)), 2):
+            first, second = spots[i], spots[j]
             gaps = [
-                (widths[one] + widths[other]) / 2 - abs(first[0] - second[0]),
+                (widths[i] + widths[j]) / 2 - abs(first[0] - second[0]),
                 LINE - abs(first[1] - second[1]),
             ]
             if min(gaps) <= 0.01:

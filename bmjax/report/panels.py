@@ -40,14 +40,14 @@ def panels(series: Sequence[Series], height: int = 260) -> list[Panel]:
     """
     from markupsafe import Markup
 
-    by_name = {one.name: one for one in series if one.steps}
+    by_name = {logged.name: logged for logged in series if logged.steps}
     level = _guess_level(by_name)
     if level:
         by_name.pop("train/loss_over_ln_k")
     if not by_name:
         return []
-    first = min(one.steps[0] for one in by_name.values())
-    last = max(one.steps[-1] for one in by_name.values())
+    first = min(logged.steps[0] for logged in by_name.values())
+    last = max(logged.steps[-1] for logged in by_name.values())
     drawn = []
     for name in sorted(by_name, key=_panel_order):
         wide = name == "train/loss"
@@ -66,7 +66,7 @@ def panels(series: Sequence[Series], height: int = 260) -> list[Panel]:
 
 def loss_panel(series: Sequence[Series], title: str) -> Panel:
     """The loss of a run alone, or an empty panel that says that there is none."""
-    drawn = panels([one for one in series if one.name in _LOSSES], height=160)
+    drawn = panels([logged for logged in series if logged.name in _LOSSES], height=160)
     if not drawn:
         return Panel(title, "no loss was logged", False, "")
     return drawn[0]._replace(title=title, last=f"last {drawn[0].last}")
@@ -98,14 +98,14 @@ def _guess_level(by_name: dict[str, Series]) -> tuple[float, str] | None:
         return None
     ratios = dict(zip(ratio.steps, ratio.values, strict=True))
     pairs = zip(loss.steps, loss.values, strict=True)
-    found = [
+    levels = [
         value / ratios[step]
         for step, value in pairs
         if ratios.get(step) and finite(value / ratios[step]) is not None
     ]
-    if not found:
+    if not levels:
         return None
-    level = statistics.median(found)
+    level = statistics.median(levels)
     return level, f"ln K = {level:.3g}"
 
 

@@ -1,4 +1,4 @@
-"""Runs that differ in their fold alone, judged as one system."""
+"""Runs that differ in their fold alone, evaluated as one system."""
 
 import json
 import re
@@ -35,11 +35,11 @@ def pool_folds(systems: Sequence[System]) -> list[System]:
         if len(group) == 1 and not _is_fold(group[0]):
             pooled += group
             continue
-        one = _pooled(group)
-        if one.name in names:
-            one = one._replace(name=f"{group[0].name} to {group[-1].name}")
-        names.add(one.name)
-        pooled.append(one)
+        whole = _pooled(group)
+        if whole.name in names:
+            whole = whole._replace(name=f"{group[0].name} to {group[-1].name}")
+        names.add(whole.name)
+        pooled.append(whole)
     return pooled
 
 
@@ -103,7 +103,9 @@ def _pooled(group: Sequence[System]) -> System:
     predictions = concatenate(
         {fold: system.predictions for fold, system in by_fold.items()}, expected=FOLDS
     )
-    notes = [f"{one.name}: {note}" for one in ordered for note in one.predictions.notes]
+    notes = [
+        f"{part.name}: {note}" for part in ordered for note in part.predictions.notes
+    ]
     return System(
         common_name([system.name for system in ordered]),
         ordered[0].source,

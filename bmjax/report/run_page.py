@@ -53,12 +53,12 @@ def metrics_of(system: System) -> dict[str, Any]:
     Head, middle and tail need the training images of each class, which only the
     results of a run give.
     """
-    runs = [one.run for one in system.folds or (system,) if one.run]
+    runs = [part.run for part in system.folds or (system,) if part.run]
     counts = [section(run.results, "train_counts") for run in runs]
     known = {
-        name: sum(one[name] for one in counts)
+        name: sum(part[name] for part in counts)
         for name in system.predictions.classes
-        if all(isinstance(one.get(name), int) for one in counts)
+        if all(isinstance(part.get(name), int) for part in counts)
     }
     whole = bool(counts) and len(known) == len(system.predictions.classes)
     seed = runs[0].config.get("seed") if runs else 0

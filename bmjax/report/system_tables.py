@@ -30,8 +30,8 @@ class MetricCell(NamedTuple):
 def alone(systems: Sequence[SystemMetrics]) -> Groups:
     """Each system in a group of its own, under its name."""
     return [
-        (one["name"] + " (approximate)" * one.get("approximate", False), [one])
-        for one in systems
+        (system["name"] + " (approximate)" * system.get("approximate", False), [system])
+        for system in systems
     ]
 
 

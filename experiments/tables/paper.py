@@ -148,14 +148,14 @@ def system_of(
     """
     rare = rare_classes() if rare is None else rare
     without = {SMALLEST: [SMALLEST], "rare": rare}
-    found = assess_counts(metrics, classes, counts=counts, without=without)
-    for row, entry in enumerate(found["per_class"]):
+    assessed = assess_counts(metrics, classes, counts=counts, without=without)
+    for row, entry in enumerate(assessed["per_class"]):
         for name, values in (sd or {}).items():
             known = not np.isnan(values[row])
             entry[f"{name}_sd"] = float(values[row]) if known else None
     return {
         "name": SYSTEM_NAMES[key],
-        **found,
+        **assessed,
         "sd": {},
         "approximate": False,
         "published": {},

@@ -167,38 +167,38 @@ def numbers(text: str, option: str, below: int | None = None) -> tuple[int, ...]
     Raises:
         ConfigError: no such numbers, one twice, or one out of range.
     """
-    found: list[int] = []
+    named: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
         if not (first.isdigit() and (last or first).isdigit()):
             raise ConfigError(
                 f"{option} = {text!r} is no list of numbers; write it as 0,1,2 or 0-4"
             )
-        found += range(int(first), int(last or first) + 1)
-    if repeated := sorted({n for n in found if found.count(n) > 1}):
+        named += range(int(first), int(last or first) + 1)
+    if repeated := sorted({n for n in named if named.count(n) > 1}):
         raise ConfigError(f"{option} = {text!r} names {repeated[0]} twice")
-    if below is not None and (beyond := [n for n in found if n >= below]):
+    if below is not None and (beyond := [n for n in named if n >= below]):
         raise ConfigError(
             f"{option} = {text!r} names fold {beyond[0]}, and there are 0 to "
             f"{below - 1}"
         )
-    if not found:
+    if not named:
         raise ConfigError(f"{option} = {text!r} names no number")
-    return tuple(found)
+    return tuple(named)
 
 
 def remarks_on(plan: Plan) -> Sequence[str]:
-    """What has to be said of all figures of a plan."""
+    """What has to be said of all metrics of a plan."""
     notes = []
     if plan.scale == "demo":
         notes.append(
-            "Synthetic cells and a small network: these figures say that the code "
+            "Synthetic cells and a small network: these metrics say that the code "
             "runs, and nothing about cells."
         )
     if plan.scale == "small":
         notes.append(
             "Scale small: a small network at 96 pixels, not the paper's; differences "
-            "from the paper's figures say nothing about its method."
+            "from the paper's metrics say nothing about its method."
         )
     if plan.scale == "paper" and plan.kind == "as_run":
         notes.append("As run: one of the four models that the authors' code trained.")

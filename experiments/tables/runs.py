@@ -27,13 +27,13 @@ def claim_for_plan(plan: Plan) -> None:
         ConfigError: the workdir is a file, another experiment's, or something else's.
         DataError: there is no such data folder.
     """
-    found = read_note(plan.workdir)
+    note = read_note(plan.workdir)
     ours = {"scale": plan.scale, "exclude": list(plan.exclude)}
-    if found is not None and found != ours:
-        differing = next(key for key in ours if found.get(key) != ours[key])
+    if note is not None and note != ours:
+        differing = next(key for key in ours if note.get(key) != ours[key])
         raise ConfigError(
             f"--workdir={str(plan.workdir)!r} holds another experiment: {differing} "
-            f"was {found.get(differing)!r}, is {ours[differing]!r}; give another "
+            f"was {note.get(differing)!r}, is {ours[differing]!r}; give another "
             "--workdir"
         )
     if plan.scale != "demo" and not plan.data.is_dir():
@@ -41,7 +41,7 @@ def claim_for_plan(plan: Plan) -> None:
             f"--data={str(plan.data)!r} is no folder; give the one that holds a folder "
             "of images for each class"
         )
-    if found is None:
+    if note is None:
         try:
             plan.workdir.mkdir(parents=True, exist_ok=True)
             write_json(plan.workdir / _NOTE, ours)
@@ -69,8 +69,8 @@ def read_note(workdir: Path) -> dict | None:
             )
         return None
     try:
-        found = json.loads(note.read_text())
-        return {"scale": found["scale"], "exclude": found["exclude"]}
+        content = json.loads(note.read_text())
+        return {"scale": content["scale"], "exclude": content["exclude"]}
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(
             f"{str(note)!r} cannot be read; give another --workdir"
@@ -115,11 +115,11 @@ def run_missing(plan: Plan, todo: Sequence[Job], *, aside: bool = False) -> int:
             return code
         for number, job in enumerate(todo, start=1):
             name = job.workdir.name
-            found = state(job)
-            if found == "done":
+            status = state(job)
+            if status == "done":
                 say(f"[{number} of {len(todo)}] {name}: done before")
                 continue
-            say(f"[{number} of {len(todo)}] {name}{': goes on' * (found == 'begun')}")
+            say(f"[{number} of {len(todo)}] {name}{': goes on' * (status == 'begun')}")
             arguments = [sys.executable, "-m", "bmjax.main", *job.arguments]
             if code := child.run(arguments):
                 stopped = code in (STOPPED, INTERRUPTED)

@@ -209,7 +209,7 @@ def test_another_labs_classes_are_listed_beside_the_papers(command, data, tmp_pa
     assert whole["published"]["systems"]["swav"]["macro_f1"] == pytest.approx(
         0.7316, abs=5e-5
     )
-    assert set(whole["paired"][0]["figures"]) >= {"accuracy", "macro_f1"}
+    assert set(whole["paired"][0]["metrics"]) >= {"accuracy", "macro_f1"}
     assert "McNemar" in page
     latex = (tmp_path / "work" / "table4-pretrained_on_train.tex").read_text()
     assert latex.count(r"\begin{table}") == 5

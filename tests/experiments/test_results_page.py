@@ -39,4 +39,4 @@ def test_an_edited_page_is_told(tmp_path, monkeypatch, capsys):
     assert results.main(["--check"]) == 0
     (tmp_path / "RESULTS.md").write_text(page.replace("0.7316", "0.7416"))
     assert results.main(["--check"]) == 3
-    assert "is not what its figures give" in capsys.readouterr().err
+    assert "is not what the stored metrics give" in capsys.readouterr().err
