@@ -45,7 +45,7 @@ def pool_folds(systems: Sequence[System]) -> list[System]:
 
 def fold_rows(system: System) -> list[tuple[str, list[str]]]:
     """The scores of each fold, their mean and their standard deviation (ddof 1)."""
-    scores = {number: _scores(one) for number, one in enumerate(system.folds)}
+    scores = {number: _scores(part) for number, part in enumerate(system.folds)}
     rows = [
         (f"Fold {number}", [score(values[key]) for key in SCORES])
         for number, values in scores.items()

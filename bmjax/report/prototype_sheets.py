@@ -12,14 +12,14 @@ PROTOTYPE_SIDE = 80  # pixels of a picture, shown at two thirds of that
 
 
 class NearestImage(NamedTuple):
-    """A cell near a prototype; `other` where it is not of the most common class."""
+    """A cell near a prototype; of its most common class or of another."""
 
     file: str
     name: str  # the end of `file`
     label: str
     cosine: str
     picture: str
-    other: bool
+    of_another_class: bool
 
 
 class Prototype(NamedTuple):

@@ -78,7 +78,7 @@ def run_page_contents(system: System, metrics: dict[str, Any]) -> dict[str, Any]
         metrics: of `metrics_of`.
     """
     return {
-        "one": describe_system(system, metrics, Album(image_roots(system))),
+        "system": describe_system(system, metrics, Album(image_roots(system))),
         "warnings": tables.warnings(metrics),
         "mistake_rows": meaning.mistake_rows([metrics]),
         "maturity_rows": meaning.maturity_rows([metrics]),
