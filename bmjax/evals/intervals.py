@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bmjax.evals.confusion import ClassMetrics, Counts, averages, metrics_of_counts
+from bmjax.evals.confusion import ClassMetrics, Counts, metrics_of_counts
 
 Numbers = np.ndarray | Sequence | int | float | np.number
 Values = np.ndarray | float  # a number for each metric, a float for a single one
@@ -246,16 +246,6 @@ def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> McNema
         else 1.0
     )
     return McNemar(first_only, second_only, float(p_value))
-
-
-def accuracy(confusion: np.ndarray) -> Values:
-    """Fraction of images predicted correctly, of counts [..., N, N]."""
-    return averages(confusion)[..., 0]
-
-
-def macro_f1(confusion: np.ndarray) -> Values:
-    """Mean F1 of the classes that have images, of counts [..., N, N]."""
-    return averages(confusion)[..., 2]
 
 
 def _resampled(

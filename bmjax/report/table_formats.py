@@ -1,8 +1,6 @@
-"""Tables as text for a terminal, Markdown, LaTeX and CSV: rows of text in, text out."""
+"""Tables as text for a terminal, Markdown and LaTeX: rows of text in, text out."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bmjax.report.words import NONE
@@ -101,15 +99,6 @@ def latex_table(table: Table) -> str:
         lines.append(_latex_row(row))
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join(lines)
-
-
-def csv_text(header: Sequence[str], rows: Iterable[Sequence]) -> str:
-    """Rows as CSV; None is empty."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return out.getvalue()
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
