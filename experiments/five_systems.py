@@ -27,11 +27,11 @@ FIVE_SYSTEMS = Experiment(
     "seeds. Macro F1 also of the third of the classes with the most training images "
     "(head: {head}), the middle ({middle}) and the tail ({tail}).",
     runs={
-        "random": ("--config=configs/swav.py:small", *_SMALL, *UNTRAINED, _QUEUE),
-        "swav": ("--config=configs/swav.py:small", *_BUDGET, _QUEUE),
-        "supcon": ("--config=configs/supcon.py:small", *_BUDGET),
-        "supervised": ("--config=configs/supervised.py:small", *_BUDGET),
-        "mixup": ("--config=configs/mixup.py:small", *_BUDGET),
+        "random": ("--config=swav:small", *_SMALL, *UNTRAINED, _QUEUE),
+        "swav": ("--config=swav:small", *_BUDGET, _QUEUE),
+        "supcon": ("--config=supcon:small", *_BUDGET),
+        "supervised": ("--config=supervised:small", *_BUDGET),
+        "mixup": ("--config=mixup:small", *_BUDGET),
     },
     rows={
         "random": ShownRun("random network + linear", "random"),

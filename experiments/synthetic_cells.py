@@ -39,7 +39,7 @@ SYNTHETIC_CELLS = Experiment(
     title="Synthetic cells",
     about="{n_train:,} training and {n_test:,} test images of 21 classes with the "
     "release's long tail (two test images in the rarest).",
-    runs={"supervised": ("--config=configs/supervised.py:demo",)},
+    runs={"supervised": ("--config=supervised:demo",)},
     rows={
         "supervised": ShownRun("supervised, resnet10_w32", "supervised"),
         "even": Baseline(f"{_COLORS} even weights", 64, _moments, _logistic),

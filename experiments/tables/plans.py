@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from bmjax.errors import ConfigError
 
-REPOSITORY = Path(__file__).parents[2]  # of the repository: configs/ is there
 SCALES = ("paper", "small", "demo")
 IMPLEMENTATIONS = ("as_written", "as_run")
 PRETRAIN_ON = ("train", "all")
@@ -138,9 +137,8 @@ def _job(plan: Plan, key: str, fold: int | None, seed: int) -> Job:
         name.append(f"pretrained_on_{plan.pretrain_on}")
     name += ["split" if fold is None else f"fold{fold}", f"seed{seed}"]
     workdir = plan.workdir / "-".join(name)
-    config = f"configs/{system.config}.py"
     arguments = [
-        f"--config={config}{':' * bool(variants)}{','.join(variants)}",
+        f"--config={system.config}{':' * bool(variants)}{','.join(variants)}",
         f"--workdir={workdir}",
         f"--config.data.root={plan.data}",
         f"--config.seed={seed}",

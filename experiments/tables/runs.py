@@ -13,7 +13,7 @@ from bmjax.errors import DONE, INTERRUPTED, STOPPED, ConfigError, DataError
 from bmjax.files import write_json
 from bmjax.run.command_line import read_flags
 from bmjax.run.workdir import is_finished
-from experiments.tables.plans import DEMO_IMAGES, REPOSITORY, Job, Plan
+from experiments.tables.plans import DEMO_IMAGES, Job, Plan
 
 _NOTE = "experiment.json"
 
@@ -83,20 +83,15 @@ def state(job: Job) -> str:
     Raises:
         ConfigError: its arguments are wrong, or its folder is another run's.
     """
-    config, workdir = read_flags(_absolute(job.arguments))
+    config, workdir = read_flags(job.arguments)
     if is_finished(workdir, config.to_dict()):
         return "done"
     return "begun" if (workdir / "config.json").exists() else "new"
 
 
-def command(job: Job) -> list[str]:
-    """The command that makes this run, as a person would type it."""
-    return ["python", "-m", "bmjax.main", *job.arguments]
-
-
 def command_line(job: Job) -> str:
-    """The command as a line to paste."""
-    return shlex.join(command(job))
+    """The command that makes this run, as a line to paste."""
+    return shlex.join(["python", "-m", "bmjax.main", *job.arguments])
 
 
 def run_missing(plan: Plan, todo: Sequence[Job], *, aside: bool = False) -> int:
@@ -160,7 +155,7 @@ class _Child(SignalReceiver):
         """Wait for a process and return its exit code, or that of the signal."""
         if not self._signal:
             self._process = subprocess.Popen(
-                arguments, cwd=REPOSITORY, process_group=0, stdout=self._stdout
+                arguments, process_group=0, stdout=self._stdout
             )
             if self._signal:  # it came while the process started
                 self._process.send_signal(self._signal)
@@ -168,14 +163,3 @@ class _Child(SignalReceiver):
             if not self._signal or code > 0:
                 return code if code >= 0 else 128 - code
         return INTERRUPTED if self._signal == signal.SIGINT else STOPPED
-
-
-def _absolute(arguments: Sequence[str]) -> list[str]:
-    """The configuration's place is the repository's, wherever this was started."""
-    start = "--config=configs/"
-    return [
-        f"--config={REPOSITORY / 'configs'}/{argument.removeprefix(start)}"
-        if argument.startswith(start)
-        else argument
-        for argument in arguments
-    ]

@@ -58,7 +58,7 @@ def finish(job, *, classes=OWN, seed=0, lacking=(), **changes):
     """Make the files of a finished run, with predictions drawn by chance."""
     from bmjax.evals.classification import classification_metrics
 
-    config, workdir = read_flags(runs._absolute(job.arguments))
+    config, workdir = read_flags(job.arguments)
     workdir.mkdir(parents=True)
     there = [n for n, name in enumerate(classes) if name not in lacking]
     labels = np.random.default_rng(7).choice(there, 60)  # of all runs
@@ -135,7 +135,7 @@ def test_the_two_kinds_of_pretraining_never_share_a_folder(data, tmp_path):
 def test_configurations_are_the_papers(data, tmp_path):
     def configs(table, **changes):
         asked = plan(table, data, tmp_path, scale="paper", **changes)
-        return [read_flags(runs._absolute(job.arguments))[0] for job in jobs(asked)]
+        return [read_flags(job.arguments)[0] for job in jobs(asked)]
 
     (table2,) = configs("table2")
     assert table2.train.duration == "20 epochs"
@@ -213,6 +213,24 @@ def test_another_labs_classes_are_listed_beside_the_papers(command, data, tmp_pa
     assert "McNemar" in page
     latex = (tmp_path / "work" / "table4-pretrained_on_train.tex").read_text()
     assert latex.count(r"\begin{table}") == 5
+
+
+def test_figure_2_is_the_map_of_the_run(command, data, tmp_path):
+    asked = plan("figure2", data, tmp_path / "work")
+    runs.claim_for_plan(asked)
+    (job,) = jobs(asked)
+    finish(job)
+    code, said = command("figure2", "--no-run")
+    assert (code, "has no embedding.csv" in said.err) == (3, True)
+    rows = [("BAS/1.jpg", "BAS", 0.5, 1.0), ("ZZZ/2.jpg", "ZZZ", -2.0, 3.0)]
+    write_csv(job.workdir / "embedding.csv", ("path", "label", "x", "y"), rows)
+    code, said = command("figure2", "--no-run", "--json")
+    assert code == 0
+    (drawn,) = json.loads(said.out)["drawn"]
+    assert "2 of 60 test images" in drawn["caption"]
+    text = Path(drawn["files"][0]).read_text()
+    assert "Basophils" in text
+    assert "ZZZ" in text
 
 
 def test_five_folds_give_mean_and_sample_deviation(command, data, tmp_path):
