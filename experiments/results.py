@@ -16,7 +16,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmjax.errors import DONE, BmjaxError, DataError
+from bmjax.console.command import run_command
+from bmjax.errors import DataError
 from bmjax.files import write_whole
 
 HERE = Path(__file__).parent
@@ -38,23 +39,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     options = parser.parse_args(arguments)
-    path = HERE / "RESULTS.md"
-    try:
-        made = results_page()
-        if options.check and (not path.exists() or path.read_text() != made):
-            raise DataError(
-                f"{path} is not what the stored metrics give; run "
-                "python -m experiments.results"
-            )
-    except BmjaxError as error:
-        print(f"bmjax: {error}", file=sys.stderr)
-        return error.exit_code
-    if options.check:
-        print(f"{path} is what the stored metrics give")
-    else:
+    return run_command(lambda: _write(HERE / "RESULTS.md", check=options.check))
+
+
+def _write(path: Path, *, check: bool) -> None:
+    made = results_page()
+    if not check:
         write_whole(path, made)
         print(path)
-    return DONE
+    elif path.exists() and path.read_text() == made:
+        print(f"{path} is what the stored metrics give")
+    else:
+        raise DataError(
+            f"{path} is not what the stored metrics give; run "
+            "python -m experiments.results"
+        )
 
 
 def results_page() -> str:

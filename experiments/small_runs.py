@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bmjax.console.command import run_command
 from bmjax.data.matek import class_name
-from bmjax.errors import DONE
 from bmjax.evals.assess import compare
 from bmjax.evals.classification import classification_metrics, f1_by_frequency, thirds
 from bmjax.evals.over_runs import mean_and_sd
@@ -103,13 +103,17 @@ def main(experiment: Experiment, description: str | None) -> int:
                 given.append(f"--config.data.root={options.data}")
             if code := train(given):
                 return code
-    stored = collect(experiment, options.workdir)
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_whole(options.out / "figures.json", json.dumps(stored, indent=1) + "\n")
+    return run_command(lambda: write_results(experiment, options.workdir, options.out))
+
+
+def write_results(experiment: Experiment, workdir: Path, out: Path) -> None:
+    """Write figures.json and what is made of it into a folder; print the page."""
+    stored = collect(experiment, workdir)
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "figures.json", json.dumps(stored, indent=1) + "\n")
     for name, text in result_files(experiment, stored).items():
-        write_whole(options.out / name, text)
+        write_whole(out / name, text)
     print(result_page(experiment, stored))
-    return DONE
 
 
 def run_folder(experiment: Experiment, workdir: Path, name: str, seed: int) -> Path:

@@ -1,12 +1,11 @@
 """The command behind `python -m experiments.table2`, `table3`, `table4`, `figure2`."""
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmjax.errors import DONE, BmjaxError, ConfigError
+from bmjax.console.command import run_command
+from bmjax.errors import DONE, ConfigError
 from experiments.tables.plans import (
     FIVE_FOLDS,
     IMPLEMENTATIONS,
@@ -31,18 +30,11 @@ def main(table: str, description: str, arguments: Sequence[str] | None = None) -
     options, more = parser.parse_known_args(arguments)
     if strange := [a for a in more if not a.startswith("--config.")]:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
-    try:
-        if options.published:
-            from experiments.tables.pages import print_published
+    if options.published:
+        from experiments.tables.pages import print_published
 
-            return print_published(table, as_json=options.json)
-        return _measured(_plan(table, options, more), options)
-    except BmjaxError as error:
-        print(f"bmjax: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:  # whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        return run_command(lambda: print_published(table, as_json=options.json))
+    return run_command(lambda: _measured(_plan(table, options, more), options))
 
 
 def _parser(table: str, description: str) -> argparse.ArgumentParser:
