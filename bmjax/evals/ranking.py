@@ -117,7 +117,9 @@ def _is_counted(metrics: ClassMetrics) -> bool:
     if metrics.correct is None or metrics.predicted is None:
         return False
     counts = Counts(metrics.correct, metrics.support, metrics.predicted)
-    return bool(np.allclose(metrics_of_counts(*counts).f1, metrics.f1, atol=1e-9))
+    present = np.asarray(metrics.support) > 0
+    f1 = metrics_of_counts(*counts).f1
+    return bool(np.allclose(f1[present], metrics.f1[present], atol=1e-9))
 
 
 def _with_lost(

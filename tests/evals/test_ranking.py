@@ -77,6 +77,18 @@ def test_rates_that_are_no_counts_say_so():
     assert (found.lost, found.lost_sentence, found.images) == (None, "", 2)
 
 
+def test_an_absent_class_changes_nothing():
+    def with_absent(counts):
+        wider = Counts(*(np.append(part, 0) for part in counts))
+        metrics = metrics_of_counts(*wider)
+        return metrics._replace(f1=np.append(metrics.f1[:-1], np.nan))
+
+    found = decided_by(with_absent(SWAV), with_absent(SUPCON), [*NAMES, "ZZZ"])
+    known = decided(SWAV, SUPCON, NAMES)
+    assert found._replace(without=None) == known._replace(without=None)
+    assert found.without == pytest.approx(known.without)
+
+
 def test_the_order_of_the_systems_does_not_matter():
     one = decided(SWAV, SUPCON, NAMES, ("SwAV", "SupCon"))
     other = decided(SUPCON, SWAV, NAMES, ("SupCon", "SwAV"))
