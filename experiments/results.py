@@ -1,9 +1,9 @@
-"""RESULTS.md from what is stored: the published figures and each experiment's own.
+"""RESULTS.md from what is stored: the published metrics and each experiment's own.
 
     python -m experiments.results [--check]
 
 An experiment is a folder named by its date, with a README.md (question, command,
-verdict) and its figures: figures.json or a table's .json, from which the table is made
+verdict) and its metrics: figures.json or a table's .json, from which the table is made
 again, or RESULT.md, whose first table is taken as it stands. `--check` writes nothing
 and exits with 3 where RESULTS.md is not what it would write.
 """
@@ -16,7 +16,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmjax.errors import DONE, BmjaxError, DataError
+from bmjax.console.command import run_command
+from bmjax.errors import DataError
 from bmjax.files import write_whole
 
 HERE = Path(__file__).parent
@@ -24,7 +25,7 @@ _DATED = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]-*"
 _HEAD = """\
 # Results
 
-Written by `python -m experiments.results` from the figures that are stored here; do not
+Written by `python -m experiments.results` from the metrics that are stored here; do not
 edit it. What the experiments do not show stands in their own pages.
 """
 
@@ -38,30 +39,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     options = parser.parse_args(arguments)
-    path = HERE / "RESULTS.md"
-    try:
-        made = results_page()
-        if options.check and (not path.exists() or path.read_text() != made):
-            raise DataError(
-                f"{path} is not what its figures give; run "
-                "python -m experiments.results"
-            )
-    except BmjaxError as error:
-        print(f"bmjax: {error}", file=sys.stderr)
-        return error.exit_code
-    if options.check:
-        print(f"{path} is what its figures give")
-    else:
+    return run_command(lambda: _write(HERE / "RESULTS.md", check=options.check))
+
+
+def _write(path: Path, *, check: bool) -> None:
+    made = results_page()
+    if not check:
         write_whole(path, made)
         print(path)
-    return DONE
+    elif path.exists() and path.read_text() == made:
+        print(f"{path} is what the stored metrics give")
+    else:
+        raise DataError(
+            f"{path} is not what the stored metrics give; run "
+            "python -m experiments.results"
+        )
 
 
 def results_page() -> str:
     """The whole page.
 
     Raises:
-        DataError: an experiment lacks its question, command, verdict or figures.
+        DataError: an experiment lacks its question, command, verdict or metrics.
     """
     parts = [_HEAD, *map(_published, ("table2", "table3", "table4"))]
     parts += [_experiment(folder) for folder in sorted(HERE.glob(_DATED))]
@@ -70,13 +69,13 @@ def results_page() -> str:
 
 def _published(name: str) -> str:
     from bmjax.report.table_formats import markdown_table
-    from experiments.tables.derived import published_table
-    from experiments.tables.layout import worked_out
+    from experiments.tables.pages import worked_out
+    from experiments.tables.paper import published_table
 
     document = published_table(name)
     return _section(
         f"The paper's {document['title']}",
-        "What do the published figures say once averages without the rarest classes, "
+        "What do the published metrics say once averages without the rarest classes, "
         "intervals and the images behind each ranking are worked out?",
         f"python -m experiments.{name} --published",
         markdown_table(worked_out(document)),
@@ -88,9 +87,9 @@ def _published(name: str) -> str:
 def _weighing(document: dict) -> str:
     """The order by accuracy, where it is another than by macro F1."""
     orders = {}
-    for figure in ("macro_f1", "accuracy"):
-        entries = [e for e in document["decided_by"] if e["figure"] == figure]
-        orders[figure] = entries[0] if entries else None
+    for average in ("macro_f1", "accuracy"):
+        entries = [e for e in document["decided_by"] if e["average"] == average]
+        orders[average] = entries[0] if entries else None
     by_f1, by_accuracy = orders.values()
     if not (by_f1 and by_accuracy) or by_f1["leader"] == by_accuracy["leader"]:
         return ""
@@ -120,16 +119,20 @@ def _figures(folder: Path) -> str:
     tables = sorted(folder.glob("table*.json"))
     if tables:
         from bmjax.report.table_formats import markdown_table
-        from experiments.tables.layout import worked_out
+        from experiments.tables.pages import worked_out
 
-        found = [json.loads(path.read_text()) for path in tables]
-        return "\n\n".join(markdown_table(worked_out(document)) for document in found)
+        documents = [json.loads(path.read_text()) for path in tables]
+        return "\n\n".join(
+            markdown_table(worked_out(document)) for document in documents
+        )
     stored, page = folder / "figures.json", folder / "RESULT.md"
     if stored.exists():
-        module = importlib.import_module(
-            "experiments." + folder.name[11:].replace("-", "_")
-        )
-        text = module.result_page(json.loads(stored.read_text()))
+        from experiments.small_runs import result_page
+
+        name = folder.name[11:].replace("-", "_")
+        module = importlib.import_module(f"experiments.{name}")
+        experiment = getattr(module, name.upper())
+        text = result_page(experiment, json.loads(stored.read_text()))
     elif page.exists():
         text = page.read_text()
     else:
@@ -141,18 +144,18 @@ def _figures(folder: Path) -> str:
 
 
 def _paragraph(path: Path, text: str, name: str) -> str:
-    found = re.search(rf"\*\*{name}\.\*\*(.*?)\n\n", text + "\n\n", re.DOTALL)
-    if not found:
+    match = re.search(rf"\*\*{name}\.\*\*(.*?)\n\n", text + "\n\n", re.DOTALL)
+    if not match:
         raise DataError(f"{path} has no paragraph **{name}.**")
-    return " ".join(found[1].split())
+    return " ".join(match[1].split())
 
 
 def _verdict(path: Path, text: str) -> str:
     """The first sentence of each point of the verdict, or of its one paragraph."""
-    found = re.search(r"\*\*Verdict\.\*\*(.*?)(?=\n\n\*\*|\Z)", text, re.DOTALL)
-    if not found:
+    match = re.search(r"\*\*Verdict\.\*\*(.*?)(?=\n\n\*\*|\Z)", text, re.DOTALL)
+    if not match:
         raise DataError(f"{path} has no paragraph **Verdict.**")
-    points = re.split(r"\n\* ", found[1].strip().removeprefix("* "))
+    points = re.split(r"\n\* ", match[1].strip().removeprefix("* "))
     plain = [" ".join(point.replace("**", "").split()) for point in points]
     return " ".join(re.split(r"(?<=[.!?]) ", point)[0] for point in plain)
 

@@ -1,1 +1,1 @@
-"""Evaluation: frozen features, probes on them, and honest figures."""
+"""Evaluation: frozen features, probes on them, and honest metrics."""

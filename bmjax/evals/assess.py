@@ -1,6 +1,6 @@
-"""All figures of one system, and of two beside each other, ready for JSON.
+"""All metrics of one system, and of two beside each other, ready for JSON.
 
-None stands for what is not defined: a figure of an absent class, an average over
+None stands for what is not defined: a metric of an absent class, an average over
 nothing, probabilities that a system does not give.
 """
 
@@ -48,7 +48,7 @@ def assess(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Every figure of one system on one test part, with intervals.
+    """Every metric of one system on one test part, with intervals.
 
     Args:
         predictions: of `read_predictions`.
@@ -58,8 +58,8 @@ def assess(
         seed: of the resamples.
 
     Returns:
-        the figures of `classification_metrics` under their names, each class with
-        `called` and exact intervals of recall, precision and F1; `intervals` of the
+        the metrics of `classification_metrics` under their names, each class with
+        `predicted` and exact intervals of recall, precision and F1; `intervals` of the
         averages (bootstrap over images, but exact for accuracy); `by_frequency`;
         `roc_auc`; `confusion`; `absent` and `rare` classes; `lineage`; `calibration`;
         `notes`.
@@ -71,37 +71,36 @@ def assess(
     confusion = confusion_matrix(
         predictions.labels, predictions.predicted, len(classes)
     )
-    found = class_metrics(confusion)
-    common = common_classes(found.support)
+    by_class = class_metrics(confusion)
+    common = common_classes(by_class.support)
     groups = None if train_counts is None else _groups(classes, train_counts)
 
     def resampled(drawn: np.ndarray) -> np.ndarray:
-        figures = [averages(drawn, common)]
+        values = [averages(drawn, common)]
         if groups is not None:
-            figures.append(group_means(drawn, groups).reshape(len(drawn), -1))
-        return np.concatenate(figures, axis=-1)
+            values.append(group_means(drawn, groups).reshape(len(drawn), -1))
+        return np.concatenate(values, axis=-1)
 
     low, high = bootstrap(confusion, resampled, draws=draws, level=level, seed=seed)
     pairs = [_interval(*ends) for ends in zip(low, high, strict=True)]
     intervals = dict(zip(AVERAGES, pairs, strict=False))
     low, high = clopper_pearson(
-        found.correct.sum(), len(predictions.labels), level=level
+        by_class.correct.sum(), len(predictions.labels), level=level
     )
     # Accuracy is a proportion: it needs no resampling.
     intervals["accuracy"] = [float(low), float(high)]
-    figures = metrics_of_confusion(confusion, classes)
+    metrics = metrics_of_confusion(confusion, classes)
     exact = exact_class_intervals(counts_of(confusion), level=level)
-    for row, entry in enumerate(figures["per_class"]):
-        entry["called"] = int(found.predicted[row])
-        for name in ("recall", "precision", "f1"):
-            entry[f"{name}_interval"] = exact[name][row]
+    for row, entry in enumerate(metrics["per_class"]):
+        entry["predicted"] = int(by_class.predicted[row])
+        entry |= {f"{name}_interval": ends[row] for name, ends in exact.items()}
     return {
         "images": len(predictions.labels),
         "classes": list(classes),
         "level": level,
         "draws": draws,
         "seed": seed,
-        **figures,
+        **metrics,
         "intervals": intervals,
         "by_frequency": (
             None
@@ -110,9 +109,9 @@ def assess(
         ),
         "roc_auc": _roc_auc(predictions),
         "confusion": confusion.tolist(),
-        "absent": [n for n, s in zip(classes, found.support, strict=True) if s == 0],
+        "absent": [n for n, s in zip(classes, by_class.support, strict=True) if s == 0],
         "rare": [
-            n for n, s in zip(classes, found.support, strict=True) if 0 < s < RARE
+            n for n, s in zip(classes, by_class.support, strict=True) if 0 < s < RARE
         ],
         "lineage": lineage_metrics(confusion, classes, level=level),
         "calibration": (
@@ -138,7 +137,7 @@ def compare(
     """Two systems on the same images: what differs, how surely, and what decides it.
 
     Returns:
-        `figures`: for each average `first`, `second`, `difference` and the paired
+        `metrics`: for each average `first`, `second`, `difference` and the paired
         bootstrap `interval` of the difference; `mcnemar`; `decided_by`; `images`.
 
     Raises:
@@ -153,7 +152,7 @@ def compare(
     common = common_classes(matrices[0].sum(axis=1))
     values = [averages(matrix, common) for matrix in matrices]
     difference, low, high = paired_bootstrap(
-        # The last classes are missing where no image is of them nor called so.
+        # The last classes are missing where no image is of them nor predicted as them.
         lambda drawn: averages(drawn, common[: drawn.shape[-1]]),
         labels,
         first.predicted,
@@ -162,7 +161,7 @@ def compare(
         level=level,
         seed=seed,
     )
-    figures = {
+    metrics = {
         name: {
             "first": number_or_none(values[0][i]),
             "second": number_or_none(values[1][i]),
@@ -171,19 +170,16 @@ def compare(
         }
         for i, name in enumerate(AVERAGES)
     }
-    decision = decided_by(*(counts_of(m) for m in matrices), classes, names)
+    decision = decided_by(*map(class_metrics, matrices), classes, names)
     return {
         "names": list(names),
         "images": len(labels),
         "level": level,
         "draws": draws,
         "seed": seed,
-        "figures": figures,
+        "metrics": metrics,
         "mcnemar": mcnemar(labels, first.predicted, second.predicted)._asdict(),
-        "decided_by": {
-            **decision._asdict(),
-            "flipped_without": list(decision.flipped_without),
-        },
+        "decided_by": {**decision._asdict(), "classes": list(decision.classes)},
     }
 
 

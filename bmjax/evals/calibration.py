@@ -1,6 +1,6 @@
 """Whether probabilities mean what they say, and two ways to mend them.
 
-Calibrated is a system of whose answers given with probability p a share p is right
+Calibrated is a system of whose predictions with probability p a fraction p is correct
 (Guo et al. 2017). Probabilities are float [n, N], rows summing to 1; labels int [n].
 """
 
@@ -31,7 +31,7 @@ def calibration_metrics(
     The negative log-likelihood is None where an image's class got probability 0, which
     makes it infinite; `impossible` counts such images.
     """
-    confidence, right = top_label(labels, probabilities)
+    confidence, correct = top_label(labels, probabilities)
     present = np.isin(np.arange(len(classes)), labels)
     by_class = [
         calibration_error(probabilities[:, number], labels == number, bins=bins)
@@ -43,18 +43,18 @@ def calibration_metrics(
     impossible = int(np.sum(_of_labels(labels, probabilities) == 0))
     return {
         "bins": bins,
-        "ece": calibration_error(confidence, right, bins=bins),
-        "ece_equal_mass": calibration_error(confidence, right, bins=bins, by="mass"),
+        "ece": calibration_error(confidence, correct, bins=bins),
+        "ece_equal_mass": calibration_error(confidence, correct, bins=bins, by="mass"),
         "classwise_ece": float(np.mean(held)),
         "classwise_ece_per_class": dict(zip(classes, by_class, strict=True)),
         "brier": brier_score(labels, probabilities),
         "nll": None if impossible else negative_log_likelihood(labels, probabilities),
         "impossible": impossible,
         "mean_confidence": float(confidence.mean()),
-        "accuracy": float(right.mean()),
-        "reliability": reliability(confidence, right, bins=bins, level=level),
+        "accuracy": float(correct.mean()),
+        "reliability": reliability(confidence, correct, bins=bins, level=level),
         "reliability_equal_mass": reliability(
-            confidence, right, bins=bins, by="mass", level=level
+            confidence, correct, bins=bins, by="mass", level=level
         ),
     }
 
@@ -68,7 +68,7 @@ def top_label(
 
 def reliability(
     confidence: np.ndarray,
-    right: np.ndarray,
+    correct: np.ndarray,
     *,
     bins: int = BINS,
     by: str = "width",
@@ -78,20 +78,20 @@ def reliability(
 
     Args:
         confidence: float [n], probabilities of something.
-        right: bool [n], whether it was so.
+        correct: bool [n], whether it was so.
         bins: how many; bins without images are left out.
         by: "width": bins of equal width from 0 to 1; "mass": of as many images each,
             equal probabilities kept together.
-        level: of the exact intervals of the shares.
+        level: of the exact intervals of the rates.
 
     Returns:
         for each bin `low` and `high` (of the probabilities), `images`, the mean
-        `confidence`, the share that is so, `accuracy`, and its `interval`.
+        `confidence`, the fraction that is so, `accuracy`, and its `interval`.
     """
     number, edges = _bin_numbers(confidence, bins, by)
     images = np.bincount(number, minlength=len(edges) - 1)
     said = np.bincount(number, confidence, minlength=len(images))
-    so = np.bincount(number, right, minlength=len(images))
+    so = np.bincount(number, correct, minlength=len(images))
     low, high = clopper_pearson(so, images, level=level)
     return [
         {
@@ -107,7 +107,7 @@ def reliability(
 
 
 def calibration_error(
-    confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS, by: str = "width"
+    confidence: np.ndarray, correct: np.ndarray, *, bins: int = BINS, by: str = "width"
 ) -> float:
     """Expected calibration error: |said - so|, averaged over images bin by bin.
 
@@ -116,7 +116,7 @@ def calibration_error(
     It is never below 0 by chance: with few images it is too high.
     """
     number, _ = _bin_numbers(confidence, bins, by)
-    gap = np.bincount(number, np.asarray(confidence, float) - right)
+    gap = np.bincount(number, np.asarray(confidence, float) - correct)
     return float(np.abs(gap).sum() / len(confidence))
 
 
@@ -128,8 +128,8 @@ def brier_score(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def negative_log_likelihood(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean of -ln p of the images' classes, in nats."""
-    found = np.maximum(_of_labels(labels, probabilities), _SMALLEST)
-    return float(-np.mean(np.log(found)))
+    of_labels = np.maximum(_of_labels(labels, probabilities), _SMALLEST)
+    return float(-np.mean(np.log(of_labels)))
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -151,10 +151,10 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
         return float(np.mean(total - inverse * of_labels))
 
     low, high = (float(-np.log(t)) for t in reversed(_TEMPERATURES))
-    found = minimize_scalar(
+    solution = minimize_scalar(
         loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6}
     )
-    return float(np.exp(-found.x))
+    return float(np.exp(-solution.x))
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -166,7 +166,7 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
 def correct_prior(
     probabilities: np.ndarray, trained: np.ndarray, used: np.ndarray
 ) -> np.ndarray:
-    """Probabilities for other shares of the classes than those trained on.
+    """Probabilities for another prior of the classes than that of training.
 
     p'(c | x) is proportional to p(c | x) used(c) / trained(c) (Saerens et al. 2002;
     Elkan 2001): exact where cells of a class look alike in both. After training with
@@ -174,15 +174,15 @@ def correct_prior(
 
     Args:
         probabilities: float [n, N].
-        trained: float [N], shares of the classes in training, as they were drawn.
-        used: float [N], their shares where the system is used.
+        trained: float [N], the prior in training, as the classes were drawn.
+        used: float [N], the prior where the system is used.
 
     Raises:
         ValueError: a class that is used was never trained on.
     """
     trained, used = np.asarray(trained, float), np.asarray(used, float)
     if np.any((trained <= 0) & (used > 0)):
-        raise ValueError("a class that is used must have a share in training")
+        raise ValueError("a class that is used must be drawn in training")
     weights = np.divide(used, trained, out=np.zeros_like(used), where=trained > 0)
     return _normalized(probabilities * weights)
 
@@ -194,16 +194,16 @@ def estimate_prior(
     rounds: int = 1000,
     tolerance: float = 1e-8,
 ) -> np.ndarray:
-    """Shares of the classes among images without labels (Saerens et al. 2002, EM).
+    """The prior of the classes among images without labels (Saerens et al. 2002, EM).
 
     Args:
         probabilities: float [n, N], of a calibrated system.
-        trained: float [N], shares of the classes in training.
+        trained: float [N], the prior in training.
         rounds: at most.
-        tolerance: greatest change of a share at which it ends.
+        tolerance: greatest change of a probability at which it ends.
 
     Returns:
-        float [N], the maximum-likelihood shares.
+        float [N], the maximum-likelihood prior.
     """
     used = np.asarray(trained, float)
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""Figures of a classification: per class, and averages that say what they average."""
+"""Metrics of a classification: per class, and averages that say what they average."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def classification_metrics(
     """Accuracy, balanced accuracy and F1 averages, and precision, recall, F1 per class.
 
     Averages run over the classes that the test part holds. A class without any test
-    image has None for all its figures: it is absent, not zero. A class that is present
+    image has None for all its metrics: it is absent, not zero. A class that is present
     and never predicted has precision and F1 zero, as in the authors' code.
 
     Args:
@@ -40,19 +40,19 @@ def metrics_of_confusion(
     confusion: np.ndarray, classes: Sequence[str]
 ) -> dict[str, Any]:
     """The same from the confusion matrix, int [N, N]."""
-    found = class_metrics(confusion)
-    means = averages(confusion, common_classes(found.support))
+    by_class = class_metrics(confusion)
+    means = averages(confusion, common_classes(by_class.support))
 
     def entry(number: int) -> dict[str, Any]:
-        present = found.support[number] > 0
+        present = by_class.support[number] > 0
         shown = {
-            name: float(getattr(found, name)[number]) if present else None
+            name: float(getattr(by_class, name)[number]) if present else None
             for name in ("precision", "recall", "f1")
         }
         return {
             "abbreviation": classes[number],
             "name": class_name(classes[number]),
-            "support": int(found.support[number]),
+            "support": int(by_class.support[number]),
             **shown,
         }
 
@@ -63,13 +63,13 @@ def metrics_of_confusion(
 
 
 def common_classes(support: np.ndarray) -> np.ndarray:
-    """Which classes have enough test images for figures of their own, bool [N]."""
+    """Which classes have enough test images for metrics of their own, bool [N]."""
     return np.asarray(support) >= RARE
 
 
-def number_or_none(value: float) -> float | None:
-    """A figure, or None where it is not defined."""
-    return None if np.isnan(value) else float(value)
+def number_or_none(value: Any) -> float | None:
+    """A metric for JSON; None where it is missing or not defined."""
+    return None if value is None or np.isnan(value) else float(value)
 
 
 def thirds(
@@ -97,11 +97,11 @@ def f1_by_frequency(
         train_counts: training images by class folder.
     """
     f1 = {entry["abbreviation"]: entry["f1"] for entry in per_class}
-    found: dict[str, float | None] = {}
+    means: dict[str, float | None] = {}
     for name, third in thirds(list(f1), train_counts).items():
         values = [f1[member] for member in third if f1[member] is not None]
-        found[name] = float(np.mean(values)) if values else None
-    return found
+        means[name] = float(np.mean(values)) if values else None
+    return means
 
 
 def group_means(confusion: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -114,12 +114,12 @@ def group_means(confusion: np.ndarray, groups: np.ndarray) -> np.ndarray:
     Returns:
         [..., G, 2], recall then F1; NaN for a group without images.
     """
-    found = class_metrics(confusion)
-    which = (found.support > 0)[..., None, :] & groups
+    metrics = class_metrics(confusion)
+    which = (metrics.support > 0)[..., None, :] & groups
     return np.stack(
         [
-            mean_over(found.recall[..., None, :], which),
-            mean_over(found.f1[..., None, :], which),
+            mean_over(metrics.recall[..., None, :], which),
+            mean_over(metrics.f1[..., None, :], which),
         ],
         axis=-1,
     )
@@ -150,7 +150,7 @@ def roc_auc(
         if not here or not rest:
             areas.append(None)
             continue
-        # The area is the share of pairs in the right order (Mann and Whitney).
+        # The area is the fraction of pairs in the right order (Mann and Whitney).
         ranks = rankdata(probabilities[:, number])[positive].sum()
         areas.append(float((ranks - here * (here + 1) / 2) / (here * rest)))
     defined = [area for area in areas if area is not None]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bmjax.evals.confusion import ClassMetrics, Counts, averages, metrics_of_counts
+from bmjax.evals.confusion import ClassMetrics, Counts, metrics_of_counts
 
 Numbers = np.ndarray | Sequence | int | float | np.number
 Values = np.ndarray | float  # a number for each metric, a float for a single one
@@ -19,24 +19,11 @@ _BLOCK = 2**22  # cells held at a time
 
 
 class McNemar(NamedTuple):
-    """Images that only one of two systems calls right, and an exact test."""
+    """Images that only one of two systems predicts correctly, and an exact test."""
 
     first_only: int
     second_only: int
     p_value: float
-
-
-class FoldDifference(NamedTuple):
-    """A metric of one system minus another's, over folds."""
-
-    difference: float
-    std: float  # of the differences, ddof 1
-    folds: int
-    t_interval: tuple[float, float]
-    t_p_value: float
-    corrected_interval: tuple[float, float]  # Nadeau and Bengio (2003)
-    corrected_p_value: float
-    bootstrap_interval: tuple[float, float]
 
 
 def clopper_pearson(
@@ -57,14 +44,14 @@ def clopper_pearson(
     """
     from scipy.special import betaincinv
 
-    right, wrong = np.broadcast_arrays(
+    hits, misses = np.broadcast_arrays(
         np.asarray(successes, float), np.asarray(trials, float) - np.asarray(successes)
     )
     tail = (1 - level) / 2
     # The inverse is not defined at 0; maximum(., 1) only fills what is thrown away.
-    low = betaincinv(np.maximum(right, 1), wrong + 1, tail)
-    high = betaincinv(right + 1, np.maximum(wrong, 1), 1 - tail)
-    return np.where(right > 0, low, 0.0), np.where(wrong > 0, high, 1.0)
+    low = betaincinv(np.maximum(hits, 1), misses + 1, tail)
+    high = betaincinv(hits + 1, np.maximum(misses, 1), 1 - tail)
+    return np.where(hits > 0, low, 0.0), np.where(misses > 0, high, 1.0)
 
 
 def exact_class_intervals(
@@ -159,7 +146,7 @@ def bootstrap(
     """Percentile interval of a metric, over images drawn with replacement.
 
     It speaks of other images, not of other training runs. A class of few images that
-    are all right, or all wrong, is so in every draw that holds it: where such classes
+    are all correct, or all wrong, is so in every draw that holds it: where such classes
     weigh much, the interval is too narrow, and the exact intervals of the classes say
     so. A class without images in a draw is left out of the averages of that draw, and
     a draw in which a metric is not defined is left out of its interval.
@@ -216,8 +203,8 @@ def paired_bootstrap(
     size = int(max(labels.max(), first.max(), second.max())) + 1
     names = np.stack([labels, first, second]).astype(np.int64)
     cells, counts = np.unique(names, axis=1, return_counts=True)
-    truth, one, other = cells
-    places = [truth * size + one, truth * size + other]
+    truth, by_first, by_second = cells
+    places = [truth * size + by_first, truth * size + by_second]
 
     def difference(drawn: np.ndarray) -> Values:
         matrices = []
@@ -243,86 +230,22 @@ def paired_bootstrap(
 def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> McNemar:
     """Exact test of equal accuracy on the same images (McNemar 1947).
 
-    Of the images that only one system calls right, half should be each system's: a
-    binomial test of that, two-sided. Without such images the p-value is 1.
+    Of the images that only one system predicts correctly, half should be each
+    system's: a binomial test of that, two-sided. Without such images the p-value is 1.
     """
     from scipy.stats import binomtest
 
-    right, other = first == labels, second == labels
-    one, two = int(np.sum(right & ~other)), int(np.sum(other & ~right))
-    p_value = binomtest(one, one + two).pvalue if one + two else 1.0
-    return McNemar(one, two, float(p_value))
-
-
-def paired_over_folds(
-    first: Numbers,
-    second: Numbers,
-    *,
-    test_over_train: float | None = None,
-    draws: int = 10_000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> FoldDifference:
-    """Difference of a metric between two systems, from its values on the same folds.
-
-    Folds share most of their training images, so that their metrics are not
-    independent and the plain t interval is too narrow; Nadeau and Bengio (2003) add
-    n_test / n_train to 1 / k in the variance of the mean for that, which is a rule and
-    no proof. The bootstrap draws folds with replacement; with five folds it has 126
-    different draws and is too narrow too. Look at the corrected interval first.
-
-    Args:
-        first: float [k], the metric of one system on each fold.
-        second: float [k], the other's on the same folds.
-        test_over_train: n_test / n_train; 1 / (k - 1) if not given, as in k folds.
-        draws: resamples of folds.
-        level: of the intervals.
-        seed: of the draws.
-
-    Raises:
-        ValueError: fewer than two folds, or not the same number.
-    """
-    from scipy.stats import t
-
-    differences = np.asarray(first, float) - np.asarray(second, float)
-    folds = len(differences)
-    if folds < 2:
-        raise ValueError(f"{folds} folds have no spread; give two or more")
-    mean, std = float(differences.mean()), float(differences.std(ddof=1))
-    ratio = 1 / (folds - 1) if test_over_train is None else test_over_train
-
-    def with_error(error: float) -> tuple[tuple[float, float], float]:
-        reach = float(t.ppf((1 + level) / 2, folds - 1)) * error
-        if error == 0:
-            return (mean, mean), 1.0 if mean == 0 else 0.0
-        p_value = 2 * float(t.sf(abs(mean) / error, folds - 1))
-        return (mean - reach, mean + reach), p_value
-
-    plain, plain_p = with_error(std * np.sqrt(1 / folds))
-    corrected, corrected_p = with_error(std * np.sqrt(1 / folds + ratio))
-    random = np.random.Generator(np.random.Philox(seed))
-    drawn = differences[random.integers(0, folds, (draws, folds))].mean(axis=1)
-    low, high = _percentiles(drawn, level)
-    return FoldDifference(
-        difference=mean,
-        std=std,
-        folds=folds,
-        t_interval=plain,
-        t_p_value=plain_p,
-        corrected_interval=corrected,
-        corrected_p_value=corrected_p,
-        bootstrap_interval=(float(low), float(high)),
+    first_correct, second_correct = first == labels, second == labels
+    first_only, second_only = (
+        int(np.sum(first_correct & ~second_correct)),
+        int(np.sum(second_correct & ~first_correct)),
     )
-
-
-def accuracy(confusion: np.ndarray) -> Values:
-    """Share of images called right, of counts [..., N, N]."""
-    return averages(confusion)[..., 0]
-
-
-def macro_f1(confusion: np.ndarray) -> Values:
-    """Mean F1 of the classes that have images, of counts [..., N, N]."""
-    return averages(confusion)[..., 2]
+    p_value = (
+        binomtest(first_only, first_only + second_only).pvalue
+        if first_only + second_only
+        else 1.0
+    )
+    return McNemar(first_only, second_only, float(p_value))
 
 
 def _resampled(
@@ -358,6 +281,6 @@ def _percentiles(values: np.ndarray, level: float) -> tuple[Values, Values]:
             return np.nan, np.nan
         low, high = np.nanquantile(values, ends)
         return low, high
-    found = np.full((2, values.shape[1]), np.nan)
-    found[:, defined] = np.nanquantile(values[:, defined], ends, axis=0)
-    return found[0], found[1]
+    limits = np.full((2, values.shape[1]), np.nan)
+    limits[:, defined] = np.nanquantile(values[:, defined], ends, axis=0)
+    return limits[0], limits[1]

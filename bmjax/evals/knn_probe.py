@@ -48,15 +48,15 @@ def knn_probabilities(
         names = np.full(_TRAIN_BLOCK, -1, np.int32)
         names[: len(train_labels[rows])] = train_labels[rows]
         best = [
-            _merge(*found, block, known, names, most=most)
-            for found, block in zip(best, blocks, strict=True)
+            _merge(*nearest, block, known, names, most=most)
+            for nearest, block in zip(best, blocks, strict=True)
         ]
     nearest = np.concatenate([np.asarray(labels) for _, labels in best])[: len(test)]
     votes = np.eye(classes, dtype=np.float32)[nearest]  # [m, k, N]
     results = {}
     for k in neighbours:
-        share = votes[:, :k].sum(axis=1) + 1e-3 * votes[:, 0]
-        results[k] = share / share.sum(axis=1, keepdims=True)
+        weights = votes[:, :k].sum(axis=1) + 1e-3 * votes[:, 0]
+        results[k] = weights / weights.sum(axis=1, keepdims=True)
     return results
 
 

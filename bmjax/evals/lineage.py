@@ -1,11 +1,11 @@
 """What mistakes mean: lineage and maturity of the release's classes.
 
-A blast called promyelocyte is one step off; a blast called plasma cell is another line
-of cells. The table is what textbooks of haematology agree on; where it takes sides it
-does as the ontology of HemaHier (2026) for the same classes: blasts are the start of
-granulopoiesis, plasma cells come after lymphocytes. Faggot cells, abnormal eosinophils
-and hairy cells are diseased, and eosinophils, basophils and monocytes have a single
-stage in the release: these have a lineage and no place in a series.
+A blast predicted as promyelocyte is one step off; one predicted as plasma cell is in
+another line of cells. The table is what textbooks of hematology agree on; where they do
+not, it follows the ontology of HemaHier (2026) for the same classes: blasts are the
+start of granulopoiesis, plasma cells come after lymphocytes. Faggot cells, abnormal
+eosinophils and hairy cells are diseased, and eosinophils, basophils and monocytes have
+a single stage in the release: these have a lineage and no place in a series.
 """
 
 from collections.abc import Sequence
@@ -30,20 +30,20 @@ LINEAGES = {
     "no lineage": ("ART", "KSC", "NIF", "OTH"),
 }
 NO_LINEAGE = "no lineage"
-KINDS = (  # of an image: right, or the kind of its mistake
-    "right",
+MISTAKE_KINDS = (  # of an image: correct, or the kind of its mistake
+    "correct",
     "same_series_one_step",
     "same_series_more_steps",
     "same_lineage_otherwise",
     "other_lineage",
-    "called_no_lineage",
-    "no_lineage_called_one",
+    "predicted_no_lineage",
+    "no_lineage_predicted_one",
     "within_no_lineage",
 )
 # Matek et al. (2021) tolerate mix-ups of classes that are hard to tell apart; which
-# ones, their supplement says, which was not at hand. These pairs are ours: neighbours
+# ones, their supplement says, which was not at hand. These pairs are ours: neighbors
 # in a series, and lymphocytes with hairy cells. They agree with the published table:
-# the classes in them are the eleven whose tolerant figures differ from the strict ones,
+# the classes in them are the eleven whose tolerant metrics differ from the strict ones,
 # and the numbers of tolerated images balance (tests/evals/test_meaning.py).
 TOLERATED = (
     ("BLA", "PMO"),
@@ -65,10 +65,10 @@ _BY_NAME = {
 def lineage_metrics(
     confusion: np.ndarray, classes: Sequence[str], *, level: float = 0.95
 ) -> dict[str, Any]:
-    """Mistakes by lineage and maturity, and tolerant figures, ready for JSON.
+    """Mistakes by lineage and maturity, and tolerant metrics, ready for JSON.
 
     Classes count by the release's abbreviation or name, in any case of letters; an
-    image of another class, or called one, counts nowhere and is in `not_in_table`.
+    image of another class, or predicted as one, counts nowhere: see `not_in_table`.
 
     Args:
         confusion: int [N, N], truth by prediction.
@@ -77,17 +77,19 @@ def lineage_metrics(
 
     Returns:
         `not_in_table`: classes and how many images that leaves out; `images` that
-        count; `mistakes`: how many images of each kind of mistake, `right` among them;
-        `cross_lineage`: of the images that have a lineage, the share called a class of
-        another one, with its exact interval; `confusion` of the lineages; `series`;
-        `tolerant`.
+        count; `mistakes`: how many images of each kind of mistake, `correct` among
+        them; `cross_lineage`: of the images that have a lineage, the fraction predicted
+        as a class of another one, with its exact interval; `confusion` of the lineages;
+        `series`; `tolerant`.
     """
     names = [_BY_NAME.get(name.casefold(), "") for name in classes]
     known = np.array([bool(name) for name in names])
     inside = confusion * np.outer(known, known)
     lineages = [_lineage(name) for name in names]
-    kinds = np.array([[_kind(one, other) for other in names] for one in names])
-    mistakes = {kind: int(inside[kinds == kind].sum()) for kind in KINDS}
+    kinds = np.array(
+        [[_kind(truth, predicted) for predicted in names] for truth in names]
+    )
+    mistakes = {kind: int(inside[kinds == kind].sum()) for kind in MISTAKE_KINDS}
     member = np.array([[own == key for own in lineages] for key in LINEAGES], np.int64)
     cells = np.isin(lineages, [key for key in LINEAGES if key != NO_LINEAGE])
     crossed, total = mistakes["other_lineage"], int(inside[cells].sum())
@@ -117,21 +119,25 @@ def lineage_metrics(
     }
 
 
-def _kind(truth: str, called: str) -> str:
-    """What kind of mistake it is, of KINDS."""
-    if truth == called:
-        return "right"
-    one, other = _lineage(truth), _lineage(called)
-    if NO_LINEAGE in (one, other):
-        if one == other:
+def _kind(truth: str, predicted: str) -> str:
+    """What kind of mistake it is, of MISTAKE_KINDS."""
+    if truth == predicted:
+        return "correct"
+    lineage, predicted_lineage = _lineage(truth), _lineage(predicted)
+    if NO_LINEAGE in (lineage, predicted_lineage):
+        if lineage == predicted_lineage:
             return "within_no_lineage"
-        return "no_lineage_called_one" if one == NO_LINEAGE else "called_no_lineage"
-    if one != other:
+        return (
+            "no_lineage_predicted_one"
+            if lineage == NO_LINEAGE
+            else "predicted_no_lineage"
+        )
+    if lineage != predicted_lineage:
         return "other_lineage"
-    stages = SERIES.get(one, ())
-    if truth not in stages or called not in stages:
+    stages = SERIES.get(lineage, ())
+    if truth not in stages or predicted not in stages:
         return "same_lineage_otherwise"
-    steps = abs(stages.index(truth) - stages.index(called))
+    steps = abs(stages.index(truth) - stages.index(predicted))
     return "same_series_one_step" if steps == 1 else "same_series_more_steps"
 
 
@@ -149,7 +155,7 @@ def _part(
 
 
 def _along(counts: np.ndarray) -> dict[str, Any]:
-    """Distance along a series, of the images that are of it and called one of it."""
+    """Distance along a series, of the images that are of it and predicted as one."""
     stages = np.arange(len(counts))
     steps = np.abs(stages[:, None] - stages[None])
     images = int(counts.sum())
@@ -167,15 +173,15 @@ def _along(counts: np.ndarray) -> dict[str, Any]:
 
 
 def _spearman(counts: np.ndarray) -> float | None:
-    """Rank correlation of true and called stage; None where one of them is constant."""
+    """Rank correlation of true and predicted stage; None where one is constant."""
     total = counts.sum()
 
     def ranks(sizes: np.ndarray) -> np.ndarray:
         return np.cumsum(sizes) - (sizes - 1) / 2 - (total + 1) / 2
 
-    truth, called = counts.sum(axis=1), counts.sum(axis=0)
-    x, y = ranks(truth), ranks(called)
-    spread = np.sqrt((truth * x**2).sum() * (called * y**2).sum())
+    truth, predicted = counts.sum(axis=1), counts.sum(axis=0)
+    x, y = ranks(truth), ranks(predicted)
+    spread = np.sqrt((truth * x**2).sum() * (predicted * y**2).sum())
     if not total or spread == 0:
         return None
     return float((counts * np.outer(x, y)).sum() / spread)
@@ -184,16 +190,16 @@ def _spearman(counts: np.ndarray) -> float | None:
 def _tolerant(
     inside: np.ndarray, names: Sequence[str], classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Figures that take a neighbour for right, after Matek et al. (2021), Table 1."""
+    """Metrics that count a neighbor as correct, after Matek et al. (2021), Table 1."""
     pairs = {frozenset(pair) for pair in TOLERATED}
     good = np.array(
         [[a == b != "" or frozenset((a, b)) in pairs for b in names] for a in names]
     )
     tolerated = inside * good
-    support, called = inside.sum(axis=1), inside.sum(axis=0)
+    support, predicted = inside.sum(axis=1), inside.sum(axis=0)
     images = int(inside.sum())
-    recall = metrics_of_counts(tolerated.sum(axis=1), support, called).recall
-    precision = metrics_of_counts(tolerated.sum(axis=0), support, called).precision
+    recall = metrics_of_counts(tolerated.sum(axis=1), support, predicted).recall
+    precision = metrics_of_counts(tolerated.sum(axis=0), support, predicted).precision
     return {
         "pairs": [list(pair) for pair in TOLERATED],
         "accuracy": float(tolerated.sum() / images) if images else None,

@@ -77,14 +77,14 @@ def fit_logistic(
             if scaled:
                 inputs = (inputs - mean) / std
             logits = inputs @ kernel + bias
-            shares = softmax(logits)
+            probabilities = softmax(logits)
             here = np.arange(len(block)), labels[start : start + _BLOCK]
             top = logits.max(axis=1)
             total = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
             loss += float(np.sum(total - logits[here], dtype=np.float64))
-            shares[here] -= 1
-            gradient[:-1] += inputs.T @ shares
-            gradient[-1] += shares.sum(axis=0, dtype=np.float64)
+            probabilities[here] -= 1
+            gradient[:-1] += inputs.T @ probabilities
+            gradient[-1] += probabilities.sum(axis=0, dtype=np.float64)
         gradient /= len(rows)
         gradient[:-1] += penalty * weights[:-1]
         return (
@@ -93,7 +93,7 @@ def fit_logistic(
         )
 
     origin = np.zeros((width + 1) * classes)
-    found = minimize(
+    solution = minimize(
         objective,
         origin,
         jac=True,
@@ -105,13 +105,13 @@ def fit_logistic(
             "ftol": _CHANGE,
         },
     )
-    weights = found.x.reshape(width + 1, classes).astype(np.float32)
+    weights = solution.x.reshape(width + 1, classes).astype(np.float32)
     linear = Linear(kernel=weights[:-1], bias=weights[-1], mean=mean, std=std)
-    first, last = (np.linalg.norm(g) for g in (objective(origin)[1], found.jac))
+    first, last = (np.linalg.norm(g) for g in (objective(origin)[1], solution.jac))
     return LogisticFit(
         linear,
-        int(found.nit),
-        bool(found.status == 0),
+        int(solution.nit),
+        bool(solution.status == 0),
         len(rows),
         float(last / first) if first else 0.0,
     )

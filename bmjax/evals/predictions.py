@@ -1,7 +1,7 @@
 """Predictions of any system, as a table: `path,label,predicted,p_CLASS...`.
 
-A table that is wrong somewhere is refused as a whole, with the place: figures of the
-rows that happen to be good would be figures of something else.
+A table that is wrong somewhere is refused as a whole, with the place: metrics of the
+rows that happen to be good would be metrics of something else.
 """
 
 import contextlib
@@ -56,10 +56,10 @@ def read_predictions(path: Path) -> Predictions:
         raise DataError(f"{path} has a column p_ without a class; name its class")
     places = {name: header.index(name) for name in _COLUMNS}
     columns = [i for i, name in enumerate(header) if name.startswith("p_")]
-    paths, names, called = (
+    paths, names, predicted_names = (
         [without_dot(row[places[column]]) for row in rows] for column in _COLUMNS
     )
-    for column, values in zip(_COLUMNS, (paths, names, called), strict=True):
+    for column, values in zip(_COLUMNS, (paths, names, predicted_names), strict=True):
         if "" in values:
             line = lines[values.index("")]
             raise DataError(
@@ -69,17 +69,17 @@ def read_predictions(path: Path) -> Predictions:
     classes = tuple(header[i][2:] for i in columns)
     if classes:
         # Spaces around a class's name are part of it if its rows have them too.
-        occurring = {*names, *called}
+        occurring = {*names, *predicted_names}
         bare = tuple(c if c in occurring else c.strip() for c in classes)
         classes = bare if len(set(bare)) == len(bare) else classes
-        names, called = (
+        names, predicted_names = (
             [name if name in classes else name.strip() for name in values]
-            for values in (names, called)
+            for values in (names, predicted_names)
         )
     else:
-        classes = tuple(sorted({*names, *called}))
+        classes = tuple(sorted({*names, *predicted_names}))
     number = {name: i for i, name in enumerate(classes)}
-    for column, values in (("label", names), ("predicted", called)):
+    for column, values in (("label", names), ("predicted", predicted_names)):
         for value, line in zip(values, lines, strict=True):
             if value not in number:
                 raise DataError(
@@ -89,7 +89,7 @@ def read_predictions(path: Path) -> Predictions:
     probabilities, rounded = None, ""
     if columns:
         probabilities, rounded = _probabilities(path, table, columns, classes)
-    predicted = np.array([number[name] for name in called])
+    predicted = np.array([number[name] for name in predicted_names])
     return Predictions(
         paths=tuple(paths),
         classes=classes,
@@ -199,13 +199,16 @@ def join(first: Predictions, second: Predictions) -> tuple[Predictions, Predicti
         DataError: an image is missing in one of them, or its label differs.
     """
     second = spell_as(first, second)
-    known, other = set(first.paths), set(second.paths)
-    for one, missing in ((second, known - other), (first, other - known)):
+    first_paths, second_paths = set(first.paths), set(second.paths)
+    for lacking, missing in (
+        (second, first_paths - second_paths),
+        (first, second_paths - first_paths),
+    ):
         if missing:
             raise DataError(
-                f"{one.source} lacks {_count(missing, 'image')} that it is compared "
-                f"on: {_some(missing)}; it has {one.paths[0]}; compare systems on the "
-                "same test images"
+                f"{lacking.source} lacks {_count(missing, 'image')} that it is "
+                f"compared on: {_some(missing)}; it has {lacking.paths[0]}; compare "
+                "systems on the same test images"
             )
     classes = first.classes + tuple(
         name for name in second.classes if name not in first.classes
@@ -373,7 +376,7 @@ def _notes(
         if count := int(np.sum(chosen < best)):
             notes.append(
                 f"In {count} of {len(predicted)} rows the predicted class is not the "
-                "most probable one; figures are of the predicted class."
+                "most probable one; metrics are of the predicted class."
             )
     others = [n for n in header if n and n not in _COLUMNS and n[:2] != "p_"]
     if others:

@@ -1,4 +1,4 @@
-"""What prototypes have come to stand for, and the cells that everyone gets wrong."""
+"""What prototypes have come to stand for, and the images that no system gets."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -34,10 +34,10 @@ def prototype_atlas(
 
     Returns:
         `prototypes`: for each `images` (whose first choice it is), `class` (the most
-        common among them, None if there are none), `purity` (that class's share) and
+        common among them, None if there are none), `purity` (that class's fraction) and
         `nearest` (path, label, cosine); `dead`: those that are nobody's first choice;
         `duplicates`: pairs with a cosine above TWIN; `effective`: how many evenly used
-        prototypes would have the same entropy; `purity`: share of images whose class
+        prototypes would have the same entropy; `purity`: fraction of images whose class
         is the most common of their prototype, beside `largest_class`, which one
         prototype for everything would reach; `mutual_information` with the classes,
         normalized, 0 to 1.
@@ -64,12 +64,12 @@ def prototype_atlas(
     table = np.bincount(first * len(classes) + labels, minlength=number * len(classes))
     table = table.reshape(number, len(classes))
     used, common = table.sum(axis=1), table.max(axis=1)
-    shares = used[used > 0] / count
+    fractions = used[used > 0] / count
     return {
         "images": count,
         "dead": np.flatnonzero(used == 0).tolist(),
         "duplicates": _duplicates(columns),
-        "effective": float(np.exp(-np.sum(shares * np.log(shares)))),
+        "effective": float(np.exp(-np.sum(fractions * np.log(fractions)))),
         "purity": float(common.sum() / count),
         "largest_class": float(np.bincount(labels).max() / count),
         "mutual_information": _mutual_information(table),
@@ -106,15 +106,15 @@ def hardest(
             if not given.
 
     Returns:
-        for each such image `path`, `label`, `tested` (by how many), `called` (class to
-        how often) and `agreed` (the greatest share that calls it the same); those on
-        which most agree first, then by path.
+        for each such image `path`, `label`, `tested` (by how many), `predicted`
+        (class to how often) and `agreed` (the greatest fraction for one class); those
+        on which most agree first, then by path.
 
     Raises:
         DataError: two systems have another label for an image.
     """
     label: dict[str, tuple[str, str]] = {}
-    called: dict[str, list[str]] = {}
+    answered: dict[str, list[str]] = {}
     for system in systems:
         names = np.array(system.classes, dtype=object)
         truth, answers = names[system.labels], names[system.predicted]
@@ -125,21 +125,23 @@ def hardest(
                     f"{path} is {known} in {source} and {name} in {system.source}; "
                     "give tables with the same labels"
                 )
-            called.setdefault(path, []).append(answer)
+            answered.setdefault(path, []).append(answer)
     if least is None:
-        least = max(map(len, called.values()), default=1)
-    found = [
+        least = max(map(len, answered.values()), default=1)
+    hard = [
         {
             "path": path,
             "label": label[path][0],
             "tested": len(answers),
-            "called": dict(Counter(answers).most_common()),
+            "predicted": dict(Counter(answers).most_common()),
             "agreed": max(Counter(answers).values()) / len(answers),
         }
-        for path, answers in called.items()
+        for path, answers in answered.items()
         if len(answers) >= least and label[path][0] not in answers
     ]
-    return sorted(found, key=lambda one: (-one["agreed"], -one["tested"], one["path"]))
+    return sorted(
+        hard, key=lambda entry: (-entry["agreed"], -entry["tested"], entry["path"])
+    )
 
 
 def _duplicates(columns: np.ndarray) -> list[list[int]]:
@@ -147,22 +149,22 @@ def _duplicates(columns: np.ndarray) -> list[list[int]]:
     pairs = []
     for start in range(0, columns.shape[1], _BLOCK):
         alike = columns[:, start : start + _BLOCK].T @ columns
-        for row, other in np.argwhere(alike > TWIN):
-            if start + row < other:
-                pairs.append([int(start + row), int(other)])
+        for row, column in np.argwhere(alike > TWIN):
+            if start + row < column:
+                pairs.append([int(start + row), int(column)])
     return pairs
 
 
 def _mutual_information(table: np.ndarray) -> float | None:
     """Of rows and columns, over the mean of their entropies; None where both are 0."""
     joint = table / table.sum()
-    one, other = joint.sum(axis=1), joint.sum(axis=0)
+    by_row, by_column = joint.sum(axis=1), joint.sum(axis=0)
 
-    def entropy(shares: np.ndarray) -> float:
-        shares = shares[shares > 0]
-        return float(-np.sum(shares * np.log(shares)))
+    def entropy(fractions: np.ndarray) -> float:
+        fractions = fractions[fractions > 0]
+        return float(-np.sum(fractions * np.log(fractions)))
 
-    mean = (entropy(one) + entropy(other)) / 2
+    mean = (entropy(by_row) + entropy(by_column)) / 2
     return (2 * mean - entropy(joint.ravel())) / mean if mean else None
 
 

@@ -1,96 +1,146 @@
-"""How many images decide which of two systems is ahead by macro F1."""
+"""How many images decide which of two systems is the better one."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from bmjax.evals.confusion import Counts, mean_over, metrics_of_counts
+from bmjax.evals.confusion import (
+    AVERAGE_TITLES,
+    ClassMetrics,
+    Counts,
+    average_metrics,
+    metrics_of_counts,
+)
 
 _MOST_CLASSES = 20  # whose subsets are all tried: a million
 _TIE = 1e-12  # a difference of sums of F1 that is rounding
-_LISTED = 3  # classes that the sentence names
-_MOST_ANSWERS = (
-    2000  # right answers looked through; a lead that outlasts them is said so
+_LISTED = 3  # classes that a sentence names with their predictions
+_MOST_LOST = (
+    2000  # correct predictions looked through; a lead that outlasts them says so
 )
+_ROBUST = 0.1  # of the images; a ranking that rests on more is said to hold
+_SHOWN = 0.0001  # smallest difference that is printed
 
 
 class Decision(NamedTuple):
-    """What the order of two systems rests on."""
+    """What the order of two systems by one average rests on."""
 
+    average: str
     leader: int  # 0: the first is ahead, 1: the second, -1: neither
-    difference: float  # macro F1 of the first minus the second's
-    answers: int | None  # right answers whose loss ends the lead; None: over 2,000
-    answers_by_class: dict[str, int]  # the same, and where they are
-    flipped_without: tuple[dict[str, Any], ...]  # classes that decide the order alone
+    difference: float  # the first's average minus the second's
+    of: int  # test images
+    images: (
+        int | None
+    )  # of `classes`, or by which accuracy leads; None: no such classes
+    classes: tuple[str, ...]  # left out, these reverse the order
+    without: tuple[float, float] | None  # both averages without them
+    lost: int | None  # correct predictions whose loss ends the lead; None: not known
+    lost_by_class: dict[str, int]
     sentence: str
+    lost_sentence: str  # "" where `lost` is not known
 
 
 def decided_by(
-    first: Counts,
-    second: Counts,
+    first: ClassMetrics,
+    second: ClassMetrics,
     classes: Sequence[str],
     names: tuple[str, str] = ("the first", "the second"),
+    *,
+    average: str = "macro_f1",
+    means: tuple[float, float] | None = None,
 ) -> Decision:
-    """Find the fewest images that decide which system has the higher macro F1.
+    """Find the fewest images that decide which system is ahead by an average.
 
-    `answers`: the fewest of the leader's right answers whose loss ends its lead. The
-    search is exact (all ways to take k answers from the classes, by dynamic
-    programming). An answer that is lost is counted as no answer; as a wrong one it also
-    spoils the class that it goes to, so that the true number may be smaller and is
-    never larger.
+    By an average of F1, these are the images of the classes without which the order is
+    the other one (`decisive_classes`). Predictions stay as they were, so images of
+    other classes that are predicted as one left out still count against their own
+    class. By accuracy, they are the images by which one is ahead.
 
-    `flipped_without`: the classes each of which, left out of the average with all its
-    images, turns the order round, fewest images first. Predictions are as they were,
-    so the images of other classes called so still count against those.
+    By macro F1, `lost` is the smallest number of the leader's correct predictions whose
+    loss ends its lead, where the metrics are those of counts on the same images. The
+    search is exact (all ways to take k from the classes, by dynamic programming). A
+    lost prediction is counted as none; as a wrong one it also spoils the class that it
+    goes to, so that the true number may be smaller and is never larger.
 
     Args:
-        first: counts of one system.
-        second: counts of the other, on the same images.
+        first: metrics of one system.
+        second: metrics of the other.
         classes: names, by number.
-        names: of the two systems, for the sentence.
-
-    Raises:
-        ValueError: the two have other images in some class.
+        names: of the two systems, for the sentences.
+        average: "macro_f1", "weighted_f1" or "accuracy".
+        means: the averages of the two, where they are not those of the metrics (means
+            over folds).
     """
-    if not np.array_equal(first.support, second.support):
-        raise ValueError("the systems were tested on other images")
-    present = np.asarray(first.support) > 0
-    f1 = np.stack([metrics_of_counts(*system).f1 for system in (first, second)])
-    means = mean_over(f1, present)
-    difference = float(means[0] - means[1])
-    if not present.any() or abs(difference) < _TIE:
-        sentence = f"{names[0]} and {names[1]} have the same macro F1."
-        return Decision(-1, 0.0, 0, {}, (), sentence)
-    leader = 0 if difference > 0 else 1
-    taken = _fewest_answers((first, second)[leader], abs(difference) * present.sum())
-    flipped = []
-    for number in np.flatnonzero(present):
-        others = present & (np.arange(len(present)) != number)
-        without = mean_over(f1, others)
-        if others.any() and (without[0] - without[1]) * difference < 0:
-            flipped.append(
-                {
-                    "class": classes[number],
-                    "images": int(first.support[number]),
-                    "macro_f1": [float(mean) for mean in without],
-                }
+    systems = (first, second)
+    if means is None:
+        values = [average_metrics(system, {})[average] for system in systems]
+        means = (float(values[0]), float(values[1]))
+    difference = means[0] - means[1]
+    leader = -1 if abs(difference) < _TIE else int(difference < 0)
+    present = (np.asarray(first.support) > 0) & (np.asarray(second.support) > 0)
+    images = np.where(present, systems[max(leader, 0)].support, 0)
+    decision = Decision(
+        average, leader, difference, int(images.sum()), None, (), None, None, {}, "", ""
+    )
+    if leader < 0:
+        same = f"{names[0]} and {names[1]} have the same {AVERAGE_TITLES[average]}."
+        return decision._replace(difference=0.0, images=0, lost=0, sentence=same)
+    counted = all(map(_is_counted, systems)) and np.array_equal(
+        first.support, second.support
+    )
+    ahead, behind = systems[leader], systems[1 - leader]
+    if average == "accuracy":
+        lead = np.where(present, images * (ahead.recall - behind.recall), 0).sum()
+        decision = decision._replace(images=round(float(lead)))
+    else:
+        weights = present if average == "macro_f1" else images
+        gains = np.where(present, weights * (ahead.f1 - behind.f1), 0)
+        left_out = decisive_classes(gains, images)
+        if left_out is not None:
+            kept = weights * ~left_out
+            decision = decision._replace(
+                images=int(images[left_out].sum()),
+                classes=tuple(classes[place] for place in np.flatnonzero(left_out)),
+                without=tuple(
+                    float(np.average(np.where(kept > 0, system.f1, 0), weights=kept))
+                    for system in systems
+                ),
             )
-    flipped.sort(key=lambda entry: (entry["images"], entry["class"]))
-    answers = None if taken is None else int(taken.sum())
-    by_class = (
-        {}
-        if taken is None
-        else {classes[n]: int(taken[n]) for n in np.flatnonzero(taken)}
+    if average == "macro_f1" and counted:
+        decision = _with_lost(decision, ahead, classes, names[leader])
+    return decision._replace(sentence=_sentence(decision, names, counted))
+
+
+def _is_counted(metrics: ClassMetrics) -> bool:
+    """Whether F1 is exactly that of counts: no mean over folds, no published rate."""
+    if metrics.correct is None or metrics.predicted is None:
+        return False
+    counts = Counts(metrics.correct, metrics.support, metrics.predicted)
+    present = np.asarray(metrics.support) > 0
+    f1 = metrics_of_counts(*counts).f1
+    return bool(np.allclose(f1[present], metrics.f1[present], atol=1e-9))
+
+
+def _with_lost(
+    decision: Decision, ahead: ClassMetrics, classes: Sequence[str], name: str
+) -> Decision:
+    counts = Counts(ahead.correct, ahead.support, ahead.predicted)
+    lead = abs(decision.difference) * (np.asarray(ahead.support) > 0).sum()
+    taken = _fewest_lost(counts, lead)
+    if taken is None:
+        said = f"Losing {_MOST_LOST:,} correct predictions would not end {name}'s lead."
+        return decision._replace(lost_sentence=said)
+    lost = int(taken.sum())
+    by_class = {classes[place]: int(taken[place]) for place in np.flatnonzero(taken)}
+    where = ", ".join(f"{count:,} of {label}" for label, count in by_class.items())
+    if len(by_class) > _LISTED:
+        where = f"of {len(by_class)} classes"
+    said = (
+        f"Losing {lost:,} correct prediction{'' if lost == 1 else 's'} ({where}) would "
+        f"end {name}'s lead."
     )
-    return Decision(
-        leader,
-        difference,
-        answers,
-        by_class,
-        tuple(flipped),
-        _sentence(names, leader, means, answers, by_class, flipped),
-    )
+    return decision._replace(lost=lost, lost_by_class=by_class, lost_sentence=said)
 
 
 def decisive_classes(gains: np.ndarray, images: np.ndarray) -> np.ndarray | None:
@@ -125,9 +175,13 @@ def decisive_classes(gains: np.ndarray, images: np.ndarray) -> np.ndarray | None
     return chosen
 
 
-def _fewest_answers(leader: Counts, lead: float) -> np.ndarray | None:
-    """Answers to take from each class so that its F1 sum falls by `lead`, int [N]."""
-    end = int(min(leader.correct.sum(), _MOST_ANSWERS))
+def _fewest_lost(leader: Counts, lead: float) -> np.ndarray | None:
+    """Correct predictions to take from each class for the sum of F1 to fall by `lead`.
+
+    Returns:
+        int [N]; None where more than `_MOST_LOST` are needed.
+    """
+    end = int(min(leader.correct.sum(), _MOST_LOST))
     most = min(8, end)
     while True:
         best, choices = _greatest_falls(_falls(leader, most), most)
@@ -145,7 +199,7 @@ def _fewest_answers(leader: Counts, lead: float) -> np.ndarray | None:
 
 
 def _falls(leader: Counts, most: int) -> list[np.ndarray]:
-    """How far the F1 of each class falls by 0, 1, ... answers lost, `most` at most."""
+    """How far the F1 of each class falls by 0, 1, ... correct predictions lost."""
     falls = []
     for correct, support, predicted in zip(*leader, strict=True):
         lost = np.arange(min(most, int(correct)) + 1)
@@ -157,11 +211,11 @@ def _falls(leader: Counts, most: int) -> list[np.ndarray]:
 def _greatest_falls(
     falls: list[np.ndarray], most: int
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The greatest sum of falls by k answers, for each k up to `most`.
+    """The greatest sum of falls by k predictions lost, for each k up to `most`.
 
     Returns:
-        the sums, [up to most + 1], and for each class how many of k answers are its
-        own when it and the classes before it share them.
+        the sums, [up to most + 1], and for each class how many of k predictions are
+        its own when it and the classes before it share them.
     """
     best, choices = np.zeros(1), []
     for fall in falls:
@@ -177,35 +231,28 @@ def _greatest_falls(
     return best, choices
 
 
-def _sentence(
-    names: tuple[str, str],
-    leader: int,
-    means: np.ndarray,
-    answers: int | None,
-    by_class: dict[str, int],
-    flipped: list[dict[str, Any]],
-) -> str:
-    ahead, behind = names[leader], names[1 - leader]
-    order = (
-        f"{ahead} is ahead of {behind} by macro F1 "
-        f"({means[leader]:.3f} to {means[1 - leader]:.3f})"
+def _sentence(decision: Decision, names: tuple[str, str], counted: bool) -> str:
+    """What a ranking rests on, in words."""
+    ahead, behind = names[decision.leader], names[1 - decision.leader]
+    images, of = decision.images, f"{decision.of:,} test images"
+    lead = (
+        f"{ahead} leads {behind} by {abs(decision.difference):.4f} "
+        f"{AVERAGE_TITLES[decision.average]}"
     )
-    if answers is None:
+    if images is None:
+        return f"{lead}, in no class behind: no choice of classes turns that round."
+    if decision.average == "accuracy":
+        return f"{lead}: {'' if counted else 'about '}{images:,} of {of}."
+    if not images:
+        return f"{lead}, by rounding alone."
+    if images > _ROBUST * decision.of or decision.without is None:
         return (
-            f"{order}; losing {_MOST_ANSWERS:,} right answers would not end that lead."
+            f"{lead}. No choice of classes with fewer than {images:,} of {of} turns "
+            "that round."
         )
-    where = ", ".join(f"{count:,} of {name}" for name, count in by_class.items())
-    if len(by_class) > _LISTED:
-        where = f"of {len(by_class)} classes"
-    text = (
-        f"{order}; losing {answers:,} right answer{'' if answers == 1 else 's'} "
-        f"({where}) would end that lead"
+    left = abs(decision.without[0] - decision.without[1])
+    by = f"{left:.4f}" if left >= _SHOWN else f"less than {_SHOWN}"
+    return (
+        f"{lead}. {images:,} of {of} ({', '.join(decision.classes)}) decide it: "
+        f"without them {behind} leads by {by}."
     )
-    if flipped:
-        alone = flipped[0]
-        text += (
-            f"; without {alone['class']} ({alone['images']:,} test "
-            f"image{'' if alone['images'] == 1 else 's'}) {behind} is ahead "
-            f"({alone['macro_f1'][1 - leader]:.3f} to {alone['macro_f1'][leader]:.3f})"
-        )
-    return text + "."

@@ -23,12 +23,12 @@ def recalibrate(
     *,
     temperature: float | None = None,
 ) -> np.ndarray:
-    """Correct the shares of the classes where they differ, then the temperature.
+    """Correct the prior of the classes where it differs, then the temperature.
 
     Args:
         probabilities: float [n, N].
-        trained: float [N], shares of the classes as training drew them.
-        used: float [N], their shares in use.
+        trained: float [N], the prior of the classes as training drew them.
+        used: float [N], the prior in use.
         temperature: None: it is left alone.
     """
     if not np.allclose(trained, used):
@@ -55,26 +55,26 @@ def recalibrated_metrics(
         labels: int [n], of the test part.
         probabilities: float [n, N], as the system gives them.
         classes: names, by number.
-        trained: float [N], shares of the classes as training drew them.
-        used: float [N], shares that are expected in use: the training images', not the
-            test part's.
+        trained: float [N], the prior of the classes as training drew them.
+        used: float [N], the prior expected in use: that of the training images, not of
+            the test part.
         temperature: fitted on a validation part; None: there is none.
         validation_images: images of it.
         level: of the intervals.
 
     Returns:
-        `prior_correction`: `trained` and `used` shares and figures after it, None where
-        they are the same; `temperature`: `value`, `validation_images` and figures
+        `prior_correction`: the priors `trained` and `used` and metrics after it, None
+        where they are the same; `temperature`: `value`, `validation_images` and metrics
         after both, None where there is none.
     """
 
-    def figures(mended: np.ndarray) -> dict[str, Any]:
+    def metrics(mended: np.ndarray) -> dict[str, Any]:
         confusion = confusion_matrix(labels, mended.argmax(axis=1), len(classes))
         means = averages(confusion, common_classes(confusion.sum(axis=1)))
-        found = calibration_metrics(labels, mended, classes, level=level)
+        calibration = calibration_metrics(labels, mended, classes, level=level)
         return {
             **{n: number_or_none(m) for n, m in zip(AVERAGES, means, strict=True)},
-            **{name: found[name] for name in _SHOWN},
+            **{name: calibration[name] for name in _SHOWN},
         }
 
     prior = scaled = None
@@ -82,13 +82,13 @@ def recalibrated_metrics(
         prior = {
             "trained": dict(zip(classes, trained.tolist(), strict=True)),
             "used": dict(zip(classes, used.tolist(), strict=True)),
-            **figures(recalibrate(probabilities, trained, used)),
+            **metrics(recalibrate(probabilities, trained, used)),
         }
     if temperature is not None:
         scaled = {
             "value": temperature,
             "validation_images": validation_images,
-            **figures(
+            **metrics(
                 recalibrate(probabilities, trained, used, temperature=temperature)
             ),
         }

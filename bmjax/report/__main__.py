@@ -70,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         "--pool-folds",
         action="store_true",
         dest="pool",
-        help="judge runs that differ in their fold alone as one system, on the images "
-        "of all folds; all folds must be there",
+        help="evaluate runs that differ in their fold alone as one system, on the "
+        "images of all folds; all folds must be there",
     )
     return parser
 

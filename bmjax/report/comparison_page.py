@@ -29,7 +29,7 @@ PAIRED_DRAWS = 1000
 
 
 class Row(NamedTuple):
-    """One system in a figure of scores: its mark, name, drawing and texts."""
+    """One system in a drawing of scores: its mark, name, drawing and texts."""
 
     mark: str
     name: str
@@ -53,7 +53,7 @@ class ScoreFigure(NamedTuple):
 
 
 class ClassStrip(NamedTuple):
-    """One class in the figure of recalls, and its F1 by system."""
+    """One class in the drawing of recalls, and its F1 by system."""
 
     label: str
     name: str
@@ -122,13 +122,15 @@ def comparison_contents(
     """What the template of the page shows."""
     from markupsafe import Markup
 
-    figures = [metrics_of(system) for system in systems]
+    all_metrics = [metrics_of(system) for system in systems]
     paired = ranking.same_images(systems)
     roots = folders_of_cells(images) if images else []
-    album = Album([*roots, *(root for one in systems for root in image_roots(one))])
+    album = Album(
+        [*roots, *(root for system in systems for root in image_roots(system))]
+    )
     pairs = []
     if paired:
-        order = ranking.by_macro_f1(figures)
+        order = ranking.by_macro_f1(all_metrics)
         pairs = [
             ranking.compare_pair(systems, *pair, draws=PAIRED_DRAWS)
             for pair in ranking.pairs_of(order)
@@ -140,42 +142,48 @@ def comparison_contents(
         "names": [system.name for system in systems],
         "marks": [Markup(dots.swatch(number)) for number in range(len(systems))],
         "title": f"{len(systems)} systems" if len(systems) > 1 else "One system",
-        "data": _data(systems, figures, paired),
+        "data": _data(systems, all_metrics, paired),
         "paired": paired,
         "few": RARE,
         "dash": words.NONE,
-        "warnings": _warnings(figures, paired),
+        "warnings": _warnings(all_metrics, paired),
         "scores": [
             score_figure(
-                title, [tables.score_interval(one, key) for one in figures], systems
+                title,
+                [tables.score_interval(metrics, key) for metrics in all_metrics],
+                systems,
             )
             for key, title in tables.SCORES.items()
         ]
-        + lineage_score(figures, systems),
+        + lineage_score(all_metrics, systems),
         "validation_head": validation_head,
         "validation_rows": validated,
         "pairs": pairs,
         "all_pairs": len(pairs) >= len(systems) * (len(systems) - 1) // 2,
         "compared": ranking.SCORE_NAMES,
-        "class_strips": class_strips(figures, systems),
+        "class_strips": class_strips(all_metrics, systems),
         "class_scale": Markup(dots.scale(dots.SHARES)),
-        "frequency": frequency_rows(figures, systems),
-        "mistake_rows": meaning.mistake_rows(figures),
-        "maturity_rows": meaning.maturity_rows(figures),
-        "calibration": meaning.calibration_rows(figures, [s.name for s in systems]),
+        "frequency": frequency_rows(all_metrics, systems),
+        "mistake_rows": meaning.mistake_rows(all_metrics),
+        "maturity_rows": meaning.maturity_rows(all_metrics),
+        "calibration": meaning.calibration_rows(all_metrics, [s.name for s in systems]),
         "calibration_head": meaning.CALIBRATION_HEAD,
         "losses": [
-            loss_panel(one.run.series, one.name)
+            loss_panel(part.run.series, part.name)
             for system in systems
-            for one in system.folds or (system,)
-            if one.run
+            for part in system.folds or (system,)
+            if part.run
         ],
         "sheet": common_mistakes(systems, album) if paired else None,
         "album": album,
         "most_bytes": MOST_BYTES,
         "sections": [
-            describe_system(system, one, album, number=number, suffix=f"-{number + 1}")
-            for number, (system, one) in enumerate(zip(systems, figures, strict=True))
+            describe_system(
+                system, metrics, album, number=number, suffix=f"-{number + 1}"
+            )
+            for number, (system, metrics) in enumerate(
+                zip(systems, all_metrics, strict=True)
+            )
         ],
     }
 
@@ -203,30 +211,34 @@ def score_figure(
 
 
 def lineage_score(
-    figures: Sequence[dict[str, Any]], systems: Sequence[System]
+    all_metrics: Sequence[dict[str, Any]], systems: Sequence[System]
 ) -> list[ScoreFigure]:
-    """The cells called another lineage, where classes have known lineages."""
-    if not meaning.known(figures):
+    """The cells predicted as another lineage, where classes have known lineages."""
+    if not meaning.known(all_metrics):
         return []
-    crossed = [one["lineage"]["cross_lineage"] for one in figures]
+    crossed = [metrics["lineage"]["cross_lineage"] for metrics in all_metrics]
     estimates = [
-        dots.ScoreInterval(one["rate"], *(one["interval"] or (None, None)))
-        for one in crossed
+        dots.ScoreInterval(metrics["rate"], *(metrics["interval"] or (None, None)))
+        for metrics in crossed
     ]
     return [
-        score_figure("Cells called another lineage: less is better", estimates, systems)
+        score_figure(
+            "Cells predicted as another lineage: less is better", estimates, systems
+        )
     ]
 
 
 def class_strips(
-    figures: Sequence[dict[str, Any]], systems: Sequence[System]
+    all_metrics: Sequence[dict[str, Any]], systems: Sequence[System]
 ) -> list[ClassStrip]:
     """Recall of each class by every system, drawn; F1 in numbers."""
     from markupsafe import Markup
 
-    known = [{e["abbreviation"]: e for e in one["per_class"]} for one in figures]
+    known = [
+        {e["abbreviation"]: e for e in metrics["per_class"]} for metrics in all_metrics
+    ]
     strips = []
-    for label in max((one["classes"] for one in figures), key=len):
+    for label in max((metrics["classes"] for metrics in all_metrics), key=len):
         entries = [classes.get(label) for classes in known]
         marks = [
             (number, dots.ScoreInterval(entry["recall"], *entry["recall_interval"]))
@@ -254,12 +266,12 @@ def class_strips(
 
 
 def frequency_rows(
-    figures: Sequence[dict[str, Any]], systems: Sequence[System]
+    all_metrics: Sequence[dict[str, Any]], systems: Sequence[System]
 ) -> list[tuple[str, list[tables.Shown]]]:
     """Mean recall and F1 over head, middle and tail classes, for each system."""
     rows = []
-    for system, one in zip(systems, figures, strict=True):
-        thirds = one["by_frequency"]
+    for system, metrics in zip(systems, all_metrics, strict=True):
+        thirds = metrics["by_frequency"]
         if thirds:
             cells = [
                 tables.shown_score(third[key], third[f"{key}_interval"])
@@ -271,14 +283,17 @@ def frequency_rows(
 
 
 def _data(
-    systems: Sequence[System], figures: Sequence[dict[str, Any]], paired: bool
+    systems: Sequence[System], all_metrics: Sequence[dict[str, Any]], paired: bool
 ) -> str:
-    classes = max(len(one["classes"]) for one in figures)
+    classes = max(len(metrics["classes"]) for metrics in all_metrics)
     if paired:
         same = "the same " if len(systems) > 1 else ""
-        return f"{same}{figures[0]['images']:,} test images, {classes} classes"
+        return f"{same}{all_metrics[0]['images']:,} test images, {classes} classes"
     each = words.listing(
-        [f"{s.name} {one['images']:,}" for s, one in zip(systems, figures, strict=True)]
+        [
+            f"{s.name} {metrics['images']:,}"
+            for s, metrics in zip(systems, all_metrics, strict=True)
+        ]
     )
     common = set.intersection(*(set(system.predictions.paths) for system in systems))
     shared = f"{len(common):,} paths in common"
@@ -288,13 +303,13 @@ def _data(
     return f"different test images ({each}; {shared}), {classes} classes"
 
 
-def _warnings(figures: Sequence[dict[str, Any]], paired: bool) -> list[str]:
+def _warnings(all_metrics: Sequence[dict[str, Any]], paired: bool) -> list[str]:
     """Sentences on all systems; those on classes once, if the images are the same."""
-    found = []
+    sentences = []
     if not paired:
-        found.append(
-            f"These systems were judged on different test images: {_UNPAIRED}."
+        sentences.append(
+            f"These systems were tested on different test images: {_UNPAIRED}."
         )
-    for one in figures[:1] if paired else figures:
-        found += tables.warnings(one)
-    return list(dict.fromkeys(found))
+    for metrics in all_metrics[:1] if paired else all_metrics:
+        sentences += tables.warnings(metrics)
+    return list(dict.fromkeys(sentences))

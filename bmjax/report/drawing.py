@@ -1,4 +1,4 @@
-"""What the report's figures are drawn with: inline SVG, places and letters.
+"""What the report is drawn with: inline SVG, places and letters.
 
 A drawing has no `viewBox` of its own: places are percentages and letters are pixels,
 so that text keeps its size on any screen. Lines and dots stand in a nested drawing

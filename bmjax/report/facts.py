@@ -60,16 +60,16 @@ def mended(results: dict[str, Any], known: Sequence[str]) -> list[str]:
     calibration = section(results, "calibration")
     prior = section(calibration, "prior_correction")
     scaled = section(calibration, "temperature")
-    found = []
+    sentences = []
     if prior:
-        found.append(
-            "Corrected for the shares that the classes had in training, the ECE is "
+        sentences.append(
+            "Corrected for how often training drew each class, the ECE is "
             f"{score(prior.get('ece'))} and the accuracy "
             f"{score(prior.get('accuracy'))}."
         )
     if scaled:
         also = " also" if prior else ""
-        found.append(
+        sentences.append(
             f"With the probabilities{also} scaled by a temperature of "
             f"{score(scaled.get('value'))}, fitted on "
             f"{count(scaled.get('validation_images'))} validation images, the ECE is "
@@ -77,7 +77,7 @@ def mended(results: dict[str, Any], known: Sequence[str]) -> list[str]:
         )
     notes = results.get("notes")
     others = notes if isinstance(notes, list) else []
-    return found + [str(note) for note in others if note not in known]
+    return sentences + [str(note) for note in others if note not in known]
 
 
 def config_rows(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

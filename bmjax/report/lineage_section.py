@@ -11,13 +11,13 @@ from bmjax.report.reliability import Bin, reliability_diagram
 from bmjax.report.words import NONE, count, score
 
 MISTAKE_TITLES = {  # of evals.lineage, in words
-    "right": "Right",
+    "correct": "Correct",
     "same_series_one_step": "The next stage of the same series",
     "same_series_more_steps": "Another stage, further off",
     "same_lineage_otherwise": "The same lineage, no series",
     "other_lineage": "Another lineage",
-    "called_no_lineage": "A cell, called artefact or the like",
-    "no_lineage_called_one": "An artefact or the like, called a cell",
+    "predicted_no_lineage": "A cell, predicted as artefact or the like",
+    "no_lineage_predicted_one": "An artefact or the like, predicted as a cell",
     "within_no_lineage": "Among artefacts and the like",
 }
 SERIES_TITLES = {  # of evals.lineage, from the least mature stage on
@@ -70,62 +70,68 @@ def groups_of(classes: Sequence[str]) -> list[list[str]]:
     return [group for group in [*groups, left] if group]
 
 
-def known(figures: Sequence[dict[str, Any]]) -> bool:
+def known(all_metrics: Sequence[dict[str, Any]]) -> bool:
     """Whether any class of the systems is in the table of lineages."""
-    return any(one["lineage"]["images"] for one in figures)
+    return any(metrics["lineage"]["images"] for metrics in all_metrics)
 
 
-def mistake_rows(figures: Sequence[dict[str, Any]]) -> list[TableRow]:
+def mistake_rows(all_metrics: Sequence[dict[str, Any]]) -> list[TableRow]:
     """Images by kind of mistake, a column for each system; none without lineages."""
-    if not known(figures):
+    if not known(all_metrics):
         return []
     return [
         TableRow(
             words,
             [
-                _share(one["lineage"]["mistakes"][kind], one["lineage"]["images"])
-                for one in figures
+                _share(
+                    metrics["lineage"]["mistakes"][kind], metrics["lineage"]["images"]
+                )
+                for metrics in all_metrics
             ],
         )
         for kind, words in MISTAKE_TITLES.items()
     ]
 
 
-def maturity_rows(figures: Sequence[dict[str, Any]]) -> list[TableRow]:
-    """Figures by lineage and stage, a column for each system."""
-    found = [one["lineage"] for one in figures]
+def maturity_rows(all_metrics: Sequence[dict[str, Any]]) -> list[TableRow]:
+    """Metrics by lineage and stage, a column for each system."""
+    lineages = [metrics["lineage"] for metrics in all_metrics]
     rows = [
         TableRow(
-            "Cells called another lineage, of all that have one",
+            "Cells predicted as another lineage, of all that have one",
             [
                 shown_score(
-                    one["cross_lineage"]["rate"], one["cross_lineage"]["interval"]
+                    lineage["cross_lineage"]["rate"],
+                    lineage["cross_lineage"]["interval"],
                 )
-                for one in found
+                for lineage in lineages
             ],
         ),
         TableRow(
-            "Accuracy, neighboring stages taken for right",
-            [shown_score(one["tolerant"]["accuracy"], None) for one in found],
+            "Accuracy, neighboring stages counted as correct",
+            [
+                shown_score(lineage["tolerant"]["accuracy"], None)
+                for lineage in lineages
+            ],
         ),
     ]
     for key, words in SERIES_TITLES.items():
-        along = [one["series"][key] for one in found]
-        if not any(one["images"] for one in along):
+        along = [lineage["series"][key] for lineage in lineages]
+        if not any(lineage["images"] for lineage in along):
             continue
         if len(STAGES[key]) > LONG:
-            cells = [shown_score(one["within_one_step"], None) for one in along]
+            cells = [shown_score(lineage["within_one_step"], None) for lineage in along]
             rows.append(TableRow(f"{words}: at most one stage off", cells))
-        if any(one["spearman"] is not None for one in along):
-            cells = [shown_score(one["spearman"], None) for one in along]
+        if any(lineage["spearman"] is not None for lineage in along):
+            cells = [shown_score(lineage["spearman"], None) for lineage in along]
             rows.append(TableRow(f"{words}: rank correlation of stages", cells))
     return rows
 
 
-def lineage_confusion(figures: dict[str, Any]) -> list[ConfusionRow]:
-    """The confusion matrix of the lineages that have images or are called."""
-    names = figures["lineage"]["confusion"]["lineages"]
-    counts = figures["lineage"]["confusion"]["counts"]
+def lineage_confusion(metrics: dict[str, Any]) -> list[ConfusionRow]:
+    """The confusion matrix of the lineages that have images or are predicted."""
+    names = metrics["lineage"]["confusion"]["lineages"]
+    counts = metrics["lineage"]["confusion"]["counts"]
     shown_ones = [
         place
         for place in range(len(names))
@@ -136,15 +142,16 @@ def lineage_confusion(figures: dict[str, Any]) -> list[ConfusionRow]:
         total = sum(counts[own])
         cells = [
             ConfusionCell(
-                counts[own][called],
-                (counts[own][called] / max(total, 1)) ** (1 if own == called else 0.5),
-                ("right" if own == called else "wrong")
-                if counts[own][called]
+                counts[own][predicted],
+                (counts[own][predicted] / max(total, 1))
+                ** (1 if own == predicted else 0.5),
+                ("correct" if own == predicted else "wrong")
+                if counts[own][predicted]
                 else "zero",
-                f"{names[own]} predicted as {names[called]}: "
-                f"{counts[own][called]:,} of {total:,}",
+                f"{names[own]} predicted as {names[predicted]}: "
+                f"{counts[own][predicted]:,} of {total:,}",
             )
-            for called in shown_ones
+            for predicted in shown_ones
         ]
         name = names[own].capitalize()
         rows.append(ConfusionRow(name, name, count(total), False, cells))
@@ -152,29 +159,29 @@ def lineage_confusion(figures: dict[str, Any]) -> list[ConfusionRow]:
 
 
 def calibration_rows(
-    figures: Sequence[dict[str, Any]], names: Sequence[str]
+    all_metrics: Sequence[dict[str, Any]], names: Sequence[str]
 ) -> list[tuple[str, list[str]]]:
-    """Figures of the probabilities, a row for each system; dashes without them."""
+    """Metrics of the probabilities, a row for each system; dashes without them."""
     rows = []
-    for name, one in zip(names, figures, strict=True):
-        values = [(one["calibration"] or {}).get(key) for key in CALIBRATION]
-        area = (one["roc_auc"] or {}).get("macro")
+    for name, metrics in zip(names, all_metrics, strict=True):
+        values = [(metrics["calibration"] or {}).get(key) for key in CALIBRATION]
+        area = (metrics["roc_auc"] or {}).get("macro")
         rows.append((name, [score(value) for value in (area, *values)]))
     return rows
 
 
-def reliability_of(figures: dict[str, Any], name: str) -> Reliability | None:
+def reliability_of(metrics: dict[str, Any], name: str) -> Reliability | None:
     """The reliability diagram of a system that gives probabilities."""
     from markupsafe import Markup
 
-    if figures["calibration"] is None:
+    if metrics["calibration"] is None:
         return None
     bins = [
-        Bin(one["confidence"], one["accuracy"], *one["interval"], one["images"])
-        for one in figures["calibration"]["reliability"]
+        Bin(entry["confidence"], entry["accuracy"], *entry["interval"], entry["images"])
+        for entry in metrics["calibration"]["reliability"]
     ]
     drawing = Markup(reliability_diagram(bins, name))
-    return Reliability(name, score(figures["calibration"]["ece"]), drawing)
+    return Reliability(name, score(metrics["calibration"]["ece"]), drawing)
 
 
 def _share(images: int, of: int) -> Shown:

@@ -2,16 +2,27 @@
 
 import itertools
 import statistics
+import textwrap
+from collections import Counter
 from collections.abc import Sequence
+from html import escape
 
 from bmjax.report.drawing import class_color, dot_path, stretched, text_label
 from bmjax.report.run_files import Point
+from bmjax.report.words import full_name
 
 LETTER, LINE = 8.5, 14.0  # pixels that a label's letter takes, across and down
 MAP_WIDTH = 320.0  # pixels of the map for which labels are kept apart
 TALLEST = 720  # pixels of the map
 NARROWEST = 0.4  # of the map's longer side
 LONGEST = 14  # letters of a label on the map
+_FILE_WIDTH, _FILE_LETTERS = 800, 170  # pixels of the map in a file, letters of a line
+_FILE_STYLE = """\
+svg { overflow: visible } text { font: 13px sans-serif; fill: #1d2127 }
+.dots { stroke-width: 6px; stroke-opacity: .75; stroke-linecap: round; fill: none;
+vector-effect: non-scaling-stroke } .mid { text-anchor: middle }
+.label { font-weight: 600; paint-order: stroke; stroke: #fff; stroke-width: 3.5px }
+"""
 SPARSE = 10  # dots of a class that its own label would hide: it stands above them
 
 
@@ -20,6 +31,16 @@ def feature_map(points: Sequence[Point], classes: Sequence[str]) -> str:
 
     The two axes keep one scale. Classes without a dot are not drawn. Returns SVG.
     """
+    drawing, ratio = _map(points, classes)
+    return (
+        f'<svg class="map" role="img" aria-label="Map of the features" style="'
+        f"aspect-ratio:{ratio:.4f};max-width:{TALLEST * ratio:.0f}px"
+        f'">{drawing}</svg>'
+    )
+
+
+def _map(points: Sequence[Point], classes: Sequence[str]) -> tuple[str, float]:
+    """Dots and names, and how much wider than high they are."""
     xs, ys = [point.x for point in points], [point.y for point in points]
     left, top = min(xs), max(ys)
     scale = max(max(xs) - left, top - min(ys)) or 1.0
@@ -35,11 +56,34 @@ def feature_map(points: Sequence[Point], classes: Sequence[str]) -> str:
         if places
     )
     labels = _map_labels(groups, MAP_WIDTH, MAP_WIDTH * height / width)
-    ratio = width / height
+    return f"{stretched(dots)}{labels}", width / height
+
+
+def map_file(points: Sequence[Point], classes: Sequence[str], caption: str) -> str:
+    """The map with its legend and a caption as an SVG file of its own, on white."""
+    drawing, ratio = _map(points, classes)
+    shown = Counter(point.label for point in points)
+    legend = [
+        f'<path class="dots" stroke="{class_color(index)}" d="M0 {22 * row}h0"/>'
+        f'<text x="12" y="{22 * row + 4}">{escape(label)} {escape(full_name(label))} '
+        f"{shown[label]:,}</text>"
+        for row, (index, label) in enumerate(
+            (index, label) for index, label in enumerate(classes) if shown[label]
+        )
+    ]
+    high = max(round(_FILE_WIDTH / ratio), 22 * len(legend))
+    below = [
+        f'<text x="20" y="{high + 60 + 18 * row}">{escape(line)}</text>'
+        for row, line in enumerate(textwrap.wrap(caption, _FILE_LETTERS))
+    ]
     return (
-        f'<svg class="map" role="img" aria-label="Map of the features" style="'
-        f"aspect-ratio:{ratio:.4f};max-width:{TALLEST * ratio:.0f}px"
-        f'">{stretched(dots)}{labels}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_FILE_WIDTH + 300}" '
+        f'height="{high + 60 + 18 * len(below)}"><style>{_FILE_STYLE}</style>'
+        '<rect width="100%" height="100%" fill="#fff"/>'
+        f'<svg x="20" y="20" width="{_FILE_WIDTH}" '
+        f'height="{round(_FILE_WIDTH / ratio)}">{drawing}</svg>'
+        f'<g transform="translate({_FILE_WIDTH + 60} 24)">{"".join(legend)}</g>'
+        f"{''.join(below)}</svg>\n"
     )
 
 
@@ -54,10 +98,10 @@ def keep_apart(
     spots = [list(center) for center in centers]
     for _ in range(rounds):
         moved = False
-        for one, other in itertools.combinations(range(len(spots)), 2):
-            first, second = spots[one], spots[other]
+        for i, j in itertools.combinations(range(len(spots)), 2):
+            first, second = spots[i], spots[j]
             gaps = [
-                (widths[one] + widths[other]) / 2 - abs(first[0] - second[0]),
+                (widths[i] + widths[j]) / 2 - abs(first[0] - second[0]),
                 LINE - abs(first[1] - second[1]),
             ]
             if min(gaps) <= 0.01:

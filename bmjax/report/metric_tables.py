@@ -1,4 +1,4 @@
-"""The rows of the report's tables: figures in, rows of texts and drawings out."""
+"""The rows of the report's tables: metrics in, rows of texts and drawings out."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -43,7 +43,7 @@ class ClassRow(NamedTuple):
     train: str
     test: str
     support: int
-    called: int
+    predicted: int
     precision: Shown
     recall: Shown
     f1: Shown
@@ -55,7 +55,7 @@ class ConfusionCell(NamedTuple):
 
     count: int
     depth: float
-    kind: str  # "right", "wrong" or "zero", and "first" of a lineage
+    kind: str  # "correct", "wrong" or "zero", and "first" of a lineage
     title: str
 
 
@@ -69,10 +69,10 @@ class ConfusionRow(NamedTuple):
     cells: list[ConfusionCell]
 
 
-def score_interval(figures: dict[str, Any], key: str) -> ScoreInterval:
-    """An average and its interval, from the figures of a system."""
+def score_interval(metrics: dict[str, Any], key: str) -> ScoreInterval:
+    """An average and its interval, from the metrics of a system."""
     return ScoreInterval(
-        figures.get(key), *(figures["intervals"].get(key) or (None, None))
+        metrics.get(key), *(metrics["intervals"].get(key) or (None, None))
     )
 
 
@@ -81,24 +81,24 @@ def shown_score(value: float | None, ends: Sequence[float] | None) -> Shown:
     return Shown(score(value), interval_text(*ends) if ends else "")
 
 
-def tiles(figures: dict[str, Any]) -> list[Tile]:
+def tiles(metrics: dict[str, Any]) -> list[Tile]:
     """The headline's scores with their intervals."""
-    found = []
+    shown = []
     for key, label in SCORES.items():
-        value, ends = figures.get(key), figures["intervals"].get(key)
+        value, ends = metrics.get(key), metrics["intervals"].get(key)
         rare = key == "macro_f1_without_rare"
         reason = "every class is rare here" if rare else "not defined here"
         number = shown_score(value, ends)
-        found.append(Tile(label, *number, "" if value is not None else reason))
-    return found
+        shown.append(Tile(label, *number, "" if value is not None else reason))
+    return shown
 
 
 def class_rows(
-    figures: dict[str, Any], train_counts: dict[str, Any], system: int = 0
+    metrics: dict[str, Any], train_counts: dict[str, Any], system: int = 0
 ) -> list[ClassRow]:
     """The per-class table, one row for each class, in their order."""
     rows = []
-    for entry in figures["per_class"]:
+    for entry in metrics["per_class"]:
         label, name = entry["abbreviation"], entry["name"]
         recall = ScoreInterval(
             entry["recall"], *(entry["recall_interval"] or (None, None))
@@ -110,7 +110,7 @@ def class_rows(
                 train=count(train_counts.get(label)),
                 test=count(entry["support"]),
                 support=entry["support"],
-                called=entry["called"],
+                predicted=entry["predicted"],
                 precision=_precision(entry),
                 recall=shown_score(entry["recall"], entry["recall_interval"]),
                 f1=shown_score(entry["f1"], entry["f1_interval"]),
@@ -120,9 +120,9 @@ def class_rows(
     return rows
 
 
-def warnings(figures: dict[str, Any]) -> list[str]:
+def warnings(metrics: dict[str, Any]) -> list[str]:
     """Sentences on the classes that are absent from the test part or few in it."""
-    entries = figures["per_class"]
+    entries = metrics["per_class"]
     present = [entry for entry in entries if entry["support"] > 0]
     few = [entry for entry in present if entry["support"] < RARE]
     sentences = []
@@ -141,19 +141,19 @@ def warnings(figures: dict[str, Any]) -> list[str]:
             "weighs the same in the balanced accuracy and the macro F1: a few images "
             f"decide {len(few)} of the {len(present)} terms of these averages."
         )
-    if absent := figures["absent"]:
+    if absent := metrics["absent"]:
         verb = "is" if len(absent) == 1 else "are"
         sentences.append(f"{listing(absent)} {verb} absent from the test part.")
     return sentences
 
 
 def confusion(
-    figures: dict[str, Any], groups: Sequence[Sequence[str]]
+    metrics: dict[str, Any], groups: Sequence[Sequence[str]]
 ) -> list[ConfusionRow]:
     """The confusion matrix, its rows and columns in the order of `groups`."""
-    matrix = np.array(figures["confusion"])
-    number = {name: place for place, name in enumerate(figures["classes"])}
-    names = {entry["abbreviation"]: entry["name"] for entry in figures["per_class"]}
+    matrix = np.array(metrics["confusion"])
+    number = {name: place for place, name in enumerate(metrics["classes"])}
+    names = {entry["abbreviation"]: entry["name"] for entry in metrics["per_class"]}
     order = [
         (label, not place and len(groups) > 1)
         for group in groups
@@ -163,12 +163,13 @@ def confusion(
     for label, first_row in order:
         total = int(matrix[number[label]].sum())
         cells = []
-        for called, first in order:
-            images = int(matrix[number[label], number[called]])
-            kind = ("right" if label == called else "wrong") if images else "zero"
-            title = f"{label} predicted as {called}: {images:,} of {total:,}"
-            share = images / max(total, 1)
-            depth = share if label == called else share**0.5  # few mistakes show too
+        for predicted, first in order:
+            images = int(matrix[number[label], number[predicted]])
+            kind = ("correct" if label == predicted else "wrong") if images else "zero"
+            title = f"{label} predicted as {predicted}: {images:,} of {total:,}"
+            fraction = images / max(total, 1)
+            # The root makes few mistakes visible too.
+            depth = fraction if label == predicted else fraction**0.5
             cells.append(
                 ConfusionCell(images, depth, kind + (" first" if first else ""), title)
             )
@@ -176,18 +177,18 @@ def confusion(
     return rows
 
 
-def common_confusions(figures: dict[str, Any], limit: int = 5) -> list[str]:
+def common_confusions(metrics: dict[str, Any], limit: int = 5) -> list[str]:
     """The most common mistakes in words, most common first, ties by name."""
-    matrix, classes = figures["confusion"], figures["classes"]
+    matrix, classes = metrics["confusion"], metrics["classes"]
     wrong = [
-        (-images, label, called, images / sum(row))
+        (-images, label, predicted, images / sum(row))
         for label, row in zip(classes, matrix, strict=True)
-        for called, images in zip(classes, row, strict=True)
-        if images and label != called
+        for predicted, images in zip(classes, row, strict=True)
+        if images and label != predicted
     ]
     return [
-        f"{label} as {called} ({-images:,}, {share:.0%} of {label})"
-        for images, label, called, share in sorted(wrong)[:limit]
+        f"{label} as {predicted} ({-images:,}, {fraction:.0%} of {label})"
+        for images, label, predicted, fraction in sorted(wrong)[:limit]
     ]
 
 
@@ -218,7 +219,7 @@ def chosen_probabilities(predictions: Predictions) -> np.ndarray:
 
 def _precision(entry: dict[str, Any]) -> Shown:
     """Of a class that is never predicted, precision is not defined: a dash."""
-    never = entry["called"] == 0
+    never = entry["predicted"] == 0
     return shown_score(
         None if never else entry["precision"], entry["precision_interval"]
     )

@@ -15,12 +15,12 @@ MISTAKE_SIDE = 144  # pixels of a picture, shown at two thirds of that
 
 
 class Mistake(NamedTuple):
-    """One cell: where it is, what it is called, and its picture or ""."""
+    """One cell: where it is, what it is predicted as, and its picture or ""."""
 
     file: str
     name: str  # the end of `file`
     label: str
-    called: str
+    predicted: str
     picture: str
 
 
@@ -30,36 +30,36 @@ class Sheet(NamedTuple):
     cells: list[Mistake]
     wrong: int  # of all images, not of the sheet alone
     images: int
-    agreed: int  # of `wrong`, those that all systems call the same
+    agreed: int  # of `wrong`, those that all systems predict as the same
     pictures: bool  # whether any cell has one
 
 
 def common_mistakes(systems: Sequence[System], album: Album) -> Sheet:
-    """The sheet of systems that were judged on the same images.
+    """The sheet of systems that were tested on the same images.
 
     The most confident mistakes are those with the highest mean probability of the
     predicted classes; of equal ones the file's name decides.
     """
     names = [system.name for system in systems]
     answers = [_answers_of(system.predictions) for system in systems]
-    found = hardest([system.predictions for system in systems])
+    hard = hardest([system.predictions for system in systems])
     ranked = sorted(
-        (-sum(one[entry["path"]][1] for one in answers), entry["path"], number)
-        for number, entry in enumerate(found)
+        (-sum(answer[entry["path"]][1] for answer in answers), entry["path"], number)
+        for number, entry in enumerate(hard)
     )
     cells = [
         Mistake(
             shown_path(path),
             path.rsplit("/", 1)[-1],
-            found[number]["label"],
-            _in_words([one[path][0] for one in answers], names),
+            hard[number]["label"],
+            _in_words([answer[path][0] for answer in answers], names),
             album.picture(path, MISTAKE_SIDE),
         )
         for _, path, number in ranked[:MOST_CELLS]
     ]
-    agreed = sum(len(entry["called"]) == 1 for entry in found)
+    agreed = sum(len(entry["predicted"]) == 1 for entry in hard)
     images, pictures = len(systems[0].predictions.paths), any(c.picture for c in cells)
-    return Sheet(cells, len(found), images, agreed, pictures)
+    return Sheet(cells, len(hard), images, agreed, pictures)
 
 
 def _answers_of(predictions: Predictions) -> dict[str, tuple[str, float]]:
@@ -70,11 +70,11 @@ def _answers_of(predictions: Predictions) -> dict[str, tuple[str, float]]:
     return dict(zip(predictions.paths, pairs, strict=True))
 
 
-def _in_words(called: Sequence[str], names: Sequence[str]) -> str:
+def _in_words(predicted: Sequence[str], names: Sequence[str]) -> str:
     """`MYB`, or `MYB (swav), NGB (supcon and mixup)`."""
-    if len(set(called)) == 1:
-        return called[0]
+    if len(set(predicted)) == 1:
+        return predicted[0]
     by_answer: dict[str, list[str]] = {}
-    for answer, name in zip(called, names, strict=True):
+    for answer, name in zip(predicted, names, strict=True):
         by_answer.setdefault(answer, []).append(name)
     return ", ".join(f"{answer} ({listing(by)})" for answer, by in by_answer.items())

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
+from html import escape
 from typing import NamedTuple
 
 from bmjax.report import words
@@ -10,6 +11,16 @@ from bmjax.report.drawing import short
 from bmjax.report.run_files import Series, finite
 
 _LOSSES = ("train/loss", "train/loss_over_ln_k")
+_HEIGHT = 110  # pixels of a panel that is not the loss's
+_FILE_WIDTH, _FILE_LOSS = 680, 160  # pixels of a file of panels, and of its loss
+_FILE_STYLE = """\
+svg { overflow: visible } text { font: 12px sans-serif; fill: #5d6570 }
+.title { font-weight: 600; fill: #1d2127 } .end { text-anchor: end }
+.mid { text-anchor: middle } .grid { stroke: #e2e5e9 }
+.level { stroke: #5d6570; stroke-dasharray: 5 4 }
+path { fill: none; stroke: #2c6fa6; vector-effect: non-scaling-stroke }
+.line { stroke-width: 1.6px } .dots { stroke-width: 5px; stroke-linecap: round }
+"""
 
 
 class Panel(NamedTuple):
@@ -29,21 +40,21 @@ def panels(series: Sequence[Series], height: int = 260) -> list[Panel]:
     """
     from markupsafe import Markup
 
-    by_name = {one.name: one for one in series if one.steps}
+    by_name = {logged.name: logged for logged in series if logged.steps}
     level = _guess_level(by_name)
     if level:
         by_name.pop("train/loss_over_ln_k")
     if not by_name:
         return []
-    first = min(one.steps[0] for one in by_name.values())
-    last = max(one.steps[-1] for one in by_name.values())
+    first = min(logged.steps[0] for logged in by_name.values())
+    last = max(logged.steps[-1] for logged in by_name.values())
     drawn = []
     for name in sorted(by_name, key=_panel_order):
         wide = name == "train/loss"
         drawing = line_plot(
             by_name[name],
             steps=(first, last),
-            height=height if wide else 110,
+            height=height if wide else _HEIGHT,
             ticks=6 if wide else 3,
             reference=level if wide else None,
         )
@@ -55,10 +66,29 @@ def panels(series: Sequence[Series], height: int = 260) -> list[Panel]:
 
 def loss_panel(series: Sequence[Series], title: str) -> Panel:
     """The loss of a run alone, or an empty panel that says that there is none."""
-    drawn = panels([one for one in series if one.name in _LOSSES], height=160)
+    drawn = panels([logged for logged in series if logged.name in _LOSSES], height=160)
     if not drawn:
         return Panel(title, "no loss was logged", False, "")
     return drawn[0]._replace(title=title, last=f"last {drawn[0].last}")
+
+
+def panels_file(series: Sequence[Series]) -> str:
+    """The panels one below the other as an SVG file of its own, on white."""
+    top, left, right = 30, 56, 16  # pixels around a drawing
+    parts, y = [], 0
+    for panel in panels(series, height=_FILE_LOSS):
+        height = _FILE_LOSS if panel.wide else _HEIGHT
+        parts.append(
+            f'<text class="title" x="{left}" y="{y + 18}">{escape(panel.title)}</text>'
+            f'<svg x="{left}" y="{y + top}" width="{_FILE_WIDTH - left - right}" '
+            f'height="{height}">{panel.drawing}</svg>'
+        )
+        y += height + 2 * top
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_FILE_WIDTH}" height="{y}">'
+        f'<style>{_FILE_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>'
+    )
+    return "\n".join([head, *parts, "</svg>"]) + "\n"
 
 
 def _guess_level(by_name: dict[str, Series]) -> tuple[float, str] | None:
@@ -68,14 +98,14 @@ def _guess_level(by_name: dict[str, Series]) -> tuple[float, str] | None:
         return None
     ratios = dict(zip(ratio.steps, ratio.values, strict=True))
     pairs = zip(loss.steps, loss.values, strict=True)
-    found = [
+    levels = [
         value / ratios[step]
         for step, value in pairs
         if ratios.get(step) and finite(value / ratios[step]) is not None
     ]
-    if not found:
+    if not levels:
         return None
-    level = statistics.median(found)
+    level = statistics.median(levels)
     return level, f"ln K = {level:.3g}"
 
 

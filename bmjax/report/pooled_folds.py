@@ -1,15 +1,14 @@
-"""Runs that differ in their fold alone, judged as one system."""
+"""Runs that differ in their fold alone, evaluated as one system."""
 
 import json
 import re
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from bmjax.data.splits.make_split import FOLDS
+from bmjax.data.splits.make_split import FOLDED, FOLDS
 from bmjax.errors import DataError
 from bmjax.evals.classification import classification_metrics
-from bmjax.evals.intervals import paired_over_folds
+from bmjax.evals.over_runs import FoldDifference, mean_and_sd, paired_over_folds
 from bmjax.evals.predictions import concatenate
 from bmjax.report.metric_tables import SCORES
 from bmjax.report.run_files import section
@@ -36,27 +35,29 @@ def pool_folds(systems: Sequence[System]) -> list[System]:
         if len(group) == 1 and not _is_fold(group[0]):
             pooled += group
             continue
-        one = _pooled(group)
-        if one.name in names:
-            one = one._replace(name=f"{group[0].name} to {group[-1].name}")
-        names.add(one.name)
-        pooled.append(one)
+        whole = _pooled(group)
+        if whole.name in names:
+            whole = whole._replace(name=f"{group[0].name} to {group[-1].name}")
+        names.add(whole.name)
+        pooled.append(whole)
     return pooled
 
 
 def fold_rows(system: System) -> list[tuple[str, list[str]]]:
     """The scores of each fold, their mean and their standard deviation (ddof 1)."""
-    scores = {number: _scores(one) for number, one in enumerate(system.folds)}
+    scores = {number: _scores(part) for number, part in enumerate(system.folds)}
     rows = [
         (f"Fold {number}", [score(values[key]) for key in SCORES])
         for number, values in scores.items()
     ]
-    means, spreads = [], []
-    for key in SCORES:
-        values = [one[key] for one in scores.values()]
-        whole = None not in values
-        means.append(score(statistics.mean(values)) if whole else NONE)
-        spreads.append(score(statistics.stdev(values)) if whole else NONE)
+    columns = [[values[key] for values in scores.values()] for key in SCORES]
+    both = [
+        (NONE, NONE)
+        if None in column
+        else tuple(map(score, map(float, mean_and_sd(column))))
+        for column in columns
+    ]
+    means, spreads = map(list, zip(*both, strict=True))
     return [*rows, ("Mean", means), ("Standard deviation", spreads)]
 
 
@@ -64,18 +65,21 @@ def over_folds(first: System, second: System) -> str:
     """A sentence on the difference of macro F1 over the folds, where both have them."""
     if len(first.folds) < 2 or len(first.folds) != len(second.folds):
         return ""
-    found = paired_over_folds(
-        *(
-            [_scores(one)["macro_f1"] for one in system.folds]
-            for system in (first, second)
-        )
+    scores = (
+        [_scores(fold)["macro_f1"] for fold in system.folds]
+        for system in (first, second)
     )
-    low, high = map(difference, found.corrected_interval)
+    return difference_over_folds(paired_over_folds(*scores))
+
+
+def difference_over_folds(over: FoldDifference) -> str:
+    """A sentence on a difference over folds."""
+    low, high = map(difference, over.corrected_interval)
     return (
-        f"Over the {found.folds} folds the difference is "
-        f"{difference(found.difference)}, standard deviation {score(found.std)}; with "
+        f"Over the {over.folds} folds the difference is "
+        f"{difference(over.difference)}, standard deviation {score(over.std)}; with "
         f"folds that share training images its interval is {low} to {high} (p "
-        f"{p_value(found.corrected_p_value)}, corrected after Nadeau and Bengio)."
+        f"{p_value(over.corrected_p_value)}, corrected after Nadeau and Bengio)."
     )
 
 
@@ -99,7 +103,9 @@ def _pooled(group: Sequence[System]) -> System:
     predictions = concatenate(
         {fold: system.predictions for fold, system in by_fold.items()}, expected=FOLDS
     )
-    notes = [f"{one.name}: {note}" for one in ordered for note in one.predictions.notes]
+    notes = [
+        f"{part.name}: {note}" for part in ordered for note in part.predictions.notes
+    ]
     return System(
         common_name([system.name for system in ordered]),
         ordered[0].source,
@@ -124,7 +130,7 @@ def _is_fold(system: System) -> bool:
     if system.run is None:
         return False
     split = section(system.run.config, "data").get("split")
-    return split in ("kfold", "blocks") and _fold(system) is not None
+    return split in FOLDED and _fold(system) is not None
 
 
 def _fold(system: System) -> int | None:

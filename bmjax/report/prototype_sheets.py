@@ -12,18 +12,18 @@ PROTOTYPE_SIDE = 80  # pixels of a picture, shown at two thirds of that
 
 
 class NearestImage(NamedTuple):
-    """A cell near a prototype; `other` where it is not of the most common class."""
+    """A cell near a prototype; of its most common class or of another."""
 
     file: str
     name: str  # the end of `file`
     label: str
     cosine: str
     picture: str
-    other: bool
+    of_another_class: bool
 
 
 class Prototype(NamedTuple):
-    """One prototype: what it is called, how pure it is, and its nearest cells."""
+    """One prototype: its most common class, how pure it is, and its nearest cells."""
 
     number: int
     label: str
@@ -75,7 +75,7 @@ def describe_atlas(
         sentences=_sentences(atlas, classes),
         classes=[_class_share(label, entries) for label in classes],
         prototypes=shown,
-        pictures=any(cell.picture for one in shown for cell in one.cells),
+        pictures=any(cell.picture for prototype in shown for cell in prototype.cells),
         whole=len(shown) == sum(1 for entry in entries if entry["images"]),
     )
 
@@ -119,31 +119,31 @@ def _prototype(number: int, entry: dict[str, Any], album: Album) -> Prototype:
 def _class_share(label: str, entries: Sequence[dict[str, Any]]) -> ClassShare:
     own = [entry for entry in entries if entry["class"] == label]
     images = sum(entry["images"] for entry in own)
-    right = sum(entry["images"] * entry["purity"] for entry in own)
+    of_class = sum(entry["images"] * entry["purity"] for entry in own)
     return ClassShare(
         label,
         full_name(label),
         count(len(own)),
         count(images),
-        score(right / images if images else None),
+        score(of_class / images if images else None),
     )
 
 
 def _sentences(atlas: dict[str, Any], classes: Sequence[str]) -> list[str]:
     """What is wrong with the prototypes, where something is."""
-    found = []
+    sentences = []
     if dead := len(atlas["dead"]):
-        found.append(
+        sentences.append(
             f"{dead:,} of {len(atlas['prototypes']):,} prototypes are no image"
             f"\N{RIGHT SINGLE QUOTATION MARK}s first choice."
         )
     if twins := atlas["duplicates"]:
         members = {number for pair in twins for number in pair}
-        found.append(
+        sentences.append(
             f"{len(members):,} prototypes have a twin (cosine above 0.99): several "
             "stand for the same."
         )
     common = {entry["class"] for entry in atlas["prototypes"]}
     if without := [label for label in classes if label not in common]:
-        found.append(f"No prototype is mostly {listing(without)}.")
-    return found
+        sentences.append(f"No prototype is mostly {listing(without)}.")
+    return sentences

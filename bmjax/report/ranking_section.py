@@ -27,15 +27,16 @@ class Pair(NamedTuple):
 
 
 def same_images(systems: Sequence[System]) -> bool:
-    """Whether all systems were judged on the same test images."""
+    """Whether all systems were tested on the same test images."""
     paths = [frozenset(system.predictions.paths) for system in systems]
-    return all(one == paths[0] for one in paths)
+    return all(each == paths[0] for each in paths)
 
 
-def by_macro_f1(figures: Sequence[dict[str, Any]]) -> list[int]:
+def by_macro_f1(all_metrics: Sequence[dict[str, Any]]) -> list[int]:
     """The numbers of the systems, the one ahead by macro F1 first."""
     return sorted(
-        range(len(figures)), key=lambda number: -(figures[number]["macro_f1"] or 0.0)
+        range(len(all_metrics)),
+        key=lambda number: -(all_metrics[number]["macro_f1"] or 0.0),
     )
 
 
@@ -43,7 +44,7 @@ def pairs_of(order: Sequence[int]) -> list[tuple[int, int]]:
     """Which systems are set against each other: every two, or all against the first."""
     pairs = list(itertools.combinations(order, 2))
     if len(pairs) > MOST_COMPARED:
-        pairs = [(order[0], other) for other in order[1:]]
+        pairs = [(order[0], behind) for behind in order[1:]]
     return pairs
 
 
@@ -55,39 +56,54 @@ def compare_pair(
     Raises:
         DataError: an image has two labels.
     """
-    one, other = systems[first], systems[second]
-    found = compare(
-        one.predictions, other.predictions, names=(one.name, other.name), draws=draws
+    ahead, behind = systems[first], systems[second]
+    comparison = compare(
+        ahead.predictions,
+        behind.predictions,
+        names=(ahead.name, behind.name),
+        draws=draws,
     )
-    test = found["mcnemar"]
+    test = comparison["mcnemar"]
     return Pair(
         first,
         second,
-        [_difference(found["figures"][key]) for key in COMPARED],
+        [_difference(comparison["metrics"][key]) for key in COMPARED],
         count(test["first_only"]),
         count(test["second_only"]),
         p_value(test["p_value"]),
-        [
-            found["decided_by"]["sentence"],
-            _settled(found["figures"]["macro_f1"]),
-            over_folds(one, other),
-            _by_accuracy(found),
-        ],
+        [*comparison_sentences(comparison), over_folds(ahead, behind)],
     )
 
 
-def _difference(figure: dict[str, Any]) -> Shown:
-    value, ends = figure["difference"], figure["interval"]
+def comparison_sentences(comparison: dict[str, Any]) -> list[str]:
+    """What decides the ranking, whether images settle it, and McNemar's test of it.
+
+    Args:
+        comparison: of `evals.assess.compare`.
+
+    Returns:
+        sentences, the ranking's first; "" where one has nothing to say.
+    """
+    return [
+        comparison["decided_by"]["sentence"],
+        comparison["decided_by"]["lost_sentence"],
+        _settled(comparison["metrics"]["macro_f1"]),
+        _by_accuracy(comparison),
+    ]
+
+
+def _difference(metric: dict[str, Any]) -> Shown:
+    value, ends = metric["difference"], metric["interval"]
     if value is None:
         return Shown(NONE, "")
     return Shown(difference(value), " to ".join(map(difference, ends)) if ends else "")
 
 
-def _settled(figure: dict[str, Any]) -> str:
+def _settled(metric: dict[str, Any]) -> str:
     """Whether the images settle the order by macro F1."""
-    if figure["interval"] is None or not figure["difference"]:
+    if metric["interval"] is None or not metric["difference"]:
         return ""
-    low, high = figure["interval"]
+    low, high = metric["interval"]
     span = f"{difference(low)} to {difference(high)}"
     if low <= 0 <= high:
         return (
@@ -97,18 +113,18 @@ def _settled(figure: dict[str, Any]) -> str:
     return f"The paired interval of the difference, {span}, does not hold 0."
 
 
-def _by_accuracy(found: dict[str, Any]) -> str:
-    """Which one calls more images right, and whether that could be chance."""
-    figure, test = found["figures"]["accuracy"], found["mcnemar"]
-    values = figure["first"], figure["second"]
+def _by_accuracy(comparison: dict[str, Any]) -> str:
+    """Which one has more correct predictions, and whether that could be chance."""
+    metric, test = comparison["metrics"]["accuracy"], comparison["mcnemar"]
+    values = metric["first"], metric["second"]
     if test["first_only"] == test["second_only"]:
-        return "Both call the same number of images right."
+        return "Both have the same number of correct predictions."
     leader = 0 if test["first_only"] > test["second_only"] else 1
     only = test["first_only"], test["second_only"]
-    ahead, behind = found["names"][leader], found["names"][1 - leader]
+    ahead, behind = comparison["names"][leader], comparison["names"][1 - leader]
     return (
         f"By accuracy {ahead} is ahead ({score(values[leader])} to "
-        f"{score(values[1 - leader])}): only {ahead} is right on "
+        f"{score(values[1 - leader])}): only {ahead} is correct on "
         f"{count(only[leader])} images, only {behind} on {count(only[1 - leader])} "
         f"(McNemar, exact: p {p_value(test['p_value'])})."
     )

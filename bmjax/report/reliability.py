@@ -1,4 +1,4 @@
-"""The reliability diagram: how often a system is right, by how sure it is."""
+"""The reliability diagram: how often a system is correct, by its probability."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,10 +7,10 @@ from bmjax.report.drawing import text_label
 
 
 class Bin(NamedTuple):
-    """The images whose probability fell into one bin; shares from 0 to 1."""
+    """The images whose probability fell into one bin; rates from 0 to 1."""
 
     confidence: float  # their mean probability
-    accuracy: float  # the share that is right
+    accuracy: float  # the fraction that is correct
     low: float  # of the interval of `accuracy`
     high: float
     images: int
@@ -19,7 +19,7 @@ class Bin(NamedTuple):
 def reliability_diagram(bins: Sequence[Bin], name: str) -> str:
     """Accuracy against probability with intervals, and a histogram of the images.
 
-    Bins without images are to be left out. On the diagonal a system is as often right
+    Bins without images are to be left out. On the diagonal a system is as often correct
     as it says. Returns two drawings as SVG, the histogram below.
     """
     from html import escape
@@ -32,17 +32,18 @@ def reliability_diagram(bins: Sequence[Bin], name: str) -> str:
     )
     diagonal = '<line class="level" x1="0" x2="100%" y1="100%" y2="0"/>'
     marks = "".join(
-        f'<line class="interval accent" x1="{one.confidence:.2%}" '
-        f'x2="{one.confidence:.2%}" y1="{1 - one.high:.2%}" y2="{1 - one.low:.2%}"/>'
-        f'<circle class="accent" cx="{one.confidence:.2%}" cy="{1 - one.accuracy:.2%}" '
-        f'r="4"><title>{one.images:,} images: right {one.accuracy:.1%}, mean '
-        f"probability {one.confidence:.1%}</title></circle>"
-        for one in bins
+        f'<line class="interval accent" x1="{entry.confidence:.2%}" '
+        f'x2="{entry.confidence:.2%}" y1="{1 - entry.high:.2%}" '
+        f'y2="{1 - entry.low:.2%}"/><circle class="accent" '
+        f'cx="{entry.confidence:.2%}" cy="{1 - entry.accuracy:.2%}" '
+        f'r="4"><title>{entry.images:,} images: correct {entry.accuracy:.1%}, mean '
+        f"probability {entry.confidence:.1%}</title></circle>"
+        for entry in bins
     )
-    sides = text_label("3%", "5%", "right", "") + text_label(
+    sides = text_label("3%", "5%", "correct", "") + text_label(
         "97%", "95%", "probability", "end"
     )
-    title = escape(f"Reliability of {name}: share right against probability")
+    title = escape(f"Reliability of {name}: accuracy against probability")
     return (
         f'<svg class="reliability" role="img" aria-label="{title}">'
         f"{ticks}{diagonal}{marks}{sides}</svg>{_histogram(bins)}"
@@ -50,11 +51,11 @@ def reliability_diagram(bins: Sequence[Bin], name: str) -> str:
 
 
 def _histogram(bins: Sequence[Bin]) -> str:
-    most = max((one.images for one in bins), default=1)
+    most = max((entry.images for entry in bins), default=1)
     bars = "".join(
-        f'<line class="column" x1="{one.confidence:.2%}" x2="{one.confidence:.2%}" '
-        f'y1="100%" y2="{1 - one.images / most:.2%}"/>'
-        for one in bins
+        f'<line class="column" x1="{entry.confidence:.2%}" x2="{entry.confidence:.2%}" '
+        f'y1="100%" y2="{1 - entry.images / most:.2%}"/>'
+        for entry in bins
     )
     numbers = "".join(
         f'<text class="mid" x="{tick:.0%}" y="100%" dy="1.3em">{tick:g}</text>'

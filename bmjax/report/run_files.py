@@ -85,7 +85,7 @@ def read_series(text: str) -> tuple[list[Series], int]:
     later line holds, and may have torn a line, which is counted and left out.
     """
     unreadable = 0
-    found: dict[str, dict[float, float]] = {}
+    by_name: dict[str, dict[float, float]] = {}
     for line in filter(str.strip, text.split("\n")):
         try:
             record = json.loads(line)
@@ -98,9 +98,9 @@ def read_series(text: str) -> tuple[list[Series], int]:
             continue
         for name, value in record.items():
             if name != "step" and type(value) in (int, float):
-                found.setdefault(name, {})[step] = float(value)
+                by_name.setdefault(name, {})[step] = float(value)
     series = []
-    for name, by_step in found.items():
+    for name, by_step in by_name.items():
         steps = sorted(by_step)
         series.append(Series(name, steps, [by_step[step] for step in steps]))
     return series, unreadable

@@ -53,12 +53,12 @@ def metrics_of(system: System) -> dict[str, Any]:
     Head, middle and tail need the training images of each class, which only the
     results of a run give.
     """
-    runs = [one.run for one in system.folds or (system,) if one.run]
+    runs = [part.run for part in system.folds or (system,) if part.run]
     counts = [section(run.results, "train_counts") for run in runs]
     known = {
-        name: sum(one[name] for one in counts)
+        name: sum(part[name] for part in counts)
         for name in system.predictions.classes
-        if all(isinstance(one.get(name), int) for one in counts)
+        if all(isinstance(part.get(name), int) for part in counts)
     }
     whole = bool(counts) and len(known) == len(system.predictions.classes)
     seed = runs[0].config.get("seed") if runs else 0
@@ -78,7 +78,7 @@ def run_page_contents(system: System, metrics: dict[str, Any]) -> dict[str, Any]
         metrics: of `metrics_of`.
     """
     return {
-        "one": describe_system(system, metrics, Album(image_roots(system))),
+        "system": describe_system(system, metrics, Album(image_roots(system))),
         "warnings": tables.warnings(metrics),
         "mistake_rows": meaning.mistake_rows([metrics]),
         "maturity_rows": meaning.maturity_rows([metrics]),

@@ -17,12 +17,12 @@ from bmjax.report.run_files import RunFiles, finite, section
 from bmjax.report.systems import System
 from bmjax.report.validation_section import describe_validation, split_series
 
-_AGREE = 5e-4  # figures of results.json and of predictions.csv; ours
+_AGREE = 5e-4  # metrics of results.json and of predictions.csv; ours
 
 
 def describe_system(
     system: System,
-    figures: dict[str, Any],
+    metrics: dict[str, Any],
     album: Album,
     *,
     number: int = 0,
@@ -32,7 +32,7 @@ def describe_system(
 
     Args:
         system: what is shown.
-        figures: of `assess`.
+        metrics: of `assess`.
         album: where pictures of cells come from.
         number: of the system on the page, for its color and shape.
         suffix: of the ids of its tables.
@@ -41,37 +41,37 @@ def describe_system(
 
     run = system.run
     train_counts = section(run.results, "train_counts") if run else {}
-    groups = meaning.groups_of(figures["classes"])
-    rows = tables.class_rows(figures, train_counts, number)
+    groups = meaning.groups_of(metrics["classes"])
+    rows = tables.class_rows(metrics, train_counts, number)
     return {
         "name": system.name,
         "suffix": suffix,
-        "images": figures["images"],
-        "tiles": tables.tiles(figures),
-        "notes": list(figures["notes"]),
+        "images": metrics["images"],
+        "tiles": tables.tiles(metrics),
+        "notes": list(metrics["notes"]),
         "class_rows": [row._replace(strip=Markup(row.strip)) for row in rows],
         "named": any(row.name for row in rows),
         "train_known": bool(train_counts),
         "scale": Markup(scale(SHARES)),
-        "long_names": max(map(len, figures["classes"]), default=0) > 4,
-        "confusion": tables.confusion(figures, groups),
+        "long_names": max(map(len, metrics["classes"]), default=0) > 4,
+        "confusion": tables.confusion(metrics, groups),
         "by_lineage": len(groups) > 1,
-        "lineages": meaning.lineage_confusion(figures),
-        "reliability": meaning.reliability_of(figures, system.name),
-        "common": tables.common_confusions(figures),
+        "lineages": meaning.lineage_confusion(metrics),
+        "reliability": meaning.reliability_of(metrics, system.name),
+        "common": tables.common_confusions(metrics),
         "mistakes": tables.confident_mistakes(system.predictions),
-        **(_of_run(run, figures, album) if run else _of_table(system, figures)),
+        **(_of_run(run, metrics, album) if run else _of_table(system, metrics)),
     }
 
 
-def _of_run(run: RunFiles, figures: dict[str, Any], album: Album) -> dict[str, Any]:
+def _of_run(run: RunFiles, metrics: dict[str, Any], album: Album) -> dict[str, Any]:
     """What only a run tells."""
     probe_head, probe_rows = facts.probe_table(run.results)
     return {
         "title": facts.run_title(run.results, run.config),
         "data": facts.run_data(run.results, run.config, len(run.predictions.classes)),
         "measured": facts.measured(run.results),
-        "cautions": _cautions(run, figures),
+        "cautions": _cautions(run, metrics),
         "probe_head": probe_head,
         "probe_rows": probe_rows,
         "panels": panels(split_series(run.series)[0]),
@@ -79,9 +79,9 @@ def _of_run(run: RunFiles, figures: dict[str, Any], album: Album) -> dict[str, A
         "unreadable": run.unreadable,
         "map": _map(run),
         "atlas": (
-            describe_atlas(run.atlas, figures["classes"], album) if run.atlas else None
+            describe_atlas(run.atlas, metrics["classes"], album) if run.atlas else None
         ),
-        "mended": facts.mended(run.results, figures["notes"]),
+        "mended": facts.mended(run.results, metrics["notes"]),
         "fold_rows": [],
         "facts": facts.facts(run.results, run.config),
         "versions": sorted(section(run.results, "versions").items()),
@@ -89,9 +89,9 @@ def _of_run(run: RunFiles, figures: dict[str, Any], album: Album) -> dict[str, A
     }
 
 
-def _of_table(system: System, figures: dict[str, Any]) -> dict[str, Any]:
+def _of_table(system: System, metrics: dict[str, Any]) -> dict[str, Any]:
     """The same of a table of predictions, which says nothing else of its system."""
-    images, classes = words.count(figures["images"]), len(figures["classes"])
+    images, classes = words.count(metrics["images"]), len(metrics["classes"])
     return {
         "title": system.name,
         "data": f"{images} test images, {classes} classes",
@@ -116,26 +116,39 @@ def _of_table(system: System, figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cautions(run: RunFiles, figures: dict[str, Any]) -> list[str]:
+def _cautions(run: RunFiles, metrics: dict[str, Any]) -> list[str]:
     """Sentences on what a reader might take the scores for and they are not."""
-    found = []
+    cautions = []
     data = section(run.config, "data")
     if data.get("synthetic_images") and not data.get("root"):
-        found.append("The images are synthetic: no score says anything of real cells.")
+        cautions.append(
+            "The images are synthetic: no score says anything of real cells."
+        )
+    return cautions + disagreements(run, metrics["accuracy"])
+
+
+def disagreements(run: RunFiles, counted: float | None) -> list[str]:
+    """Sentences on where results.json does not fit predictions.csv.
+
+    Args:
+        run: its files.
+        counted: the accuracy of predictions.csv.
+    """
+    sentences = []
     expected, images = finite(run.results.get("n_test")), len(run.predictions.paths)
     if expected is not None and expected != images:
-        found.append(
+        sentences.append(
             f"results.json counts {expected:,.0f} test images, but predictions.csv "
             f"holds {images:,}: these files may be of different runs."
         )
-    written, counted = finite(run.results.get("accuracy")), figures["accuracy"]
+    written = finite(run.results.get("accuracy"))
     if written is not None and counted is not None and abs(written - counted) > _AGREE:
-        found.append(
+        sentences.append(
             f"results.json gives the accuracy as {written:.3f}, but predictions.csv "
             f"makes it {counted:.3f}, which is shown: these files may be of different "
             "runs."
         )
-    return found
+    return sentences
 
 
 def _map(run: RunFiles) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from bmjax.report.words import listing
 
 
 class System(NamedTuple):
-    """One judged system: a run, or a table of predictions of any other."""
+    """One evaluated system: a run, or a table of predictions of any other."""
 
     name: str  # no other on the page has it
     source: Path
@@ -95,9 +95,13 @@ def _of_one_set_of_classes(systems: Sequence[System]) -> list[System]:
     Systems with probabilities must choose among the same classes. A table without
     names only the classes that occur, which are to be among those of the others.
     """
-    whole = [one for one in systems if one.predictions.probabilities is not None]
+    whole = [
+        system for system in systems if system.predictions.probabilities is not None
+    ]
     if not whole:
-        union = sorted({name for one in systems for name in one.predictions.classes})
+        union = sorted(
+            {name for system in systems for name in system.predictions.classes}
+        )
         return [_renumbered(system, tuple(union)) for system in systems]
     first = whole[0]
     classes = first.predictions.classes

@@ -1,8 +1,6 @@
-"""Tables as text for a terminal, Markdown, LaTeX and CSV: rows of text in, text out."""
+"""Tables as text for a terminal, Markdown and LaTeX: rows of text in, text out."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bmjax.report.words import NONE
@@ -13,7 +11,8 @@ class Table(NamedTuple):
 
     Attributes:
         caption: one line above it.
-        groups: title and width in columns of each group, after the first column.
+        groups: title and width in columns of each group, after the first column; the
+            columns that are left have none.
         columns: titles; the first stands above the row names.
         rows: cells, as text.
         rules: positions of rows above which a line is drawn.
@@ -61,6 +60,7 @@ def markdown_table(table: Table) -> str:
         for column in table.columns[place : place + span]:
             heads.append(f"{title}: {column}" if title and column else title or column)
         place += span
+    heads += table.columns[place:]
     rows = [[_escape_markdown(cell) for cell in row] for row in (heads, *table.rows)]
     widths = _widths(rows)
     dashes = "| " + " | ".join("-" * max(3, width) for width in widths) + " |"
@@ -99,15 +99,6 @@ def latex_table(table: Table) -> str:
         lines.append(_latex_row(row))
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join(lines)
-
-
-def csv_text(header: Sequence[str], rows: Iterable[Sequence]) -> str:
-    """Rows as CSV; None is empty."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return out.getvalue()
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:

@@ -19,6 +19,12 @@ def score(value: Any) -> str:
     return NONE if number is None else f"{number:.3f}"
 
 
+def with_sd(value: float, sd: Any, *, sign: str = "") -> str:
+    """A number and, where there is one, its standard deviation: `0.655 ± 0.009`."""
+    spread = score(sd)
+    return f"{value:{sign}.3f}" + ("" if spread == NONE else f" ± {spread}")
+
+
 def interval_text(low: float, high: float) -> str:
     """The two ends of an interval."""
     return f"{low:.3f}\N{EN DASH}{high:.3f}"

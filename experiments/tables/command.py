@@ -1,16 +1,14 @@
 """The command behind `python -m experiments.table2`, `table3`, `table4`, `figure2`."""
 
 import argparse
-import json
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmjax.errors import DONE, BmjaxError, ConfigError
+from bmjax.console.command import run_command
+from bmjax.errors import DONE, ConfigError
 from experiments.tables.plans import (
     FIVE_FOLDS,
-    KINDS,
+    IMPLEMENTATIONS,
     PRETRAIN_ON,
     SCALES,
     Plan,
@@ -32,16 +30,11 @@ def main(table: str, description: str, arguments: Sequence[str] | None = None) -
     options, more = parser.parse_known_args(arguments)
     if strange := [a for a in more if not a.startswith("--config.")]:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
-    try:
-        if options.published:
-            return _published(table, as_json=options.json)
-        return _measured(_plan(table, options, more), options)
-    except BmjaxError as error:
-        print(f"bmjax: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:  # whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+    if options.published:
+        from experiments.tables.pages import print_published
+
+        return run_command(lambda: print_published(table, as_json=options.json))
+    return run_command(lambda: _measured(_plan(table, options, more), options))
 
 
 def _parser(table: str, description: str) -> argparse.ArgumentParser:
@@ -75,7 +68,7 @@ def _parser(table: str, description: str) -> argparse.ArgumentParser:
     if table in ("table2", "table3"):
         add(
             "--kind",
-            choices=KINDS,
+            choices=IMPLEMENTATIONS,
             default="as_written",
             help="what the paper writes, or what the authors' code did",
         )
@@ -120,22 +113,6 @@ def _plan(table: str, options: argparse.Namespace, more: Sequence[str]) -> Plan:
         exclude=tuple(name for name in options.exclude.split(",") if name),
         more=(*devices, *more),
     )
-
-
-def _published(table: str, *, as_json: bool) -> int:
-    from bmjax.report.table_formats import text_table
-    from experiments.tables.derived import published_table
-    from experiments.tables.layout import as_printed, found_cells, worked_out
-    from experiments.tables.pages import said_below, wrapped
-
-    document = published_table(table)
-    if as_json:
-        print(json.dumps(document, indent=1))
-        return DONE
-    for made in (*as_printed(table), worked_out(document), found_cells(document)):
-        print(text_table(made), end="\n\n")
-    print(wrapped(said_below(document)))
-    return DONE
 
 
 def _measured(plan: Plan, options: argparse.Namespace) -> int:

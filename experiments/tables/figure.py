@@ -1,128 +1,52 @@
-"""The map of SwAV's features, drawn from its finished run."""
+"""Figure 2: the map of SwAV's features that its run has made, drawn as a file."""
 
 import json
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-
-import numpy as np
 
 from bmjax.errors import DONE, DataError
-from bmjax.files import write_csv, write_whole
+from bmjax.files import write_whole
+from bmjax.report.maps import map_file
+from experiments.tables.measured import read_finished
+from experiments.tables.pages import stem
 from experiments.tables.plans import Job, Plan, remarks_on
-
-IMAGES = 5000  # ours: what a page shows legibly
-PERPLEXITY = 30.0  # scikit-learn's
-_RENDERERS = {  # that turn SVG into PNG, with their arguments
-    "rsvg-convert": ("--zoom=2", "--output={png}", "{svg}"),
-    "chromium": (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        "--force-device-scale-factor=2",
-        "--user-data-dir={folder}",
-        "--window-size={width},{height}",
-        "--screenshot={png}",
-        "file://{svg}",
-    ),
-}
 
 
 def write_figure(plan: Plan, jobs: Sequence[Job], *, as_json: bool) -> int:
     """Draw the map of each finished run into the workdir; return an exit code.
 
     Raises:
-        DataError: a run is not finished, or its features do not fit its predictions.
+        DataError: a run is not finished, or made no map.
     """
-    from experiments.tables.pages import stem
-
     drawn = []
     for job in jobs:
+        run = read_finished(job).files
+        if not run.points:
+            raise DataError(
+                f"the run in {str(job.workdir)!r} has no embedding.csv; move the "
+                "folder away and run it again"
+            )
+        tsne = run.config["tsne"]
+        caption = " ".join(
+            [
+                f"t-SNE of SwAV's frozen features ({run.results['network']}), "
+                f"{len(run.points):,} of {len(run.predictions.paths):,} test images, "
+                "classes in proportion and ten images of each at least where there are "
+                f"so many; perplexity {tsne['perplexity']:g}, started from the two "
+                f"first principal components, seed {job.seed}.",
+                *remarks_on(plan),
+                "The paper does not give the settings of its Figure 2, nor which "
+                "images it shows. Near in the map is near among the features; sizes of "
+                "groups and distances between them mean little.",
+            ]
+        )
         name = stem(plan) + (f"-{job.workdir.name}" if len(jobs) > 1 else "")
-        drawn.append(_draw(plan, job, plan.workdir / name))
+        svg = plan.workdir / f"{name}.svg"
+        write_whole(svg, map_file(run.points, run.predictions.classes, caption))
+        files = [str(svg), str(job.workdir / "embedding.csv")]
+        drawn.append({"run": job.workdir.name, "caption": caption, "files": files})
     if as_json:
         print(json.dumps({"figure": "figure2", "drawn": drawn}, indent=1))
     else:
         for entry in drawn:
             print(entry["caption"], *entry["files"], sep="\n")
     return DONE
-
-
-def _draw(plan: Plan, job: Job, base: Path) -> dict:
-    from bmjax.evals.tsne import embed_2d
-    from bmjax.report.scatter_map import scatter
-    from experiments.tables.finished import read_finished
-
-    run = read_finished(job)
-    paths, classes, labels = run.predictions[:3]
-    features = _features(job.workdir / "features" / "test.npy", len(paths))
-    rows, places = embed_2d(
-        features, labels, images=IMAGES, perplexity=PERPLEXITY, seed=job.seed
-    )
-    shown = [(paths[row], classes[labels[row]]) for row in rows]
-    caption = " ".join(
-        [
-            f"t-SNE of SwAV's frozen features ({run.results['network']}), "
-            f"{len(rows):,} of {len(paths):,} test images, classes in proportion and "
-            "ten images of each at least where there are so many; perplexity "
-            f"{PERPLEXITY:g}, started from the two first principal components, seed "
-            f"{job.seed}.",
-            *remarks_on(plan),
-            "The paper does not give the settings of its Figure 2, nor which images it "
-            "shows. Near in the map is near among the features; sizes of groups and "
-            "distances between them mean little.",
-        ]
-    )
-    write_csv(
-        base.with_suffix(".csv"),
-        ("path", "label", "x", "y"),
-        [
-            (path, label, f"{x:.4f}", f"{y:.4f}")
-            for (path, label), (x, y) in zip(shown, places, strict=True)
-        ],
-    )
-    svg = base.with_suffix(".svg")
-    write_whole(svg, scatter(places, [label for _, label in shown], classes, caption))
-    files = [str(svg), str(base.with_suffix(".csv"))]
-    if png := render_png(svg):
-        files.append(str(png))
-    return {"run": job.workdir.name, "caption": caption, "files": files}
-
-
-def _features(path: Path, images: int) -> np.ndarray:
-    try:
-        features = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{str(path)!r} cannot be used: {error}") from None
-    if len(features) != images or not np.isfinite(features).all():
-        raise DataError(
-            f"{str(path)!r} holds {len(features):,} rows for {images:,} test images, "
-            "or what is no number; move the run's folder away and run it again"
-        )
-    return features
-
-
-def render_png(svg: Path) -> Path | None:
-    """Make a PNG beside an SVG where a renderer is at hand; None where none is."""
-    png = svg.with_suffix(".png")
-    width, height = (
-        int(svg.read_text().partition(f' {side}="')[2].partition('"')[0])
-        for side in ("width", "height")
-    )
-    for program, arguments in _RENDERERS.items():
-        if not (found := shutil.which(program)):
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            filled = [
-                a.format(svg=svg, png=png, folder=folder, width=width, height=height)
-                for a in arguments
-            ]
-            done = subprocess.run(
-                [found, *filled], capture_output=True, timeout=120, check=False
-            )
-        if done.returncode == 0 and png.exists():
-            return png
-    return None

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from bmjax.errors import ConfigError
 
-ROOT = Path(__file__).parents[2]  # of the repository: configs/ is there
 SCALES = ("paper", "small", "demo")
-KINDS = ("as_written", "as_run")
+IMPLEMENTATIONS = ("as_written", "as_run")
 PRETRAIN_ON = ("train", "all")
 # Ours: two CPU cores pretrain two such systems in minutes.
 DEMO_IMAGES = 1050
@@ -85,7 +84,7 @@ class Plan(NamedTuple):
         scale: one of `SCALES`.
         folds: of the five; (): one 80/20 split.
         seeds: of training.
-        kind: one of `KINDS`, for the supervised systems.
+        kind: one of `IMPLEMENTATIONS`, for the supervised systems.
         pretrain_on: one of `PRETRAIN_ON`, for systems without labels.
         exclude: class folders to leave out.
         more: further arguments of every run.
@@ -138,9 +137,8 @@ def _job(plan: Plan, key: str, fold: int | None, seed: int) -> Job:
         name.append(f"pretrained_on_{plan.pretrain_on}")
     name += ["split" if fold is None else f"fold{fold}", f"seed{seed}"]
     workdir = plan.workdir / "-".join(name)
-    config = f"configs/{system.config}.py"
     arguments = [
-        f"--config={config}{':' * bool(variants)}{','.join(variants)}",
+        f"--config={system.config}{':' * bool(variants)}{','.join(variants)}",
         f"--workdir={workdir}",
         f"--config.data.root={plan.data}",
         f"--config.seed={seed}",
@@ -167,38 +165,38 @@ def numbers(text: str, option: str, below: int | None = None) -> tuple[int, ...]
     Raises:
         ConfigError: no such numbers, one twice, or one out of range.
     """
-    found: list[int] = []
+    named: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
         if not (first.isdigit() and (last or first).isdigit()):
             raise ConfigError(
                 f"{option} = {text!r} is no list of numbers; write it as 0,1,2 or 0-4"
             )
-        found += range(int(first), int(last or first) + 1)
-    if repeated := sorted({n for n in found if found.count(n) > 1}):
+        named += range(int(first), int(last or first) + 1)
+    if repeated := sorted({n for n in named if named.count(n) > 1}):
         raise ConfigError(f"{option} = {text!r} names {repeated[0]} twice")
-    if below is not None and (beyond := [n for n in found if n >= below]):
+    if below is not None and (beyond := [n for n in named if n >= below]):
         raise ConfigError(
             f"{option} = {text!r} names fold {beyond[0]}, and there are 0 to "
             f"{below - 1}"
         )
-    if not found:
+    if not named:
         raise ConfigError(f"{option} = {text!r} names no number")
-    return tuple(found)
+    return tuple(named)
 
 
 def remarks_on(plan: Plan) -> Sequence[str]:
-    """What has to be said of all figures of a plan."""
+    """What has to be said of all metrics of a plan."""
     notes = []
     if plan.scale == "demo":
         notes.append(
-            "Synthetic cells and a small network: these figures say that the code "
+            "Synthetic cells and a small network: these metrics say that the code "
             "runs, and nothing about cells."
         )
     if plan.scale == "small":
         notes.append(
             "Scale small: a small network at 96 pixels, not the paper's; differences "
-            "from the paper's figures say nothing about its method."
+            "from the paper's metrics say nothing about its method."
         )
     if plan.scale == "paper" and plan.kind == "as_run":
         notes.append("As run: one of the four models that the authors' code trained.")

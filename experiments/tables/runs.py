@@ -13,7 +13,7 @@ from bmjax.errors import DONE, INTERRUPTED, STOPPED, ConfigError, DataError
 from bmjax.files import write_json
 from bmjax.run.command_line import read_flags
 from bmjax.run.workdir import is_finished
-from experiments.tables.plans import DEMO_IMAGES, ROOT, Job, Plan
+from experiments.tables.plans import DEMO_IMAGES, Job, Plan
 
 _NOTE = "experiment.json"
 
@@ -27,13 +27,13 @@ def claim_for_plan(plan: Plan) -> None:
         ConfigError: the workdir is a file, another experiment's, or something else's.
         DataError: there is no such data folder.
     """
-    found = read_note(plan.workdir)
+    note = read_note(plan.workdir)
     ours = {"scale": plan.scale, "exclude": list(plan.exclude)}
-    if found is not None and found != ours:
-        differing = next(key for key in ours if found.get(key) != ours[key])
+    if note is not None and note != ours:
+        differing = next(key for key in ours if note.get(key) != ours[key])
         raise ConfigError(
             f"--workdir={str(plan.workdir)!r} holds another experiment: {differing} "
-            f"was {found.get(differing)!r}, is {ours[differing]!r}; give another "
+            f"was {note.get(differing)!r}, is {ours[differing]!r}; give another "
             "--workdir"
         )
     if plan.scale != "demo" and not plan.data.is_dir():
@@ -41,7 +41,7 @@ def claim_for_plan(plan: Plan) -> None:
             f"--data={str(plan.data)!r} is no folder; give the one that holds a folder "
             "of images for each class"
         )
-    if found is None:
+    if note is None:
         try:
             plan.workdir.mkdir(parents=True, exist_ok=True)
             write_json(plan.workdir / _NOTE, ours)
@@ -69,8 +69,8 @@ def read_note(workdir: Path) -> dict | None:
             )
         return None
     try:
-        found = json.loads(note.read_text())
-        return {"scale": found["scale"], "exclude": found["exclude"]}
+        content = json.loads(note.read_text())
+        return {"scale": content["scale"], "exclude": content["exclude"]}
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(
             f"{str(note)!r} cannot be read; give another --workdir"
@@ -83,20 +83,15 @@ def state(job: Job) -> str:
     Raises:
         ConfigError: its arguments are wrong, or its folder is another run's.
     """
-    config, workdir = read_flags(_absolute(job.arguments))
+    config, workdir = read_flags(job.arguments)
     if is_finished(workdir, config.to_dict()):
         return "done"
     return "begun" if (workdir / "config.json").exists() else "new"
 
 
-def command(job: Job) -> list[str]:
-    """The command that makes this run, as a person would type it."""
-    return ["python", "-m", "bmjax.main", *job.arguments]
-
-
 def command_line(job: Job) -> str:
-    """The command as a line to paste."""
-    return shlex.join(command(job))
+    """The command that makes this run, as a line to paste."""
+    return shlex.join(["python", "-m", "bmjax.main", *job.arguments])
 
 
 def run_missing(plan: Plan, todo: Sequence[Job], *, aside: bool = False) -> int:
@@ -115,11 +110,11 @@ def run_missing(plan: Plan, todo: Sequence[Job], *, aside: bool = False) -> int:
             return code
         for number, job in enumerate(todo, start=1):
             name = job.workdir.name
-            found = state(job)
-            if found == "done":
+            status = state(job)
+            if status == "done":
                 say(f"[{number} of {len(todo)}] {name}: done before")
                 continue
-            say(f"[{number} of {len(todo)}] {name}{': goes on' * (found == 'begun')}")
+            say(f"[{number} of {len(todo)}] {name}{': goes on' * (status == 'begun')}")
             arguments = [sys.executable, "-m", "bmjax.main", *job.arguments]
             if code := child.run(arguments):
                 stopped = code in (STOPPED, INTERRUPTED)
@@ -160,7 +155,7 @@ class _Child(SignalReceiver):
         """Wait for a process and return its exit code, or that of the signal."""
         if not self._signal:
             self._process = subprocess.Popen(
-                arguments, cwd=ROOT, process_group=0, stdout=self._stdout
+                arguments, process_group=0, stdout=self._stdout
             )
             if self._signal:  # it came while the process started
                 self._process.send_signal(self._signal)
@@ -168,14 +163,3 @@ class _Child(SignalReceiver):
             if not self._signal or code > 0:
                 return code if code >= 0 else 128 - code
         return INTERRUPTED if self._signal == signal.SIGINT else STOPPED
-
-
-def _absolute(arguments: Sequence[str]) -> list[str]:
-    """The configuration's place is the repository's, wherever this was started."""
-    start = "--config=configs/"
-    return [
-        f"--config={ROOT / 'configs'}/{argument.removeprefix(start)}"
-        if argument.startswith(start)
-        else argument
-        for argument in arguments
-    ]

@@ -153,7 +153,7 @@ def test_two_systems_on_the_same_images():
     poor = system(skill=1.0, source="poor.csv", labels=good.labels)
     found = compare(good, poor, names=("good", "poor"), draws=200)
     json.dumps(found, allow_nan=False)
-    for name, figures in found["figures"].items():
+    for name, figures in found["metrics"].items():
         known = [
             classification_metrics(s.labels, s.predicted, s.classes)[name]
             for s in (good, poor)
@@ -162,7 +162,7 @@ def test_two_systems_on_the_same_images():
         assert figures["difference"] == pytest.approx(known[0] - known[1])
         assert 0 < figures["interval"][0] < figures["interval"][1]
     assert found["mcnemar"]["p_value"] < 1e-6
-    assert found["decided_by"]["sentence"].startswith("good is ahead of poor")
+    assert found["decided_by"]["sentence"].startswith("good leads poor")
     back = compare(poor, good, names=("poor", "good"), draws=200)
     assert back["decided_by"]["sentence"] == found["decided_by"]["sentence"]
 
@@ -172,4 +172,4 @@ def test_a_class_that_nobody_names_is_compared_too():
     paths = ("a", "b", "c", "d")
     one = Predictions(paths, ("A", "B", "C"), labels, labels, None)
     other = Predictions(paths, ("A", "B"), labels, labels[::-1], None)
-    assert compare(one, other, draws=20)["figures"]["accuracy"]["difference"] == 1.0
+    assert compare(one, other, draws=20)["metrics"]["accuracy"]["difference"] == 1.0

@@ -143,7 +143,7 @@ def test_prior_correction_recovers_bayes_on_a_mixture():
     np.testing.assert_allclose(mended, bayes(densities, used), rtol=1e-5, atol=1e-7)
     right = [np.mean(p.argmax(axis=1) == labels) for p in (balanced, mended)]
     assert right[1] > right[0]
-    with pytest.raises(ValueError, match="share in training"):
+    with pytest.raises(ValueError, match="drawn in training"):
         correct_prior(balanced, np.array([0.5, 0.5, 0.0]), used)
 
 

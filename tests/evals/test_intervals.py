@@ -8,16 +8,24 @@ from scipy.stats import binom, binomtest
 
 from bmjax.evals.confusion import Counts, averages, confusion_matrix
 from bmjax.evals.intervals import (
-    accuracy,
     bootstrap,
     bootstrap_counts,
     clopper_pearson,
-    macro_f1,
     mcnemar,
     paired_bootstrap,
-    paired_over_folds,
 )
 from tests.conftest import GOLDEN
+
+
+def accuracy(confusion):
+    """The first of AVERAGES."""
+    return averages(confusion)[..., 0]
+
+
+def macro_f1(confusion):
+    """The third of AVERAGES."""
+    return averages(confusion)[..., 2]
+
 
 METRICS = np.load(GOLDEN / "metrics.npz")
 RANDOM = np.random.Generator(np.random.PCG64(0))
@@ -131,31 +139,6 @@ def test_mcnemar_by_hand():
     # Six images: as uneven as 5 to 1 or more, (1 + 6 + 6 + 1) of 64 ways.
     assert found.p_value == pytest.approx(14 / 64)
     assert mcnemar(labels, first, first) == (0, 0, 1.0)
-
-
-def test_folds_by_hand():
-    found = paired_over_folds([0.5, 0.6, 0.7], [0.4, 0.4, 0.4])
-    assert found.difference == pytest.approx(0.2)
-    assert found.std == pytest.approx(0.1)
-    # t of 2 degrees of freedom at 0.975 is 4.3027; 0.1 / sqrt(3), and for three folds
-    # 0.1 * sqrt(1 / 3 + 1 / 2).
-    reach = 4.302653 * 0.1 * np.sqrt(1 / 3)
-    assert found.t_interval == pytest.approx((0.2 - reach, 0.2 + reach))
-    reach = 4.302653 * 0.1 * np.sqrt(1 / 3 + 1 / 2)
-    assert found.corrected_interval == pytest.approx((0.2 - reach, 0.2 + reach))
-    assert found.t_p_value < found.corrected_p_value
-    assert found.bootstrap_interval == pytest.approx((0.1, 0.3))
-
-
-def test_equal_folds_are_equal():
-    found = paired_over_folds([0.5, 0.5], [0.5, 0.5])
-    assert found.corrected_interval == (0, 0)
-    assert found.corrected_p_value == 1
-
-
-def test_one_fold_has_no_spread():
-    with pytest.raises(ValueError, match="two or more"):
-        paired_over_folds([0.5], [0.4])
 
 
 def test_the_draws_are_the_same_with_every_release_of_numpy():

@@ -7,8 +7,8 @@ from scipy.stats import spearmanr
 
 from bmjax.data.matek import CLASSES
 from bmjax.evals.lineage import (
-    KINDS,
     LINEAGES,
+    MISTAKE_KINDS,
     SERIES,
     TOLERATED,
     lineage_metrics,
@@ -65,18 +65,18 @@ def test_each_mistake_is_of_one_kind():
         ART_KSC=64,
     )  # fmt: skip
     assert lineage_metrics(matrix, NAMES)["mistakes"] == {
-        "right": 5,
+        "correct": 5,
         "same_series_one_step": 1,
         "same_series_more_steps": 2,
         "same_lineage_otherwise": 4,
         "other_lineage": 8,
-        "called_no_lineage": 16,
-        "no_lineage_called_one": 32,
+        "predicted_no_lineage": 16,
+        "no_lineage_predicted_one": 32,
         "within_no_lineage": 64,
     }
     full = RANDOM.integers(0, 50, (21, 21))
     mistakes = lineage_metrics(full, NAMES)["mistakes"]
-    assert tuple(mistakes) == KINDS
+    assert tuple(mistakes) == MISTAKE_KINDS
     assert sum(mistakes.values()) == full.sum()
 
 

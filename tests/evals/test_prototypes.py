@@ -85,13 +85,13 @@ def test_the_hardest_are_wrong_in_every_system_that_saw_them():
     second = answers("2", "abcd", "AAAB", "BCBC", classes=("C", "B", "A"))
     third = answers("3", "e", "A", "B")
     assert hardest([first, second, third]) == [
-        {"path": "a", "label": "A", "tested": 2, "called": {"B": 2}, "agreed": 1.0},
-        {"path": "d", "label": "B", "tested": 2, "called": {"C": 2}, "agreed": 1.0},
+        {"path": "a", "label": "A", "tested": 2, "predicted": {"B": 2}, "agreed": 1.0},
+        {"path": "d", "label": "B", "tested": 2, "predicted": {"C": 2}, "agreed": 1.0},
         {
             "path": "b",
             "label": "A",
             "tested": 2,
-            "called": {"B": 1, "C": 1},
+            "predicted": {"B": 1, "C": 1},
             "agreed": 0.5,
         },
     ]

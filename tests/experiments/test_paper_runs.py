@@ -58,7 +58,7 @@ def finish(job, *, classes=OWN, seed=0, lacking=(), **changes):
     """Make the files of a finished run, with predictions drawn by chance."""
     from bmjax.evals.classification import classification_metrics
 
-    config, workdir = read_flags(runs._absolute(job.arguments))
+    config, workdir = read_flags(job.arguments)
     workdir.mkdir(parents=True)
     there = [n for n, name in enumerate(classes) if name not in lacking]
     labels = np.random.default_rng(7).choice(there, 60)  # of all runs
@@ -135,7 +135,7 @@ def test_the_two_kinds_of_pretraining_never_share_a_folder(data, tmp_path):
 def test_configurations_are_the_papers(data, tmp_path):
     def configs(table, **changes):
         asked = plan(table, data, tmp_path, scale="paper", **changes)
-        return [read_flags(runs._absolute(job.arguments))[0] for job in jobs(asked)]
+        return [read_flags(job.arguments)[0] for job in jobs(asked)]
 
     (table2,) = configs("table2")
     assert table2.train.duration == "20 epochs"
@@ -209,10 +209,28 @@ def test_another_labs_classes_are_listed_beside_the_papers(command, data, tmp_pa
     assert whole["published"]["systems"]["swav"]["macro_f1"] == pytest.approx(
         0.7316, abs=5e-5
     )
-    assert {entry["figure"] for entry in whole["paired"]} >= {"accuracy", "macro_f1"}
+    assert set(whole["paired"][0]["metrics"]) >= {"accuracy", "macro_f1"}
     assert "McNemar" in page
     latex = (tmp_path / "work" / "table4-pretrained_on_train.tex").read_text()
     assert latex.count(r"\begin{table}") == 5
+
+
+def test_figure_2_is_the_map_of_the_run(command, data, tmp_path):
+    asked = plan("figure2", data, tmp_path / "work")
+    runs.claim_for_plan(asked)
+    (job,) = jobs(asked)
+    finish(job)
+    code, said = command("figure2", "--no-run")
+    assert (code, "has no embedding.csv" in said.err) == (3, True)
+    rows = [("BAS/1.jpg", "BAS", 0.5, 1.0), ("ZZZ/2.jpg", "ZZZ", -2.0, 3.0)]
+    write_csv(job.workdir / "embedding.csv", ("path", "label", "x", "y"), rows)
+    code, said = command("figure2", "--no-run", "--json")
+    assert code == 0
+    (drawn,) = json.loads(said.out)["drawn"]
+    assert "2 of 60 test images" in drawn["caption"]
+    text = Path(drawn["files"][0]).read_text()
+    assert "Basophils" in text
+    assert "ZZZ" in text
 
 
 def test_five_folds_give_mean_and_sample_deviation(command, data, tmp_path):
@@ -220,20 +238,20 @@ def test_five_folds_give_mean_and_sample_deviation(command, data, tmp_path):
     code, said = command("table3", "--no-run", "--json")
     assert code == 0
     document = json.loads(said.out)
-    (difference,) = (e for e in document["paired"] if e["figure"] == "macro_f1")
+    (difference,) = (e for e in document["paired"] if e["average"] == "macro_f1")
     one, other = ([run["macro_f1"] for run in found[n::2]] for n in (0, 1))
     assert difference["difference"] == pytest.approx(np.mean(one) - np.mean(other))
-    assert "over 5 folds, corrected" in difference["sentence"]
+    assert "Over the 5 folds" in difference["sentences"][0]
     for number, key in enumerate(("resnext50", "resnext50_mixup")):
         system = document["systems"][key]
         values = [run["macro_f1"] for run in found[number::2]]
         assert system["macro_f1"] == pytest.approx(np.mean(values))
         assert system["sd"]["macro_f1"] == pytest.approx(np.std(values, ddof=1))
-        assert sum(entry["images"] for entry in system["per_class"]) == 300
+        assert sum(entry["support"] for entry in system["per_class"]) == 300
         recalls = [run["per_class"][0]["recall"] for run in found[number::2]]
         entry = system["per_class"][0]
         assert entry["recall"] == pytest.approx(np.mean(recalls))
-        assert entry["sd"]["recall"] == pytest.approx(np.std(recalls, ddof=1))
+        assert entry["recall_sd"] == pytest.approx(np.std(recalls, ddof=1))
 
 
 def test_seeds_are_averaged_within_a_fold_before_folds_are(command, data, tmp_path):
@@ -283,8 +301,8 @@ def spoil(name):
         return spoiled
 
     return {
-        "nan": edit(lambda r: r["per_class"][0].update(f1=float("nan"))),
-        "no figures": edit(lambda r: r.pop("per_class")),
+        "accuracy": edit(lambda r: r.update(accuracy=1.0)),
+        "no network": edit(lambda r: r.pop("network")),
         "count": edit(lambda r: r.update(n_test=61)),
         "images": edit(lambda r: r.update(data_fingerprint="2" * 64)),
         "kind": edit(lambda r: r.update(pretrained_on="all")),
@@ -297,9 +315,9 @@ def spoil(name):
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        ("nan", "gives f1 nan for ART"),
-        ("no figures", "cannot be used (it lacks per_class)"),
-        ("count", "says 61 test images"),
+        ("accuracy", "gives the accuracy as 1.000, but predictions.csv makes it"),
+        ("no network", "cannot be used (it lacks network)"),
+        ("count", "counts 61 test images, but predictions.csv holds 60"),
         ("images", "was run on other images"),
         ("kind", "was pretrained on 'all'"),
         ("twice", "is on line 61 already"),

@@ -1,18 +1,14 @@
 """Tables as text: every cell in every form, and nothing that breaks it."""
 
-import csv
-import io
-
 from bmjax.report.table_formats import (
     Table,
-    csv_text,
     latex_table,
     markdown_table,
     text_table,
 )
-from experiments.tables.compare import LINE, comparable, in_lines
-from experiments.tables.derived import published_table
-from experiments.tables.layout import as_printed
+from bmjax.report.words import NONE
+from experiments.tables.pages import LINE, in_lines, side_by_side
+from experiments.tables.paper import as_printed, published_table
 
 TABLE = Table(
     "Caption: 95 % & more",
@@ -55,20 +51,29 @@ def test_the_published_tables_keep_the_papers_order_and_layout():
     assert {len(t.rows) for t in (table2, precision, recall, table4)} == {22}
 
 
-def test_the_csv_has_every_figure_unrounded():
+def test_the_csv_has_every_metric_unrounded():
     document = published_table("table4")
-    rows = list(csv.DictReader(io.StringIO(csv_text(LINE, in_lines(document)))))
+    rows = [dict(zip(LINE, line, strict=True)) for line in in_lines(document)]
     assert len(rows) == 3 * (7 + 21 * 3)
-    (swav,) = (r for r in rows if (r["system"], r["figure"]) == ("swav", "macro_f1"))
-    assert float(swav["value"]) == document["systems"]["swav"]["macro_f1"]
-    assert float(swav["low"]) < float(swav["value"]) < float(swav["high"])
+    (swav,) = (r for r in rows if (r["system"], r["metric"]) == ("swav", "macro_f1"))
+    assert swav["value"] == document["systems"]["swav"]["macro_f1"]
+    assert swav["low"] < swav["value"] < swav["high"]
 
 
 def test_averages_over_other_classes_are_not_compared():
-    swav = published_table("table4")["systems"]["swav"]
-    assert comparable(swav, swav, "macro_f1")
-    fewer = {**swav, "per_class": swav["per_class"][:-1]}
-    assert not comparable(fewer, swav, "macro_f1")
-    rarer = {**swav, "rare": ["ABE"]}
-    assert comparable(rarer, swav, "macro_f1")
-    assert not comparable(rarer, swav, "macro_f1_without_rare")
+    paper = published_table("table4")
+    swav = paper["systems"]["swav"]
+
+    def differences(**changes):
+        ours = {**swav, **changes}
+        measured = {"title": "Ours: all", "systems": {"swav": ours}}
+        averages = side_by_side(measured, paper)[-2]
+        place = averages.columns.index("difference")
+        return {row[0]: row[place] for row in averages.rows}
+
+    assert set(differences().values()) == {"+0.000"}
+    fewer = differences(per_class=swav["per_class"][:-1], classes=swav["classes"][:-1])
+    assert set(fewer.values()) == {NONE}
+    rarer = differences(rare=["ABE"])
+    assert rarer["macro F1"] == "+0.000"
+    assert rarer["macro F1 without rare classes"] == NONE

@@ -5,7 +5,7 @@ import pytest
 
 from bmjax.data.matek import CLASSES
 from experiments.tables import published
-from experiments.tables.derived import published_table
+from experiments.tables.paper import published_table
 
 SYSTEMS = ("swav", "supcon")
 SUPERVISED = ("resnext50", "resnext50_mixup")
@@ -31,15 +31,15 @@ def test_each_column_has_the_papers_average_to_two_decimals(name):
 @pytest.mark.parametrize("kind", ["mean", "sd"])
 def test_each_column_of_table_3_has_the_papers_average_to_four_decimals(figure, kind):
     for system, digits in (("baseline", 2), *((name, 4) for name in SUPERVISED)):
-        mean = published.column("table3", f"{system}_{kind}", figure=figure).mean()
-        said = published.average("table3", f"{system}_{kind}", figure=figure)
+        mean = published.column("table3", f"{system}_{kind}", metric=figure).mean()
+        said = published.average("table3", f"{system}_{kind}", metric=figure)
         assert round(mean, digits) == pytest.approx(said, abs=1e-9)
 
 
 def test_the_baseline_is_the_same_in_all_three_tables():
     for figure in ("precision", "recall"):
         np.testing.assert_array_equal(
-            published.column("table3", "baseline_mean", figure=figure),
+            published.column("table3", "baseline_mean", metric=figure),
             published.column("table4", f"baseline_{figure}"),
         )
     f1 = published.column("table2", "baseline_f1")
@@ -64,13 +64,17 @@ def test_table_4_is_the_notebooks_rounded(system, figure):
 def test_the_notebooks_counts_make_up_the_whole_test_part(system, right):
     entries = published_table("table4")["systems"][system]["per_class"]
     # Every test image is called something: worked out class by class, it still sums up.
-    for key, total in (("images", 34_281), ("called", 34_281), ("right", right)):
+    for key, total in (
+        ("support", 34_281),
+        ("predicted", 34_281),
+        ("correct", right),
+    ):
         assert sum(entry[key] for entry in entries) == total
     for key in ("precision", "recall", "f1"):
         said = published.column("notebook_table4", key, system=system)
         counted = [entry[key] for entry in entries]
         np.testing.assert_allclose(counted, said, atol=5.1e-5)
-    images = [entry["images"] for entry in entries]
+    images = [entry["support"] for entry in entries]
     assert images == np.ceil(0.2 * published.images()).astype(int).tolist()
 
 

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from experiments import five_systems, real_cells, results
+from experiments import results, small_runs
+from experiments.five_systems import FIVE_SYSTEMS
+from experiments.real_cells import REAL_CELLS
 
 
 def test_results_md_is_what_the_stored_figures_give():
@@ -22,10 +24,11 @@ def test_every_stored_experiment_is_in_it():
         assert page.count(part) >= len(folders)
 
 
-@pytest.mark.parametrize("module", [real_cells, five_systems])
-def test_a_stored_page_is_what_its_figures_give(module):
-    figures = json.loads((module.OUT / "figures.json").read_text())
-    assert module.result_page(figures) == (module.OUT / "RESULT.md").read_text()
+@pytest.mark.parametrize("experiment", [REAL_CELLS, FIVE_SYSTEMS])
+def test_stored_pages_and_drawings_are_what_the_stored_metrics_give(experiment):
+    stored = json.loads((experiment.out / "figures.json").read_text())
+    for name, text in small_runs.result_files(experiment, stored).items():
+        assert (experiment.out / name).read_text() == text
 
 
 def test_an_edited_page_is_told(tmp_path, monkeypatch, capsys):
@@ -36,4 +39,4 @@ def test_an_edited_page_is_told(tmp_path, monkeypatch, capsys):
     assert results.main(["--check"]) == 0
     (tmp_path / "RESULTS.md").write_text(page.replace("0.7316", "0.7416"))
     assert results.main(["--check"]) == 3
-    assert "is not what its figures give" in capsys.readouterr().err
+    assert "is not what the stored metrics give" in capsys.readouterr().err

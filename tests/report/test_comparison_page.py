@@ -117,7 +117,7 @@ def test_differences_are_those_of_compare(kept, text, page):
     found = compare(*systems, names=("swav", "other"), draws=DRAWS)
     if found["decided_by"]["leader"] == 1:
         found = compare(*systems[::-1], names=("other", "swav"), draws=DRAWS)
-    figure = found["figures"]["macro_f1"]
+    figure = found["metrics"]["macro_f1"]
     low, high = map(words.difference, figure["interval"])
     expected = f"{words.difference(figure['difference'])} {low} to {high}"
     assert expected in [cell for _, cell in page.in_table("pairs", "td")]
@@ -149,7 +149,7 @@ def test_other_images_are_not_compared_in_pairs(sources, tmp_path):
     page = write_comparison(runs, tables, out=tmp_path / "out", note=notes.append)
     text = page.read_text("utf-8")
     page = Page(text)
-    assert "judged on different test images" in text
+    assert "tested on different test images" in text
     (note,) = notes
     assert "theirs 1; 0 paths in common" in note
     assert "theirs 1; 0 paths in common" in text

@@ -2,13 +2,15 @@
 
 import math
 import re
+from xml.etree import ElementTree
 
 import pytest
 
 from bmjax.report import dots
 from bmjax.report.curves import MOST_POINTS, line_plot, thin
 from bmjax.report.drawing import nice_ticks
-from bmjax.report.maps import LINE, feature_map, keep_apart
+from bmjax.report.maps import LINE, feature_map, keep_apart, map_file
+from bmjax.report.panels import panels_file
 from bmjax.report.run_files import Point, Series
 
 
@@ -59,6 +61,17 @@ def test_map_of_one_dot_can_be_drawn():
     drawing = feature_map([Point("BLA", 3.0, 4.0)], ["ABE", "BLA"])
     assert drawing.count("<path") == 1
     assert ">BLA</text>" in drawing
+
+
+def test_files_of_drawings_are_whole_and_need_no_style_sheet():
+    drawn_map = map_file([Point("<B>", 3.0, 4.0)], ["ABE", "<B>"], "A <caption>.")
+    curve = Series("train/loss", [1.0, 2.0], [3.0, 2.0])
+    for text in (drawn_map, panels_file([curve, Series("<odd>", [1.0], [1.0])])):
+        root = ElementTree.fromstring(text)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "var(" not in text
+    assert "&lt;B&gt;" in drawn_map
+    assert "ABE" not in drawn_map  # no dot, no legend
 
 
 def test_an_axis_holds_every_number_and_interval():

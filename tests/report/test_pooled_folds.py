@@ -1,4 +1,4 @@
-"""Laws of folds that are judged as one system."""
+"""Laws of folds that are evaluated as one system."""
 
 import json
 

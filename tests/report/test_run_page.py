@@ -92,7 +92,7 @@ def test_confusion_counts_every_prediction_once(page):
     cells = [
         int(text)
         for attributes, text in page.in_table("confusion", "td")
-        if attributes["class"].split()[0] in ("right", "wrong", "zero")
+        if attributes["class"].split()[0] in ("correct", "wrong", "zero")
     ]
     assert len(cells) == len(CLASSES) ** 2
     assert sum(cells) == sum(SUPPORT)

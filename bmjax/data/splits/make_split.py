@@ -18,7 +18,7 @@ from bmjax.errors import ConfigError, DataError, check_known
 FOLDS = 5  # paper, Table 3
 TEST_SHARE = 0.2  # paper's single split; the authors' code rounds the test part up
 SPLITS = ("holdout", "kfold", "blocks", "dinobloom", "FILE.csv")
-_FOLDED = ("kfold", "blocks")
+FOLDED = ("kfold", "blocks")
 _DINOBLOOM = Path(__file__).parent / "dinobloom.txt"
 # Garbled, and absent from DinoBloom's count of 171,373: it neither trains nor tests.
 _DINOBLOOM_LACKS = "MYB_05527"
@@ -94,7 +94,7 @@ def check_split(name: str, fold: int) -> None:
         folds = FOLDS
     else:
         check_known("config.data.split", name, SPLITS)
-        folds = FOLDS if name in _FOLDED else 1
+        folds = FOLDS if name in FOLDED else 1
     if not 0 <= fold < folds:
         allowed = f"0 to {folds - 1}" if folds > 1 else "0 (it has one split)"
         raise ConfigError(

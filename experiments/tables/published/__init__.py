@@ -1,4 +1,4 @@
-"""Every published figure, kept as data: one file a table, each row with its source.
+"""All that is published, kept as data: one file a table, each row with its source.
 
     table1.csv              paper, Table 1: images of each class
     table2.csv              paper, Table 2: F1 of the baseline and of 20 epochs
@@ -16,6 +16,7 @@ row "Avg" is the paper's own average.
 
 import csv
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ import numpy as np
 from bmjax.data.matek import CLASSES
 
 AVERAGE = "Avg"
-NAMES = tuple(cell.abbreviation for cell in CLASSES)
+CLASS_NAMES = tuple(cell.abbreviation for cell in CLASSES)
 
 
 @functools.cache
@@ -33,28 +34,37 @@ def rows(name: str) -> tuple[dict[str, str], ...]:
         return tuple(csv.DictReader(file))
 
 
+def matching(name: str, where: Mapping[str, str]) -> list[dict[str, str]]:
+    """The rows of a file whose other columns have these values."""
+    return [
+        row
+        for row in rows(name)
+        if all(row[column] == value for column, value in where.items())
+    ]
+
+
 def column(name: str, key: str, **where: str) -> np.ndarray:
-    """One column of a file as float [21], in the order of `NAMES`.
+    """One column of a file as float [21], in the order of `CLASS_NAMES`.
 
     Args:
         name: of the file.
         key: of the column.
         where: values that other columns have to have, such as system="swav".
     """
-    found = {row["class"]: row[key] for row in _matching(name, where)}
-    return np.array([float(found[cell]) for cell in NAMES])
+    values = {row["class"]: row[key] for row in matching(name, where)}
+    return np.array([float(values[cell]) for cell in CLASS_NAMES])
 
 
 def average(name: str, key: str, **where: str) -> float:
     """The paper's own average of a column."""
-    (row,) = (row for row in _matching(name, where) if row["class"] == AVERAGE)
+    (row,) = matching(name, {**where, "class": AVERAGE})
     return float(row[key])
 
 
 def overall(system: str) -> dict[str, float]:
     """Averages of a system that are published without the classes they average."""
-    found = [row for row in rows("overall") if row["system"] == system]
-    return {row["figure"]: float(row["value"]) for row in found}
+    stated = matching("overall", {"system": system})
+    return {row["metric"]: float(row["value"]) for row in stated}
 
 
 def images() -> np.ndarray:
@@ -65,11 +75,3 @@ def images() -> np.ndarray:
 def test_images() -> np.ndarray:
     """Test images of each class in the authors' single split, int [21]."""
     return column("notebook_table4", "test_images", system="swav").astype(int)
-
-
-def _matching(name: str, where: dict[str, str]) -> list[dict[str, str]]:
-    return [
-        row
-        for row in rows(name)
-        if all(row[other] == value for other, value in where.items())
-    ]
