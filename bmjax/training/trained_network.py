@@ -95,7 +95,7 @@ def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
     config = json.loads((workdir / "config.json").read_text())
     data, model = config["data"], config["model"]
     # Older configurations have no such key.
-    if figure := config["checkpoint"].get("best", ""):
+    if figure := config.get("checkpoint", {}).get("best", ""):
         record = best_record(meta.get("validation", []), figure)
         if record is not None:
             step = int(record[STEP])
