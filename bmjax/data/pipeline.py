@@ -11,6 +11,7 @@ from bmjax.console.signals import ignore_signals
 from bmjax.console.worker_process import end_with_parent
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.images.decode import decode, decode_whole
+from bmjax.data.shared_memory import check_shared_memory
 from bmjax.errors import DataError
 
 HostBatch = dict[str, np.ndarray]  # pixels uint8 [B, S, S, 3], labels int32 [B]
@@ -90,8 +91,10 @@ def training_batches(
         resize: the kernel, one of `resize.RESIZES`.
 
     Raises:
+        ConfigError: the workers' batches do not fit the shared memory.
         DataError: from the iterator, an image that cannot be read, or too many.
     """
+    check_shared_memory(workers=workers, batch_size=batch_size // processes, size=size)
     share = stream[process::processes] if processes > 1 else stream
     reader = _Read(catalog, size, resize, stand_ins)
     batches = share.map(reader).batch(batch_size // processes)
@@ -218,8 +221,9 @@ def _from_workers(batches: grain.DatasetIterator) -> Iterator[dict[str, np.ndarr
             raise
         raise DataError(
             "a worker process of the input was ended from outside, perhaps for want "
-            "of memory; lower config.data.workers or config.data.prefetch, and give "
-            "the same command again: it goes on from the last checkpoint"
+            "of memory or of shared memory (/dev/shm); lower config.data.workers or "
+            "config.data.prefetch, and give the same command again: it goes on from "
+            "the last checkpoint"
         ) from None
 
 

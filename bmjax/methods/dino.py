@@ -21,7 +21,8 @@ from bmjax.methods.embed_views import (
     make_views,
     unit,
 )
-from bmjax.methods.spec import MethodSpec
+from bmjax.methods.prototype_count import too_many_prototypes
+from bmjax.methods.spec import MethodSpec, RunFacts
 from bmjax.settings import Number, duration, number
 from bmjax.types import Method, Network
 
@@ -198,6 +199,10 @@ def _metrics(
     return jax.lax.stop_gradient(metrics)
 
 
+def _warn(settings: DinoSettings, facts: RunFacts) -> list[str]:
+    return too_many_prototypes(settings.prototypes, facts.training_images)
+
+
 DINO = MethodSpec(
     title="DINO",
     make=make_dino,
@@ -205,4 +210,5 @@ DINO = MethodSpec(
     heads=PROJECTIONS,
     large_views=_LARGE,
     trained_networks=("student.network",),
+    warn=_warn,
 )

@@ -15,6 +15,7 @@ class RunFacts(NamedTuple):
 
     batch_size: int
     training_images: int
+    class_images: dict[str, int]  # of these, by class
     steps: int
     steps_per_epoch: int
     dtype: str  # of the backbone's activations

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from bmjax.augment.recipes import Recipe
 from bmjax.losses import supcon
 from bmjax.methods.embed_views import PROJECTIONS, embed_views, make_predict, make_views
-from bmjax.methods.spec import MethodSpec
+from bmjax.methods.spec import MethodSpec, RunFacts
 from bmjax.settings import Number, number
 from bmjax.types import Method, Network
+
+_NAMED = 5  # classes that a warning names; ours
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,24 @@ def make_supcon(
     )
 
 
+def _warn(settings: SupconSettings, facts: RunFacts) -> list[str]:
+    del settings
+    alone = [name for name, images in facts.class_images.items() if images == 1]
+    if not alone:
+        return []
+    more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
+    return [
+        f"one training image alone has {', '.join(map(repr, alone[:_NAMED]))}{more}: "
+        "SupCon draws it to no other cell of its class, only to its own views; add "
+        "images, or leave the class out with config.data.exclude"
+    ]
+
+
 SUPCON = MethodSpec(
     title="SupCon",
     make=make_supcon,
     settings=SupconSettings,
     heads=PROJECTIONS,
     uses_labels=True,
+    warn=_warn,
 )

@@ -19,6 +19,7 @@ from bmjax.methods.embed_views import (
     make_views,
     unit,
 )
+from bmjax.methods.prototype_count import too_many_prototypes
 from bmjax.methods.spec import MethodSpec, RunFacts, Watch
 from bmjax.settings import Number, duration, number
 from bmjax.types import Method, Network
@@ -189,10 +190,10 @@ def _check(settings: SwavSettings, batch_size: int) -> None:
 
 
 def _warn(settings: SwavSettings, facts: RunFacts) -> list[str]:
-    notes = []
     prototypes, queue = settings.prototypes, settings.queue_length
     batch, images, steps = facts.batch_size, facts.training_images, facts.steps
-    if prototypes > batch + queue:
+    notes = too_many_prototypes(prototypes, images)
+    if not notes and prototypes > batch + queue:
         notes.append(
             f"config.method.prototypes = {prototypes:,}, but batch and queue hold "
             f"{batch + queue:,} images to share among them; use fewer, or a queue of "

@@ -16,6 +16,7 @@ from bmjax.data.images.catalog import Catalog
 from bmjax.data.open_images import read_catalog
 from bmjax.data.pipeline import next_of_class
 from bmjax.data.sampling import make_stream
+from bmjax.data.shared_memory import check_shared_memory
 from bmjax.data.splits.make_split import (
     Split,
     counts,
@@ -106,6 +107,11 @@ def build(
     """
     mesh = make_mesh(settings.mesh.devices)
     _check_divides(settings.data.batch_size, mesh.size, settings.train.accumulate)
+    check_shared_memory(
+        workers=settings.data.workers,
+        batch_size=settings.data.batch_size,
+        size=settings.data.size,
+    )
     data = _make_data(settings, workdir, catalog)
     steps_per_epoch = max(1, data.stream.epoch_length // settings.data.batch_size)
     train = with_steps(settings.train, steps_per_epoch)
@@ -208,9 +214,11 @@ def _make_updates(
 
 def run_facts(settings: Settings, data: RunData, length: RunLength) -> RunFacts:
     """Return what of a run its method's warnings may depend on."""
+    shown = shown_to_training(data.split, settings.data.pretrain_on)
     return RunFacts(
         batch_size=settings.data.batch_size,
-        training_images=len(data.split.train),
+        training_images=len(shown),
+        class_images=counts(data.catalog, shown),
         steps=length.steps,
         steps_per_epoch=length.steps_per_epoch,
         dtype=settings.model.dtype,

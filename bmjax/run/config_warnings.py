@@ -14,6 +14,12 @@ def config_warnings(settings: Settings, facts: RunFacts) -> list[str]:
     """
     optim = settings.optim
     notes = METHODS[settings.method_name].warn(settings.method, facts)
+    if facts.batch_size > facts.training_images:
+        notes.append(
+            f"config.data.batch_size = {facts.batch_size:,} is more than the "
+            f"{facts.training_images:,} training images: every batch holds some of "
+            "them twice; use a smaller one"
+        )
     scheme = getattr(settings.method, "class_weights", "none")
     if scheme != "none" and settings.data.sampling == "balanced":
         notes.append(

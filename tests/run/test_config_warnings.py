@@ -1,10 +1,12 @@
 """What is doubted before a run, and what is seen during it."""
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bmjax.data.images.catalog import Catalog
 from bmjax.data.splits.make_split import Split
 from bmjax.methods.collapse_warning import STUCK, watch_for_collapse
 from bmjax.run.build import RunData, RunLength, run_facts
@@ -15,7 +17,21 @@ from bmjax.settings import to_steps
 PER_EPOCH = 100
 
 
-def notes(name, variant="", **changes):
+def cells(images):
+    """A catalog of so many images of each class, which are never read."""
+    return Catalog(
+        root=Path("(no images)"),
+        paths=tuple(f"{name}/{i}.jpg" for name, n in images.items() for i in range(n)),
+        labels=np.repeat(np.arange(len(images), dtype=np.int32), list(images.values())),
+        classes=tuple(images),
+        fingerprint="",
+    )
+
+
+TEN_THOUSAND = cells({"AAA": 6_000, "BBB": 4_010})
+
+
+def notes(name, variant="", catalog=TEN_THOUSAND, **changes):
     """The advice on a configuration with 10,000 training images and these changes."""
     config = importlib.import_module(f"configs.{name}").get_config(variant)
     for key, value in changes.items():
@@ -23,7 +39,8 @@ def notes(name, variant="", **changes):
 
     settings = read_config(config)
     steps = to_steps(settings.train.duration, steps_per_epoch=PER_EPOCH, key="")
-    data = RunData(None, Split(np.arange(10_000), np.arange(10)), "", None, None)
+    everything = np.arange(len(catalog))
+    data = RunData(catalog, Split(everything[10:], everything[:10]), "", None, None)
     length = RunLength(steps, PER_EPOCH, 1, 1)
     return config_warnings(settings, run_facts(settings, data, length))
 
@@ -37,6 +54,17 @@ def test_the_papers_own_configurations_raise_no_doubt(name):
     ("name", "changes", "sentence"),
     [
         ("swav", {"method__prototypes": 3000}, "use fewer, or a queue of 2,816"),
+        (
+            "swav",
+            {"method__prototypes": 10_001},
+            "more than the 10,000 training images",
+        ),
+        (
+            "dino",
+            {"method__prototypes": 10_001},
+            "more than the 10,000 training images",
+        ),
+        ("mixup", {"data__batch_size": 10_001}, "more than the 10,000 training images"),
         ("swav", {"method__queue_length": 10_240}, "every one of the 10,000"),
         ("swav", {"train__duration": "15 epochs"}, "the queue is never used"),
         ("swav", {"train__duration": "2 epochs"}, "prototypes never learn"),
@@ -54,6 +82,18 @@ def test_a_doubtful_configuration_is_doubted(name, changes, sentence):
     found = notes(name, **changes)
     assert any(sentence in note for note in found), found
     assert all("config." in note for note in found)
+
+
+def test_supcon_names_the_classes_of_one_training_image():
+    few = cells({"AAA": 500, "BBB": 1, "CCC": 2, "DDD": 1})
+    (found,) = notes("supcon", catalog=few)
+    assert "one training image alone has 'BBB', 'DDD': SupCon draws it to no" in found
+    assert notes("supcon", catalog=cells({"AAA": 500, "CCC": 2})) == []
+    assert notes("supervised", catalog=few) == []
+
+
+def test_one_note_says_that_there_are_too_many_prototypes():
+    assert len(notes("swav", method__prototypes=10_001)) == 1
 
 
 def healthy(**changes):

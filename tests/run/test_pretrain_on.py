@@ -96,5 +96,5 @@ def test_a_transductive_backbone_is_recorded_and_not_judged_as_another(
     start = f"--config.init_from={tmp_path / 'swav'}"
     assert command("linear", "linear", start) == 2
     said = capsys.readouterr().err
-    assert "was pretrained on 46 of the 46 test images too" in said
+    assert "was pretrained on 48 of the 48 test images too" in said
     assert said.count("\n") == 1

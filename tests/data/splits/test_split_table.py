@@ -94,6 +94,7 @@ def test_the_file_is_a_split_with_the_same_digest(name, fold, tree, tmp_path, ca
         assert {row["part"] for row in csv.DictReader(rows)} == {"train", "test"}
     again = show(tree, str(file))
     assert digests(again) == digests(written)
+    assert "cannot be trained on" not in again  # a list of parts has one fold
     before = file.read_bytes()
     command = ["folds", str(tree), f"--split={name}", "--out", str(file)]
     assert main(command) == 2
