@@ -10,7 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bmjax.evals.confusion import ClassMetrics, Counts, averages, metrics_of_counts
+from bmjax.evals.confusion import (
+    AVERAGES,
+    ClassMetrics,
+    Counts,
+    averages,
+    metrics_of_counts,
+)
 
 Numbers = np.ndarray | Sequence | int | float | np.number
 Values = np.ndarray | float  # a number for each metric, a float for a single one
@@ -317,12 +323,12 @@ def paired_over_folds(
 
 def accuracy(confusion: np.ndarray) -> Values:
     """Share of images called right, of counts [..., N, N]."""
-    return averages(confusion)[..., 0]
+    return averages(confusion)[..., AVERAGES.index("accuracy")]
 
 
 def macro_f1(confusion: np.ndarray) -> Values:
     """Mean F1 of the classes that have images, of counts [..., N, N]."""
-    return averages(confusion)[..., 2]
+    return averages(confusion)[..., AVERAGES.index("macro_f1")]
 
 
 def _resampled(
