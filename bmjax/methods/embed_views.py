@@ -40,9 +40,14 @@ def unit(vectors: Array, *, axis: int = -1) -> Array:
 
 
 def embed_views(
-    network: Network, params: Tree, batch_stats: Tree, images: tuple[Array, ...]
+    network: Network,
+    params: Tree,
+    batch_stats: Tree,
+    images: tuple[Array, ...],
+    *,
+    normalize: bool = True,
 ) -> tuple[Array, Tree]:
-    """Return unit embeddings [B, V, D], V over all sizes in order, and batch_stats.
+    """Return embeddings [B, V, D], V over all sizes in order, and batch_stats.
 
     One backbone pass for each size and one head pass on all, as the references; they
     are float32 or wider whatever the backbone computes in.
@@ -52,6 +57,8 @@ def embed_views(
         params: of the network.
         batch_stats: of the network.
         images: each float [B, views of this size, H, W, C].
+        normalize: scale each embedding to length 1; False leaves them as the head
+            gives them.
     """
     # B stays the leading axis, and with it the way that the batch is dealt out.
     flat = tuple(i.reshape(-1, *i.shape[2:]) for i in images)
@@ -64,4 +71,5 @@ def embed_views(
         piece = raw[start : start + size.shape[0]]
         pieces.append(piece.reshape(batch, -1, dim))
         start += size.shape[0]
-    return unit(jnp.concatenate(pieces, axis=1)), batch_stats
+    embeddings = jnp.concatenate(pieces, axis=1)
+    return unit(embeddings) if normalize else embeddings, batch_stats
