@@ -23,7 +23,7 @@ def base() -> ml_collections.ConfigDict:
     data.fold = 0  # 0 to 4 of kfold, blocks and groups
     data.split_seed = 42  # authors' code; the same split whatever `seed` is
     data.pretrain_on = "train"  # or all: test images too, without labels (transductive;
-    # the paper writes N = |D|); swav and dino alone
+    # the paper writes N = |D|); methods that use no labels alone
     data.validation_share = 0.0  # of the training part, kept to judge by; 0: none; ours
     data.exclude = ()  # class folders to leave out
     data.size = 250  # pixels; the release's own size

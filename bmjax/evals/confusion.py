@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-# The averages of `averages`, in this order.
+# The averages that results.json, its intervals and the pages have, in this order;
+# docs/adding-a-metric.md adds one.
 AVERAGES = (
     "accuracy",
     "balanced_accuracy",
@@ -92,7 +93,7 @@ def metrics_of_counts(
 
 
 def averages(confusion: np.ndarray, common: np.ndarray | None = None) -> np.ndarray:
-    """The averages named in AVERAGES, [..., 5]; NaN where one is not defined.
+    """The averages named in AVERAGES, [..., their number]; NaN where not defined.
 
     Averages run over the classes that have images; `macro_f1_without_rare` over those
     that are also in `common`, bool [N] (None: it is not defined).

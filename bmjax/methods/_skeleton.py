@@ -22,7 +22,7 @@ class SkeletonSettings:
     strength: Number = number(0, 1e3)
 
 
-def make_skeleton(network: Network, *, recipe: Recipe, strength: float) -> Method:
+def make_skeleton(network: Network, *, recipe: Recipe, strength: Number) -> Method:
     """Say in one line what is learnt from what.
 
     Args:
@@ -40,14 +40,16 @@ def make_skeleton(network: Network, *, recipe: Recipe, strength: float) -> Metho
 
     def embed(key, params, batch_stats, state, views):
         # The heavy part, image by image. It may be called on a chunk of the batch.
+        # Embeddings have length 1; normalize=False gives those of the head itself.
         del state
         return embed_views(
             network, params["network"], batch_stats, views.images, key=key
         )
 
     def loss(params, embeddings, state, views, step):
-        # The light part, on all embeddings [B, V, D] of the whole batch. Every metric
-        # is a scalar and is logged; "loss" is among them.
+        # The light part, on all embeddings [B, V, D] of the whole batch, large views
+        # before those of config.augment.small. Every metric is a scalar and is logged;
+        # "loss" is among them.
         del params, views, step
         value = -strength * jnp.sum(embeddings[:, 0] * embeddings[:, 1], axis=-1).mean()
         return value, (state, {"loss": value})

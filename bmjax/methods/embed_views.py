@@ -46,8 +46,9 @@ def embed_views(
     images: tuple[Array, ...],
     *,
     key: Array | None = None,
+    normalize: bool = True,
 ) -> tuple[Array, Tree]:
-    """Return unit embeddings [B, V, D], V over all sizes in order, and batch_stats.
+    """Return embeddings [B, V, D], V over all sizes in order, and batch_stats.
 
     One backbone pass for each size and one head pass on all, as the references; they
     are float32 or wider whatever the backbone computes in.
@@ -58,6 +59,8 @@ def embed_views(
         batch_stats: of the network.
         images: each float [B, views of this size, H, W, C].
         key: for networks that draw in training; None: they draw nothing.
+        normalize: scale each embedding to length 1; False leaves them as the head
+            gives them.
     """
     # B stays the leading axis, and with it the way that the batch is dealt out.
     flat = tuple(i.reshape(-1, *i.shape[2:]) for i in images)
@@ -70,4 +73,5 @@ def embed_views(
         piece = raw[start : start + size.shape[0]]
         pieces.append(piece.reshape(batch, -1, dim))
         start += size.shape[0]
-    return unit(jnp.concatenate(pieces, axis=1)), batch_stats
+    embeddings = jnp.concatenate(pieces, axis=1)
+    return unit(embeddings) if normalize else embeddings, batch_stats

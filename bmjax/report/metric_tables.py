@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bmjax.data.matek import RARE
+from bmjax.evals.confusion import AVERAGE_TITLES, AVERAGES
 from bmjax.evals.predictions import Predictions
 from bmjax.report.dots import SHARES, ScoreInterval, strip
 from bmjax.report.words import NONE, count, interval_text, listing, score, shown_path
 
+# The averages that the pages show, by name, the two macro F1 beside each other.
+_FIRST = ("accuracy", "balanced_accuracy", "macro_f1", "macro_f1_without_rare")
 SCORES = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "macro_f1": "Macro F1",
-    "macro_f1_without_rare": "Macro F1 without rare classes",
-    "weighted_f1": "Weighted F1",
+    name: AVERAGE_TITLES[name][0].upper() + AVERAGE_TITLES[name][1:]
+    for name in dict.fromkeys((*_FIRST, *AVERAGES))
 }
 
 

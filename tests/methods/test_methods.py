@@ -56,7 +56,9 @@ def make(name, network="toy"):
     if config.model.head == "classifier":
         heads = {"num_classes": 3}
     else:
-        heads = {"head": config.model.head, "embedding_dim": 8}
+        # A network without batch statistics has none in its head either.
+        head = config.model.head.removesuffix("_bn" if network == VIT else "")
+        heads = {"head": head, "embedding_dim": 8}
     if network == "toy":
         return METHODS[name].make(toy_network(**heads), recipe=toy_recipe, **settings)
     return METHODS[name].make(make_network(network, **heads), recipe=RECIPE, **settings)

@@ -9,6 +9,7 @@ import pytest
 
 from bmjax.errors import DataError
 from bmjax.evals.assess import assess
+from bmjax.evals.confusion import AVERAGES
 from bmjax.evals.predictions import read_predictions
 from bmjax.report import dots, facts, words, write_report
 from bmjax.report import metric_tables as tables
@@ -106,6 +107,12 @@ def test_a_score_that_is_not_defined_is_a_dash_with_its_reason(run):
     rare = tiles["Macro F1 without rare classes"]
     assert (rare.value, rare.reason) == (words.NONE, "every class is rare here")
     assert tiles["Accuracy"].value == "0.500"
+
+
+def test_every_average_of_the_results_is_shown_under_a_title_of_its_own():
+    assert sorted(tables.SCORES) == sorted(AVERAGES)
+    assert len(set(tables.SCORES.values())) == len(AVERAGES)
+    assert all(title[0].isupper() for title in tables.SCORES.values())
 
 
 def test_few_test_images_are_named(run):
