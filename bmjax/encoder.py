@@ -26,7 +26,14 @@ from bmjax.data.seen_images import Seen
 from bmjax.devices.mesh import make_mesh, put_batch, replicated
 from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.evals.linear_probe import Linear, apply_linear, softmax
-from bmjax.models import NETWORKS, make_network
+from bmjax.models import (
+    AUTO,
+    NETWORKS,
+    feature_settings,
+    make_network,
+    preprocessing_of,
+)
+from bmjax.models.preprocessing import FOR_TORCHVISION
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import read_metadata
 from bmjax.training import checkpoint
@@ -38,16 +45,6 @@ from bmjax.training.trained_network import (
 )
 
 _PARTS = ("backbone", "fc")  # what features and classes need of a network
-
-# Of a file that says nothing of its normalization: ImageNet's, with which torchvision,
-# timm, SwAV and DINO train, at their 224 pixels (torchvision, transforms/_presets.py;
-# the kernel too, with antialiasing).
-_IMAGENET = {
-    "size": 224,
-    "resize": "bilinear",
-    "mean": (0.485, 0.456, 0.406),
-    "std": (0.229, 0.224, 0.225),
-}
 
 _CACHED = ("loaded", "digest", "_linear")  # properties that follow from the arguments
 
@@ -62,6 +59,8 @@ def load(
     batch_size: int = 64,
     devices: int = 0,
     threads: int = 0,
+    pooling: str = AUTO,
+    interpolation: str = AUTO,
 ) -> "Encoder":
     """Load a trained network, ready to be applied to images.
 
@@ -74,13 +73,26 @@ def load(
         batch_size: images a step; made a multiple of the devices.
         devices: how many to use; 0: all there are.
         threads: that read and decode; 0: one for each core.
+        pooling: of a vision transformer's tokens: "cls", "patch_mean",
+            "cls_patch_mean" or "cls4_patch_mean"; "auto": as the run or file was
+            trained, else the network's own. With another than that there are features,
+            and no classes.
+        interpolation: of its learned positions: "offset", "size_antialias" or "size";
+            "auto": likewise.
 
     Raises:
-        ConfigError: there is no such run or file, or it does not say its network.
+        ConfigError: there is no such run or file, it does not say its network, or its
+            network has no such pooling or interpolation.
         CheckpointError: what is there is damaged, or is another network's.
     """
     encoder = Encoder(
-        source, network, batch_size=batch_size, devices=devices, threads=threads
+        source,
+        network,
+        batch_size=batch_size,
+        devices=devices,
+        threads=threads,
+        pooling=pooling,
+        interpolation=interpolation,
     )
     encoder.loaded  # noqa: B018 so that errors come here
     return encoder
@@ -116,12 +128,16 @@ class Encoder(TransformerMixin, BaseEstimator):
         batch_size: int = 64,
         devices: int = 0,
         threads: int = 0,
+        pooling: str = AUTO,
+        interpolation: str = AUTO,
     ):
         self.source = source
         self.network = network
         self.batch_size = batch_size
         self.devices = devices
         self.threads = threads
+        self.pooling = pooling
+        self.interpolation = interpolation
 
     # What it is.
 
@@ -130,7 +146,12 @@ class Encoder(TransformerMixin, BaseEstimator):
         """The network on its devices; read when first asked for."""
         if self.batch_size < 1:
             raise ConfigError(f"batch_size = {self.batch_size}; give 1 or more")
-        loaded = _load(Path(self.source).expanduser(), self.network, self.devices)
+        loaded = _load(
+            Path(self.source).expanduser(),
+            self.network,
+            self.devices,
+            {"pooling": self.pooling, "interpolation": self.interpolation},
+        )
         self.network = loaded.about["network"]
         return loaded
 
@@ -158,6 +179,11 @@ class Encoder(TransformerMixin, BaseEstimator):
     def std(self) -> tuple[float, ...]:
         """Deviation of each channel."""
         return tuple(self.loaded.about["std"])
+
+    @property
+    def feature_settings(self) -> dict[str, str]:
+        """By which "pooling" and "interpolation" features are made, never "auto"."""
+        return {name: self.loaded.about[name] for name in ("pooling", "interpolation")}
 
     @cached_property
     def digest(self) -> str:
@@ -399,7 +425,7 @@ def _filled(images: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([images, images[-1:].repeat(count - len(images), 0)])
 
 
-def _load(source: Path, network: str, devices: int) -> _Loaded:
+def _load(source: Path, network: str, devices: int, asked: dict[str, str]) -> _Loaded:
     mesh = make_mesh(devices)
     model: dict[str, Any] = {"convolutions": "auto", "dtype": "float32"}
     if source.is_dir():
@@ -412,8 +438,20 @@ def _load(source: Path, network: str, devices: int) -> _Loaded:
             )
     else:
         weights = _read_weights_file(source, network)
-    about = weights.about
-    classifier = weights.params.get("fc")
+    trained = feature_settings(
+        weights.about["network"],
+        **{name: weights.about.get(name, AUTO) for name in asked},
+    )
+    used = feature_settings(
+        weights.about["network"],
+        **{
+            name: trained[name] if value == AUTO else value
+            for name, value in asked.items()
+        },
+    )
+    about = {**weights.about, **used, "trained_pooling": trained["pooling"]}
+    parts = _PARTS if used["pooling"] == trained["pooling"] else ("backbone",)
+    classifier = weights.params.get("fc") if "fc" in parts else None
     classes = about.get("classes")
     count = len(classifier["bias"]) if classifier is not None else 0
     if count and classes and len(classes) != count:
@@ -427,10 +465,12 @@ def _load(source: Path, network: str, devices: int) -> _Loaded:
         num_classes=count,
         convolutions=model["convolutions"],
         dtype=jnp.dtype("float64" if wide else model["dtype"]),
+        pooling=about["pooling"],
+        interpolation=about["interpolation"],
     )
     params, batch_stats = (
         jax.device_put(
-            {part: tree[part] for part in _PARTS if part in tree}, replicated(mesh)
+            {part: tree[part] for part in parts if part in tree}, replicated(mesh)
         )
         for tree in (weights.params, weights.batch_stats)
     )
@@ -477,11 +517,19 @@ def _read_weights_file(path: Path, network: str) -> Weights:
     weights = read_file(path, name)
     # Files that bmjax wrote before they named the kernel are of runs with "area".
     about = {"resize": "area", **weights.about} if weights.about else {}
-    return weights._replace(about={**_IMAGENET, **about, "network": name})
+    # A residual network's that says nothing: most are trained as torchvision's.
+    own = preprocessing_of(name) or FOR_TORCHVISION
+    return weights._replace(about={**own._asdict(), **about, "network": name})
 
 
 def _read_linear(source: Path, about: dict[str, Any]) -> Linear:
     """The linear classifier that a run fitted on its features."""
+    if about["pooling"] != about["trained_pooling"]:
+        raise ConfigError(
+            f"a classifier of {str(source)!r} stands on features with pooling = "
+            f"{about['trained_pooling']!r}, not {about['pooling']!r}; leave the "
+            "pooling out"
+        )
     if not source.is_dir():
         method = about.get("method", "no run is known")
         raise ConfigError(

@@ -132,3 +132,8 @@ def to_steps(text: str, *, steps_per_epoch: int, key: str) -> int:
         )
     amount = float(match[1])
     return int(amount * steps_per_epoch if match[2][0] == "e" else amount)
+
+
+def is_zero(text: str) -> bool:
+    """Whether a duration is none, "0 steps" or "0 epochs", however long an epoch is."""
+    return not to_steps(text, steps_per_epoch=10**12, key="a duration")

@@ -41,10 +41,11 @@ class Network(NamedTuple):
     where images is float [B, H, W, C] or a tuple of such arrays of several sizes (the
     backbone then runs once for each and the head once on all features, in order), and
     outputs holds `features` [B, F] and, by head, `embeddings` [B, D] and `logits`
-    [B, N]. With `train` false the batch statistics come back unchanged; a network
-    without batch normalization has none, {}. `key` is for networks that draw in
-    training (stochastic depth); the others ignore it, and without one nothing is
-    drawn.
+    [B, N]. The batch statistics are what belongs to a network and is not trained by
+    gradients: running means, masks, periods of rotary positions; {} where there is
+    nothing. With `train` false they come back unchanged. `key` is for networks that
+    draw in training (stochastic depth); the others ignore it, and without one nothing
+    is drawn.
     """
 
     init: Callable[..., tuple[Tree, Tree]]

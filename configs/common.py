@@ -24,6 +24,7 @@ def base() -> ml_collections.ConfigDict:
     data.split_seed = 42  # authors' code; the same split whatever `seed` is
     data.pretrain_on = "train"  # or all: test images too, without labels (transductive;
     # the paper writes N = |D|); swav and dino alone
+    data.validation_share = 0.0  # of the training part, kept to judge by; 0: none; ours
     data.exclude = ()  # class folders to leave out
     data.size = 250  # pixels; the release's own size
     data.resize = "area"  # of images of another size; ours. bilinear, bicubic, lanczos
@@ -66,6 +67,16 @@ def base() -> ml_collections.ConfigDict:
     config.model.convolutions = "auto"  # "xla" or "matmul" to force one lowering
     config.model.dtype = "float32"  # of the backbone's activations; or "bfloat16"
     config.model.remat = False  # keep less for the backward pass, compute a third more
+    # Vision transformers; docs/models.md. "auto": the network's own.
+    # Tokens to features: "cls", "patch_mean", "cls_patch_mean", or "cls4_patch_mean".
+    config.model.pooling = "auto"
+    config.model.interpolation = "auto"  # "offset", "size_antialias" or "size"
+    config.model.drop_path = 0.0  # of a branch; dinov2 and dinov3 train with 0.3
+
+    config.lora = ml_collections.ConfigDict()  # adapters beside a frozen backbone
+    config.lora.rank = 0  # 0: none
+    config.lora.alpha = 128.0  # HemaHier, with rank 16
+    config.lora.layers = ("qkv",)  # ours: dense layers of a vision transformer by name
 
     config.method = ml_collections.ConfigDict()
 
@@ -93,12 +104,23 @@ def base() -> ml_collections.ConfigDict:
 
     config.init_from = ""  # a run's workdir, or a file of weights (.safetensors, .pth)
     config.init_new_classifier = False  # True: do not take the classifier from there
+    config.init_other_preprocessing = False  # True: normalize otherwise than they want
 
     config.mesh = ml_collections.ConfigDict()
     config.mesh.devices = 0  # 0: all there are
 
     config.checkpoint = ml_collections.ConfigDict()
     config.checkpoint.every = "1 epoch"
+    config.checkpoint.keep_every = "0 steps"  # these are never deleted; 0: none
+    config.checkpoint.best = ""  # a validation figure, as "knn_20/macro_f1": the step
+    # that is best by it is kept, and evaluated instead of the last
+
+    config.validation = ml_collections.ConfigDict()
+    config.validation.every = "0 steps"  # 0: not during the training
+    config.validation.images = (
+        5000  # training images at most that its probes learn; ours
+    )
+    config.validation.logistic_iterations = 200  # at most; ours: seconds, not minutes
 
     config.logs = ml_collections.ConfigDict()
     config.logs.every = "50 steps"
@@ -138,6 +160,14 @@ def synthetic(config: ml_collections.ConfigDict, images: int, size: int) -> None
     config.tsne.images = 1500
     # Few probe steps, so that one learning rate has to suit any network (ours).
     config.probe.standardize = True
+
+
+def imagenet(config: ml_collections.ConfigDict, size: int) -> None:
+    """Prepare images as most published encoders want them, whole and of one size."""
+    config.data.size = size
+    config.data.mean = (0.485, 0.456, 0.406)  # torchvision, transforms/_presets.py
+    config.data.std = (0.229, 0.224, 0.225)  # likewise
+    config.augment.large_size = config.data.get_ref("size") * 1
 
 
 def smoke(config: ml_collections.ConfigDict) -> None:

@@ -1,5 +1,6 @@
 """A loaded network gives what its run gave, whatever the images come as."""
 
+import json
 import pickle
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import cv2
 import jax
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -19,6 +21,7 @@ from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.export import main as export
 from bmjax.main import main as train
 from tests.conftest import GOLDEN
+from tests.helpers.golden_vit import vit_entries, vit_images, vit_record
 from tests.helpers.small_run import small_run
 
 
@@ -183,3 +186,63 @@ def test_the_package_names_its_interface_without_jax():
     assert set(bmjax.__all__) <= set(dir(bmjax))
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         bmjax.lod  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("network", "case"), [("dinov3_tiny16", "n2_64"), ("dinov2_tiny14", "n3_56")]
+)
+def test_a_loaded_file_gives_the_authors_class_token(network, case, tmp_path):
+    path = tmp_path / "authors.safetensors"
+    save_file(vit_entries(network), path)
+    encoder = bmjax.load(path, network=network, batch_size=4, devices=1)
+    record = vit_record(network)
+    images = vit_images(f"{network}-{case}", tuple(map(int, record[f"{case}/shape"])))
+    found = encoder.forward(images)["features"]
+    expected = record[f"{case}/cls"]
+    # float32; values of order 1.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_pooling_goes_with_a_run_its_features_and_its_file(tmp_path, capsys):
+    more = (
+        "--config.model.name=dinov2_nano14_reg",
+        "--config.model.pooling=cls_patch_mean",
+        "--config.model.drop_path=0.1",
+        "--config.data.size=42",
+        "--config.augment.large_size=28",
+    )
+    run = small_run(tmp_path, "supervised", *more)
+    results = json.loads((run.workdir / "results.json").read_text())
+    how = {"pooling": "cls_patch_mean", "interpolation": "size_antialias"}
+    assert {key: results[key] for key in how} == how
+    file = tmp_path / "out.safetensors"
+    assert export([str(run.workdir), f"--out={file}"]) == 0
+    whole, exported = bmjax.load(run.workdir), bmjax.load(file)
+    assert whole.feature_settings == exported.feature_settings == how
+    features = whole.features(run.cells / "NGS")
+    assert features.shape[1] == 32
+    np.testing.assert_array_equal(exported.features(run.cells / "NGS"), features)
+    np.testing.assert_array_equal(
+        exported.predict(run.cells / "NGS"), whole.predict(run.cells / "NGS")
+    )
+    for source in (run.workdir, file):
+        other = bmjax.load(source, pooling="cls")
+        np.testing.assert_allclose(
+            other.features(run.cells / "NGS"), features[:, :16], rtol=1e-4, atol=1e-5
+        )
+        with pytest.raises(ConfigError, match="pooling = 'cls_patch_mean', not 'cls'"):
+            other.predict(run.cells / "NGS")
+    start = (f"--config.init_from={file}", "--config.train.duration=0 steps")
+    capsys.readouterr()
+    again = [
+        f"--config.data.root={run.cells}",
+        "--config.mesh.devices=1",
+        *more,
+        *start,
+    ]
+    command = ["--config=supervised:smoke", f"--workdir={tmp_path / 'again'}", *again]
+    assert train([*command, "--config.model.pooling=patch_mean"]) == 5
+    assert "set --config.model.pooling=cls_patch_mean" in capsys.readouterr().err
+    assert train(command) == 0
+    assert "backbone, classifier\n" in capsys.readouterr().out

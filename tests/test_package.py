@@ -46,7 +46,17 @@ def test_every_folder_of_modules_is_a_package():
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "data", "predict", "embed", "report", "export", "benchmark"]
+    "command",
+    [
+        "train",
+        "data",
+        "predict",
+        "embed",
+        "report",
+        "few-labels",
+        "export",
+        "benchmark",
+    ],
 )
 def test_the_help_of_every_command_needs_no_jax(command):
     code = (
@@ -84,6 +94,8 @@ def test_a_users_configuration_has_the_shipped_ones_to_build_on(tmp_path, monkey
     (tmp_path / "configs").mkdir()  # another project's
     (tmp_path / "configs" / "swav.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "configs"]:
+        monkeypatch.delitem(sys.modules, name)
     before = importlib.import_module("configs.swav")
     mine = tmp_path / "mine.py"
     mine.write_text(
@@ -95,6 +107,8 @@ def test_a_users_configuration_has_the_shipped_ones_to_build_on(tmp_path, monkey
     )
     assert load_config(mine, "smoke").method.name == "supcon"
     assert sys.modules["configs.swav"] is before
+    for name in [name for name in sys.modules if name.split(".")[0] == "configs"]:
+        monkeypatch.delitem(sys.modules, name)  # other tests have the shipped ones
 
 
 def _modules(*folders):

@@ -31,8 +31,8 @@ prepared set. FILE's ending says its kind:
             needs pyarrow
 
 label is the nearest folder around the image that has the name of one of the network's
-classes, else empty. The metadata: network, size, mean, std, digest of the parameters,
-bmjax's version.
+classes, else empty. The metadata: network, pooling, interpolation, size, mean, std,
+digest of the parameters, bmjax's version.
 
 Exit codes: 0 done; 2 usage; 3 images: none, or some that could not be read, which are
 named and left out, while all others are in FILE (0 with --skip-bad); 5 weights; 130
@@ -62,6 +62,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--network", default="", metavar="NAME", help="where the file says none"
     )
+    parser.add_argument(
+        "--pooling",
+        default="auto",
+        metavar="NAME",
+        help="of a vision transformer: cls, patch_mean, cls_patch_mean (default: as it "
+        "was trained)",
+    )
+    parser.add_argument(
+        "--interpolation",
+        default="auto",
+        metavar="NAME",
+        help="of learned positions: offset, size_antialias, size (default: as it was "
+        "trained)",
+    )
     return parser
 
 
@@ -82,6 +96,8 @@ def _embed(options: argparse.Namespace) -> int:
         batch_size=options.batch_size,
         devices=options.devices,
         threads=options.threads,
+        pooling=options.pooling,
+        interpolation=options.interpolation,
     )
     print(f"{len(images.paths):,} images; {encoder.description}")
     failed = write_features(options.out, images, encoder)
@@ -134,6 +150,7 @@ def metadata(encoder: "Encoder") -> dict[str, Any]:
     return {
         "source": str(encoder.source),
         "network": encoder.network,
+        **encoder.feature_settings,
         "size": encoder.size,
         "mean": list(encoder.mean),
         "std": list(encoder.std),

@@ -15,13 +15,13 @@ def extract_features(
     *,
     images: int,
     mesh: jax.sharding.Mesh,
-    path: Path,
+    path: Path | None,
     embeddings_path: Path | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Run the network over every image once.
 
     Features go to a file that is then mapped, not loaded: memory stays bounded whatever
-    the number of images.
+    the number of images. Of a bounded number they may stay in memory.
 
     Args:
         predict: pixels on the devices -> {"features" [B, F], maybe "logits" [B, N],
@@ -29,7 +29,7 @@ def extract_features(
         batches: pairs of a full batch and how many of its rows count.
         images: how many rows there will be.
         mesh: the devices.
-        path: of the .npy file to write.
+        path: of the .npy file to write; None: features stay in memory.
         embeddings_path: of another for the embeddings; not kept if not given.
 
     Returns:
@@ -54,13 +54,15 @@ def extract_features(
         start += count
     if start != images:
         raise AssertionError(f"{start} images were seen, {images} expected")
-    features.flush()
-    if embeddings is not None:
-        embeddings.flush()
+    for array in (features, embeddings):
+        if isinstance(array, np.memmap):
+            array.flush()
     return features, logits
 
 
-def _mapped(path: Path, images: int, batch: np.ndarray) -> np.ndarray:
-    """A file of as many rows as images, each like those of the batch."""
+def _mapped(path: Path | None, images: int, batch: np.ndarray) -> np.ndarray:
+    """A file, or an array, of as many rows as images, each like those of the batch."""
     shape = (images, batch.shape[-1])
+    if path is None:
+        return np.empty(shape, np.float32)
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)

@@ -19,6 +19,7 @@ class LogisticFit(NamedTuple):
     iterations: int
     converged: bool
     images: int  # it was fitted on
+    gradient: float  # length of the gradient at the end, relative to the start's
 
 
 def fit_logistic(
@@ -30,6 +31,7 @@ def fit_logistic(
     iterations: int = 1000,
     images: int = 0,
     standardize: bool = False,
+    scale: tuple[np.ndarray, np.ndarray] | None = None,
     seed: int = 0,
 ) -> LogisticFit:
     """Minimize the cross-entropy with a squared penalty on the kernel.
@@ -48,6 +50,7 @@ def fit_logistic(
         iterations: at most; `converged` says whether they were enough.
         images: rows to fit on at most, every class kept in proportion; 0: all.
         standardize: first give every feature mean 0 and deviation 1.
+        scale: mean and deviation [F] to standardize by, in the place of the rows' own.
         seed: of the choice of rows.
     """
     from scipy.optimize import minimize
@@ -57,8 +60,11 @@ def fit_logistic(
     labels = np.asarray(labels)[rows]
     strength = strength or width * len(np.unique(labels)) / 100
     mean, std = np.zeros(width, np.float32), np.ones(width, np.float32)
-    if standardize:
+    if scale is not None:
+        mean, std = scale
+    elif standardize:
         mean, std = moments(features, rows)
+    scaled = standardize or scale is not None
     penalty = 1 / (strength * len(rows))
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
@@ -68,7 +74,7 @@ def fit_logistic(
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
             inputs = np.asarray(features[block], np.float32)
-            if standardize:
+            if scaled:
                 inputs = (inputs - mean) / std
             logits = inputs @ kernel + bias
             shares = softmax(logits)
@@ -86,9 +92,10 @@ def fit_logistic(
             gradient.ravel(),
         )
 
+    origin = np.zeros((width + 1) * classes)
     found = minimize(
         objective,
-        np.zeros((width + 1) * classes),
+        origin,
         jac=True,
         method="L-BFGS-B",
         options={
@@ -100,4 +107,11 @@ def fit_logistic(
     )
     weights = found.x.reshape(width + 1, classes).astype(np.float32)
     linear = Linear(kernel=weights[:-1], bias=weights[-1], mean=mean, std=std)
-    return LogisticFit(linear, int(found.nit), bool(found.status == 0), len(rows))
+    first, last = (np.linalg.norm(g) for g in (objective(origin)[1], found.jac))
+    return LogisticFit(
+        linear,
+        int(found.nit),
+        bool(found.status == 0),
+        len(rows),
+        float(last / first) if first else 0.0,
+    )

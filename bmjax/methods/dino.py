@@ -210,4 +210,5 @@ DINO = MethodSpec(
     heads=PROJECTIONS,
     large_views=_LARGE,
     warn=_warn,
+    trained_networks=("student.network",),
 )

@@ -59,4 +59,10 @@ def _warn(settings: SupervisedSettings, facts: RunFacts) -> list[str]:
     ]
 
 
-LINEAR = replace(SUPERVISED, title="Linear", make=make_linear, warn=_warn)
+LINEAR = replace(
+    SUPERVISED,
+    title="Linear",
+    make=make_linear,
+    trains_backbone=False,
+    warn=_warn,
+)

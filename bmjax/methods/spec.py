@@ -50,6 +50,10 @@ class MethodSpec:
         heads: values of config.model.head that fit.
         large_views: config.augment.large, at the least.
         uses_labels: whether it learns from the labels.
+        trained_networks: names of the parameters of each network that gradients move,
+            "network" or below another name, as "student.network".
+        trains_backbone: whether the backbone changes; one that does not has learned
+            from no label, whatever is fitted on it.
         check: check(settings, batch_size) raises ConfigError before a run begins.
         warn: warn(settings, facts) -> a sentence for each setting that is valid but
             probably a mistake.
@@ -64,6 +68,8 @@ class MethodSpec:
     heads: tuple[str, ...]
     large_views: int = 1
     uses_labels: bool = False
+    trained_networks: tuple[str, ...] = ("network",)
+    trains_backbone: bool = True
     check: Callable[[Any, int], None] = _no_check
     warn: Callable[[Any, RunFacts], list[str]] = _no_warnings
     watch: Callable[[Any, RunFacts], Watch] = _no_watch

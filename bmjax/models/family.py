@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from flax import linen as nn
 
+from bmjax.models.preprocessing import Preprocessing
+
 ParamPath = tuple[str, ...]  # of a parameter below "backbone", as ("blocks_0", "norm1")
 
 
@@ -19,7 +21,8 @@ class Family(NamedTuple):
         Each parameter declares how it begins (`bmjax.models.init`). Batch statistics
         are optional. Randomness in training comes from `make_rng("network")`.
       feature_dim: F of a spec.
-      first_entry: an entry that every file of such weights has, and no other family's.
+      first_entry: an entry that every file of such weights has, and no family's before
+        it in `FAMILIES`.
       entry: the name in a file of weights (timm's or torchvision's) of a path below
         "backbone".
       classifier: the name in a file of weights of the classifier's layer.
@@ -29,6 +32,13 @@ class Family(NamedTuple):
       layer: (spec, path) -> (number of the layer that a parameter belongs to, number of
         the last layer of all, on which the heads stand); for rates by layer. None: the
         family does not say.
+      poolings: how features may come from what the backbone ends with; where there are
+        several, a spec has a field `pooling`.
+      interpolation: the rule by which a spec's learned positions are resampled, in a
+        field of that name; "" where it has no such positions.
+      preprocessing: of a spec, what the authors' weights were trained with; None where
+        files of the family come from many trainings.
+      drops_branches: whether a spec has a field `drop_path`, for stochastic depth.
     """
 
     title: str
@@ -41,3 +51,7 @@ class Family(NamedTuple):
     classifier: str = "fc"
     size_multiple: Callable[[Any], int] = lambda spec: 1
     layer: Callable[[Any, ParamPath], tuple[int, int]] | None = None
+    poolings: tuple[str, ...] = ("average",)
+    interpolation: Callable[[Any], str] = lambda spec: ""
+    preprocessing: Callable[[Any], Preprocessing | None] = lambda spec: None
+    drops_branches: bool = False

@@ -3,7 +3,7 @@
 from flax import linen as nn
 from jax import Array
 
-from bmjax.models.init import Constant, FanIn, Normal
+from bmjax.models.init import Constant, FanIn, Given, Normal
 from bmjax.models.norm import BatchNorm
 
 HEADS = ("none", "linear", "mlp", "mlp_bn")
@@ -14,6 +14,9 @@ class Dense(nn.Module):
 
     outputs: int
     std: float | None = None  # of normal kernels, biases 0; None: torch.nn.Linear's own
+    # Factors of the bias, each for an equal part of it, that are kept and read beside
+    # the running statistics; (): none.
+    bias_mask: tuple[float, ...] = ()
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
@@ -24,6 +27,10 @@ class Dense(nn.Module):
         bias_init = Constant(0.0) if normal else FanIn(width)
         kernel = self.param("kernel", kernel_init, (width, self.outputs))
         bias = self.param("bias", bias_init, (self.outputs,))
+        if self.bias_mask:
+            begins, shape = Given(self.bias_mask), (self.outputs,)
+            mask = self.variable("batch_stats", "bias_mask", begins, None, shape)
+            bias = bias * mask.value.astype(bias.dtype)
         ones = (1,) * (inputs.ndim - 1)
         return inputs @ kernel.astype(inputs.dtype) + bias.astype(inputs.dtype).reshape(
             *ones, -1

@@ -49,6 +49,19 @@ class Constant(Distribution):
 
 
 @dataclass(frozen=True)
+class Given(Distribution):
+    """Known values, each repeated so often that all together fill a vector."""
+
+    values: tuple[float, ...]
+
+    def draw(self, key: Array | None, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Repeats; the key is not used."""
+        del key
+        (length,) = shape
+        return jnp.repeat(jnp.asarray(self.values, dtype), length // len(self.values))
+
+
+@dataclass(frozen=True)
 class Normal(Distribution):
     """Normal with mean 0."""
 
@@ -135,7 +148,7 @@ def draw_declared(key: Array, declared: Tree) -> Tree:
     values = {
         path: leaf.distribution.draw(key, leaf.value.shape, leaf.value.dtype)
         for path, leaf in leaves.items()
-        if isinstance(leaf.distribution, Constant)
+        if isinstance(leaf.distribution, Constant | Given)
     }
     normal_key, uniform_key = jax.random.split(key)
     for kind, kind_key, draw in (

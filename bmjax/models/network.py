@@ -8,12 +8,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
-from bmjax.errors import check_known
+from bmjax.errors import ConfigError, check_known
 from bmjax.models.conv.dispatch import LOWERINGS
-from bmjax.models.families import NETWORKS, family_of
+from bmjax.models.families import AUTO, family_of, spec_of
 from bmjax.models.family import Family
 from bmjax.models.heads import HEADS, Dense, ProjectionHead
 from bmjax.models.init import draw_declared
+from bmjax.models.vision_transformer import TokenOutputs, VisionTransformer, VitSpec
 from bmjax.types import Network, Tree
 
 ImageSizes = Array | tuple[Array, ...]
@@ -29,6 +30,9 @@ def make_network(
     convolutions: str = "auto",
     dtype: Any = jnp.float32,
     remat: bool = False,
+    pooling: str = AUTO,
+    interpolation: str = AUTO,
+    drop_path: float = 0.0,
 ) -> Network:
     """Builds a network; `bmjax.types.Network` says what its two functions do.
 
@@ -47,9 +51,14 @@ def make_network(
         statistics, features and heads are float32 or wider whatever it is.
       remat: compute each block of the backbone again in the backward pass instead of
         keeping what is inside it: a third more work, far less memory.
+      pooling: how features come from tokens; see `spec_of`.
+      interpolation: of learned positions; see `spec_of`.
+      drop_path: the probability that an image skips a branch in training, where `apply`
+        is given a key.
 
     Raises:
-      ConfigError: for a name, head or lowering that does not exist. `init` and `apply`
+      ConfigError: for a name, head or lowering that does not exist, or a setting that
+        the network does not have. `init` and `apply`
         raise it for images of a size that the network does not take.
     """
     family = family_of(name)
@@ -57,7 +66,12 @@ def make_network(
     check_known("config.model.convolutions", convolutions, LOWERINGS)
     module = _NetworkModule(
         family=family,
-        spec=NETWORKS[name],
+        spec=spec_of(
+            name,
+            pooling=pooling,
+            interpolation=interpolation,
+            drop_path=drop_path,
+        ),
         num_classes=num_classes,
         head_kind=head,
         embedding_dim=embedding_dim,
@@ -93,6 +107,56 @@ def make_network(
         return outputs, updated.get("batch_stats", {})
 
     return Network(init, apply, num_classes)
+
+
+def read_tokens(
+    name: str,
+    params: Tree,
+    batch_stats: Tree,
+    images: Array,
+    *,
+    last: int = 1,
+    interpolation: str = AUTO,
+    dtype: Any = jnp.float32,
+) -> TokenOutputs:
+    """Returns what a vision transformer knows of images besides their features.
+
+    Pure and not compiled, as a network's `apply`; what is not used costs nothing under
+    `jax.jit`. With last=4, the class tokens beside the mean of the patches are the
+    features of DINOv2's linear evaluation.
+
+    Args:
+      name: of a vision transformer, one of `NETWORKS`.
+      params: as the network's `init` gives them; heads are not used.
+      batch_stats: likewise.
+      images: float [B, H, W, C].
+      last: n, blocks whose class tokens are returned, from 1 to all.
+      interpolation: of learned positions; see `spec_of`.
+      dtype: of the activations.
+
+    Raises:
+      ConfigError: for a name that does not exist or is no vision transformer, a number
+        of blocks that it does not have, or images of a size that it does not take.
+    """
+    spec = spec_of(name, interpolation=interpolation)
+    if not isinstance(spec, VitSpec):
+        raise ConfigError(
+            f"config.model.name = {name!r} is a {family_of(name).title} and has no "
+            "tokens; use a vision transformer"
+        )
+    if not 1 <= last <= spec.depth:
+        raise ConfigError(
+            f"the class tokens of {last} blocks were asked for, and {name} has "
+            f"{spec.depth}; use 1 to {spec.depth}"
+        )
+    variables = {
+        "params": params["backbone"],
+        "batch_stats": batch_stats.get("backbone", {}),
+    }
+    outputs, _ = VisionTransformer(spec, dtype).apply(
+        variables, images, last=last, method="inside", mutable=["intermediates"]
+    )
+    return outputs
 
 
 class _NetworkModule(nn.Module):

@@ -23,6 +23,7 @@ from bmjax.report.systems import (
     image_roots,
     read_systems,
 )
+from bmjax.report.validation_section import validation_rows
 
 PAIRED_DRAWS = 1000
 
@@ -88,7 +89,7 @@ def write_comparison(
         ConfigError: the same run or table twice, or another program's page is there.
         DataError: one of them cannot be used, or they do not belong on one page.
     """
-    _refuse_other_page(out / "index.html")
+    refuse_other_page(out / "index.html")
     if images is not None and not images.is_dir():
         raise DataError(
             f"expected a folder of images, but {images} is none: check the path"
@@ -103,7 +104,8 @@ def write_comparison(
     return page
 
 
-def _refuse_other_page(page: Path) -> None:
+def refuse_other_page(page: Path) -> None:
+    """Raise ConfigError where a page is that another program has written."""
     try:
         head = page.read_bytes()[:4096]
     except OSError:
@@ -131,6 +133,9 @@ def comparison_contents(
             ranking.compare_pair(systems, *pair, draws=PAIRED_DRAWS)
             for pair in ranking.pairs_of(order)
         ]
+    validation_head, validated = validation_rows(
+        [(one.name, one.run) for system in systems for one in system.folds or (system,)]
+    )
     return {
         "names": [system.name for system in systems],
         "marks": [Markup(dots.swatch(number)) for number in range(len(systems))],
@@ -147,6 +152,8 @@ def comparison_contents(
             for key, title in tables.SCORES.items()
         ]
         + lineage_score(figures, systems),
+        "validation_head": validation_head,
+        "validation_rows": validated,
         "pairs": pairs,
         "all_pairs": len(pairs) >= len(systems) * (len(systems) - 1) // 2,
         "compared": ranking.SCORE_NAMES,

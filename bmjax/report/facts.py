@@ -126,10 +126,12 @@ def run_data(results: dict[str, Any], config: dict[str, Any], classes: int) -> s
     split = results.get("split", data.get("split"))
     fold = results.get("fold", data.get("fold"))
     left_out = data.get("exclude")
+    held = section(results, "validation")
     parts = [
         "" if split is None else f"split {split}",
         "" if fold is None else f"fold {fold}",
         f"{count(results.get('n_train'))} training images",
+        f"{count(held.get('images'))} validation images" if held else "",
         f"{count(results.get('n_test'))} test images",
         f"{classes} classes",
         f"without {value_text(left_out)}" if left_out else "",

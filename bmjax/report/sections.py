@@ -15,6 +15,7 @@ from bmjax.report.pooled_folds import fold_rows
 from bmjax.report.prototype_sheets import describe_atlas
 from bmjax.report.run_files import RunFiles, finite, section
 from bmjax.report.systems import System
+from bmjax.report.validation_section import describe_validation, split_series
 
 _AGREE = 5e-4  # figures of results.json and of predictions.csv; ours
 
@@ -73,7 +74,8 @@ def _of_run(run: RunFiles, figures: dict[str, Any], album: Album) -> dict[str, A
         "cautions": _cautions(run, figures),
         "probe_head": probe_head,
         "probe_rows": probe_rows,
-        "panels": panels(run.series),
+        "panels": panels(split_series(run.series)[0]),
+        "validation": describe_validation(run),
         "unreadable": run.unreadable,
         "map": _map(run),
         "atlas": (
@@ -103,6 +105,7 @@ def _of_table(system: System, figures: dict[str, Any]) -> dict[str, Any]:
         "probe_head": [],
         "probe_rows": [],
         "panels": [],
+        "validation": None,
         "unreadable": 0,
         "map": None,
         "atlas": None,

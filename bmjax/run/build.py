@@ -24,11 +24,13 @@ from bmjax.data.splits.make_split import (
     shown_to_training,
     split_digest,
 )
+from bmjax.data.splits.validation_part import hold_out_validation
 from bmjax.devices.mesh import batch_sharded, make_mesh
 from bmjax.errors import ConfigError, DataError
 from bmjax.methods import METHODS
 from bmjax.methods.spec import RunFacts
 from bmjax.models import layer_scales, make_network
+from bmjax.models.lora import add_lora
 from bmjax.run.logs import say
 from bmjax.run.run_settings import (
     AugmentSettings,
@@ -37,7 +39,7 @@ from bmjax.run.run_settings import (
     Settings,
 )
 from bmjax.run.workdir import excluded
-from bmjax.settings import to_steps, with_steps
+from bmjax.settings import is_zero, to_steps, with_steps
 from bmjax.training.optimizer import cosine_schedule, make_optimizer
 from bmjax.types import Batch, Method
 
@@ -50,6 +52,11 @@ class RunData(NamedTuple):
     split_digest: str
     stream: grain.MapDataset
     replacements: np.ndarray  # of an unreadable image of the training part
+    validation: np.ndarray = np.zeros(0, np.int64)  # sorted; in no part of the split
+
+    def positions(self, part: str) -> np.ndarray:
+        """Of "train", "test" or "validation", int64, sorted."""
+        return self.validation if part == "validation" else getattr(self.split, part)
 
 
 class Learner(NamedTuple):
@@ -70,6 +77,8 @@ class RunLength(NamedTuple):
     steps_per_epoch: int
     save_every: int
     log_every: int
+    keep_every: int = 0  # 0: no checkpoint is kept for ever
+    validate_every: int = 0  # 0: no validation
 
 
 class BuiltRun(NamedTuple):
@@ -111,6 +120,8 @@ def build(
         steps_per_epoch=steps_per_epoch,
         save_every=max(1, with_steps(settings.checkpoint, steps_per_epoch)["every"]),
         log_every=max(1, with_steps(settings.logs, steps_per_epoch)["every"]),
+        keep_every=_every(settings.checkpoint.keep_every, steps_per_epoch),
+        validate_every=_every(settings.validation.every, steps_per_epoch),
     )
     recipe = make_recipe(settings.augment, settings.data)
     train_counts = counts(data.catalog, data.split.train)
@@ -134,6 +145,13 @@ def _make_data(settings: Settings, workdir: Path, catalog: Catalog | None) -> Ru
         )
     data = settings.data
     split = make_split(catalog, name=data.split, fold=data.fold, seed=data.split_seed)
+    split, validation = hold_out_validation(
+        catalog,
+        split,
+        share=float(data.validation_share),
+        name=data.split,
+        seed=data.split_seed,
+    )
     shown = shown_to_training(split, data.pretrain_on)
     stream = make_stream(
         shown,
@@ -146,10 +164,18 @@ def _make_data(settings: Settings, workdir: Path, catalog: Catalog | None) -> Ru
     return RunData(
         catalog=catalog,
         split=split,
-        split_digest=split_digest(catalog, split),
+        split_digest=split_digest(catalog, split, validation),
         stream=stream,
         replacements=next_of_class(split.train, catalog.labels),
+        validation=validation,
     )
+
+
+def _every(text: str, steps_per_epoch: int) -> int:
+    """A duration in steps: 0 where it is none, else 1 at least."""
+    if is_zero(text):
+        return 0
+    return max(1, to_steps(text, steps_per_epoch=steps_per_epoch, key="a duration"))
 
 
 def _make_updates(
@@ -266,12 +292,25 @@ def make_method(
         convolutions=model.convolutions,
         dtype=jnp.dtype(model.dtype),
         remat=model.remat,
+        pooling=model.pooling,
+        interpolation=model.interpolation,
+        drop_path=model.drop_path,
     )
+    spec, held = METHODS[settings.method_name], ()
+    if settings.lora.rank:
+        network = add_lora(
+            network,
+            rank=settings.lora.rank,
+            alpha=settings.lora.alpha,
+            layers=tuple(settings.lora.layers),
+        )
+        held = tuple(f"{name}.backbone" for name in spec.trained_networks)
     arguments = with_steps(settings.method, steps_per_epoch)
     if "class_weights" in arguments:
         weights = class_weights(train, arguments["class_weights"])
         arguments["class_weights"] = None if weights is None else jnp.asarray(weights)
-    return METHODS[settings.method_name].make(network, recipe=recipe, **arguments)
+    method = spec.make(network, recipe=recipe, **arguments)
+    return method._replace(frozen=(*method.frozen, *held))
 
 
 def _check_divides(batch: int, devices: int, chunks: int) -> None:

@@ -23,11 +23,11 @@ def check_images(
     begun: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Read what training and evaluation will read: both parts of the split, whole.
+    """Read what training and evaluation will read: all parts of the split, whole.
 
-    A test image is never replaced, so that a broken one would end the run after all of
-    its training; and the probes read every training image, those too that training may
-    not have drawn.
+    A test or validation image is never replaced, so that a broken one would end the run
+    after all of its training; and the probes read every training image, those too that
+    training may not have drawn.
 
     Args:
         data: the images.
@@ -37,17 +37,22 @@ def check_images(
         say: hears how long it took.
 
     Raises:
-        DataError: a test image cannot be read, or more training images than
-            config.data.bad_share allows.
+        DataError: a test or validation image cannot be read, or more training images
+            than config.data.bad_share allows.
     """
     started = time.monotonic()
     split = data.split
     test = find_unreadable(data.catalog, split.test, threads=threads)
     train = find_unreadable(data.catalog, split.train, threads=threads)
+    validation = find_unreadable(data.catalog, data.validation, threads=threads)
     broken, parts = {}, []
-    if test:
-        broken |= test
-        parts.append(f"{len(test):,} of the {len(split.test):,} test images")
+    for name, images, unreadable in (
+        ("test", split.test, test),
+        ("validation", data.validation, validation),
+    ):
+        if unreadable:
+            broken |= unreadable
+            parts.append(f"{len(unreadable):,} of the {len(images):,} {name} images")
     if len(train) > replaced.limit:
         broken |= train
         parts.append(
@@ -57,7 +62,7 @@ def check_images(
     if broken:
         raise DataError(_sentence(data.catalog, " and ".join(parts), broken, begun))
     replaced.note(data.catalog, np.array(list(train), np.int64))
-    read = len(split.test) + len(split.train)
+    read = len(split.test) + len(split.train) + len(data.validation)
     say(f"read {read:,} images once in {short_duration(time.monotonic() - started)}")
 
 

@@ -31,4 +31,10 @@ def config_warnings(settings: Settings, facts: RunFacts) -> list[str]:
             f"config.optim.freeze_backbone = {optim.freeze_backbone} is the whole run: "
             "the backbone is never trained; shorten it"
         )
+    every = settings.validation.every
+    if settings.checkpoint.best and facts.steps <= facts.to_steps(every):
+        notes.append(
+            f"config.checkpoint.best chooses among one step, since "
+            f"config.validation.every = {every} is the whole run; shorten it"
+        )
     return notes

@@ -13,24 +13,27 @@ from bmjax.data.sampling import drawn_shares
 from bmjax.data.splits.make_split import counts
 from bmjax.devices.jax_setup import versions
 from bmjax.evals.assess import assess
+from bmjax.evals.calibration import fit_temperature
 from bmjax.evals.classification import classification_metrics
 from bmjax.evals.linear_probe import softmax
 from bmjax.evals.predictions import Predictions, write_predictions
 from bmjax.evals.prototypes import prototype_atlas
-from bmjax.evals.recalibration import recalibrated_metrics
+from bmjax.evals.recalibration import recalibrate, recalibrated_metrics
 from bmjax.evals.tsne import embed_2d
 from bmjax.files import plain_cell, write_csv, write_json
 from bmjax.methods import METHODS
+from bmjax.models import feature_settings
 from bmjax.report import write_report
 from bmjax.run.build import BuiltRun, RunData, make_prepare
 from bmjax.run.frozen_features import augmented_features, part_features
 from bmjax.run.probes import Probes, fit_probes
 from bmjax.run.run_settings import Settings
+from bmjax.run.validation import Chosen
+from bmjax.run.validation_results import validation_results
 from bmjax.training import checkpoint
 from bmjax.training.optimizer import count_parameters
 from bmjax.training.step import TrainState, make_predict_step
 
-_PARTS = ("train", "test")
 # Of `assess`, what results.json says elsewhere or keeps together.
 _SETTINGS = ("level", "draws", "seed")
 _ELSEWHERE = ("images", "classes", *_SETTINGS)
@@ -38,21 +41,21 @@ _ELSEWHERE = ("images", "classes", *_SETTINGS)
 
 def evaluate_run(
     run: BuiltRun,
-    state: TrainState,
+    chosen: Chosen,
     workdir: Path,
     *,
     seconds: float,
     replaced: Replaced,
     notes: Sequence[str] = (),
 ) -> tuple[Path, dict[str, Any]]:
-    """Evaluate a trained state; write predictions, embedding, results and the report.
+    """Evaluate the chosen state; write predictions, embedding, results and the report.
 
     A method with a classifier is evaluated by it, any other by the linear probe on
     frozen features. The report is written last: where it is, the run is complete.
 
     Args:
         run: the run.
-        state: as it was trained to.
+        chosen: the state, and by what it was chosen.
         workdir: of the run.
         seconds: that training took.
         replaced: counts unreadable training images.
@@ -62,14 +65,15 @@ def evaluate_run(
         the report's path, and the content of results.json.
     """
     settings, data, learner = run.settings, run.data, run.learner
-    classes = data.catalog.classes
+    state, classes = chosen.state, data.catalog.classes
     digest = checkpoint.digest(state.params)
-    labels = {part: data.catalog.labels[getattr(data.split, part)] for part in _PARTS}
+    parts = ("train", "test", *(["validation"] if len(data.validation) else []))
+    labels = {part: data.catalog.labels[data.positions(part)] for part in parts}
     features, logits = {}, {}
     folder = workdir / "features"
     folder.mkdir(exist_ok=True)
     predict = jax.jit(make_predict_step(learner.method, make_prepare(settings.data)))
-    for part in _PARTS:
+    for part in parts:
         features[part], logits[part] = part_features(
             data,
             settings.data,
@@ -127,11 +131,13 @@ def evaluate_run(
         train_counts=counts(data.catalog, data.split.train),
         seed=settings.seed,
     )
-    recalibrated = _recalibrated(run, labels, predictions, probes, predictor)
+    recalibrated = _recalibrated(run, labels, predictions, probes, logits)
     results = {
         **_described(run),
         "predictor": predictor,
-        **_kept_metrics(metrics, recalibrated, notes),
+        **_kept_metrics(
+            metrics, recalibrated, notes, validated=bool(len(data.validation))
+        ),
         "probe": {
             name: {
                 **_averages(labels["test"], shares, classes),
@@ -139,6 +145,9 @@ def evaluate_run(
             }
             for name, shares in probes.probabilities.items()
         },
+        "validation": validation_results(
+            settings, data, chosen, probes.on_validation, logits.get("validation")
+        ),
         "seconds": seconds,
         "images_per_second": (
             run.length.steps * settings.data.batch_size / seconds if seconds else None
@@ -158,6 +167,11 @@ def _described(run: BuiltRun) -> dict[str, Any]:
         "method": settings.method_name,
         "method_title": METHODS[settings.method_name].title,
         "network": settings.model.name,
+        **feature_settings(
+            settings.model.name,
+            pooling=settings.model.pooling,
+            interpolation=settings.model.interpolation,
+        ),
         "split": settings.data.split,
         "fold": settings.data.fold,
         "pretrained_on": settings.data.pretrain_on,
@@ -174,11 +188,15 @@ def _described(run: BuiltRun) -> dict[str, Any]:
 
 
 def _kept_metrics(
-    metrics: dict[str, Any], recalibrated: dict[str, Any], of_run: Sequence[str]
+    metrics: dict[str, Any],
+    recalibrated: dict[str, Any],
+    of_run: Sequence[str],
+    *,
+    validated: bool,
 ) -> dict[str, Any]:
     """What results.json keeps of `assess`, with what recalibration would gain."""
     notes = [*metrics["notes"], *of_run]
-    if recalibrated["temperature"]:
+    if recalibrated["temperature"] and not validated:
         notes.append(
             "The temperature was fitted on training images that the linear probe had "
             "not seen but the backbone had, SupCon's with their labels: on new images "
@@ -197,24 +215,29 @@ def _recalibrated(
     labels: dict[str, np.ndarray],
     predictions: Predictions,
     probes: Probes,
-    predictor: str,
+    logits: dict[str, np.ndarray | None],
 ) -> dict[str, Any]:
     """What a corrected prior and a temperature would gain."""
     classes = run.data.catalog.classes
-    # A classifier has learned all training images: none is left to validate on.
-    own = predictor == "classifier"
+    trained = probes.trained
+    used = drawn_shares(labels["train"], "natural", classes=len(classes))
+    temperature, images = probes.temperature, probes.validation_images
+    if logits["test"] is not None:
+        trained = _trained_shares(run.settings, run.data, labels["train"])
+        # A classifier has learned all training images: only others can validate it.
+        temperature, images = None, 0
+        if logits.get("validation") is not None:
+            own = recalibrate(softmax(logits["validation"]), trained, used)
+            temperature = fit_temperature(labels["validation"], own)
+            images = len(labels["validation"])
     return recalibrated_metrics(
         labels["test"],
         predictions.probabilities,
         classes,
-        trained=(
-            _trained_shares(run.settings, run.data, labels["train"])
-            if own
-            else probes.trained
-        ),
-        used=drawn_shares(labels["train"], "natural", classes=len(classes)),
-        temperature=None if own else probes.temperature,
-        validation_images=0 if own else probes.validation_images,
+        trained=trained,
+        used=used,
+        temperature=temperature,
+        validation_images=images,
     )
 
 

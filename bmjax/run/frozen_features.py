@@ -10,10 +10,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from bmjax.data.pipeline import Replaced, evaluation_batches
+from bmjax.devices.mesh import make_mesh, replicated
 from bmjax.evals.extract_features import extract_features
 from bmjax.files import write_json
 from bmjax.run.build import Learner, RunData
 from bmjax.run.run_settings import DataSettings
+from bmjax.training import checkpoint
 from bmjax.training.keys import key_for
 from bmjax.training.step import TrainState
 
@@ -40,7 +42,7 @@ def part_features(
         state: as it was trained to.
         predict: (params, batch_stats, pixels) -> outputs of `Method.predict`.
         folder: of the cache.
-        part: "train" or "test".
+        part: "train", "test" or "validation".
         digest: of the parameters.
         replaced: counts unreadable training images.
 
@@ -56,7 +58,7 @@ def part_features(
     if whole and note.exists() and json.loads(note.read_text()) == made_by:
         logits = np.load(logits_path) if logits_path.exists() else None
         return np.load(path, mmap_mode="r"), logits
-    positions = getattr(data.split, part)
+    positions = data.positions(part)
     features, logits = extract_features(
         lambda pixels: predict(state.params, state.batch_stats, pixels),
         _batches(data, settings, positions, replaced),
@@ -69,6 +71,40 @@ def part_features(
         np.save(logits_path, logits)
     write_json(note, made_by)
     return features, logits
+
+
+def stored_features(
+    workdir: Path, fingerprint: str, sizes: dict[str, int]
+) -> tuple[dict[str, np.ndarray], str] | None:
+    """The features that a run has kept, where its newest checkpoint made them.
+
+    Args:
+        workdir: of the run.
+        fingerprint: of the images that they are to be of.
+        sizes: images of each part.
+
+    Returns:
+        features of each part, float32 [n, F], mapped from disk, and the digest of the
+        parameters; None where one is missing, is damaged, or is of other parameters.
+    """
+    folder = workdir / "features"
+    found = checkpoint.newest(workdir / "checkpoints")
+    if found is None or not all((folder / f"{part}.json").exists() for part in sizes):
+        return None
+    saved = checkpoint.read(workdir / "checkpoints", found[0], replicated(make_mesh(1)))
+    digest = checkpoint.digest(saved["params"])
+    made_by = {"params_sha256": digest, "data_fingerprint": fingerprint}
+    arrays = {}
+    try:
+        for part, images in sizes.items():
+            if json.loads((folder / f"{part}.json").read_text()) != made_by:
+                return None
+            arrays[part] = np.load(folder / f"{part}.npy", mmap_mode="r")
+            if len(arrays[part]) != images:
+                return None
+    except (OSError, ValueError):
+        return None
+    return arrays, digest
 
 
 def augmented_features(
@@ -115,6 +151,7 @@ def _batches(
         batch_size=settings.batch_size,
         threads=settings.threads,
         prefetch=settings.prefetch,
-        stand_ins=data.replacements,  # as in training; no test image has one
+        # As in training; no test and no validation image has one.
+        stand_ins=data.replacements,
         replaced=replaced,
     )

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from bmjax.errors import CheckpointError
+from bmjax.models import feature_settings
 from bmjax.run.build import RunData
+from bmjax.run.preprocessing_check import check_preprocessing
 from bmjax.run.refuse_seen import refuse_seen
 from bmjax.run.run_settings import Settings
 from bmjax.training import checkpoint
@@ -71,6 +73,10 @@ def start_from(
             )
         if not differing and not (part == "fc" and renew):
             taken.append(part)
+    # A classifier is never left out unasked, whatever its shape.
+    heads = [*taken, *(["fc"] if "fc" in ours and "fc" in theirs and not renew else [])]
+    _refuse_other_pooling(path, weights, settings, heads)
+    check_preprocessing(path, weights.about, settings, say)
     said = [_PARTS[part] + ("" if part in taken else " (new)") for part in ours]
     say(f"starting from {path}: {', '.join(said)}")
 
@@ -152,4 +158,22 @@ def _refuse_other_classes(
             f"classes that are not these {len(classes)} (differing: "
             f"{', '.join(differing[:5])}); start a new one with "
             "--config.init_new_classifier=True"
+        )
+
+
+def _refuse_other_pooling(
+    path: Path, weights: Weights, settings: Settings, parts: Sequence[str]
+) -> None:
+    """A head that was trained on other features would read these as those."""
+    heads = [_PARTS[part] for part in parts if part != "backbone"]
+    model = settings.model
+    theirs = feature_settings(model.name)["pooling"]
+    theirs = weights.about.get("pooling", theirs)
+    ours = feature_settings(model.name, pooling=model.pooling)["pooling"]
+    if heads and theirs != ours:
+        raise CheckpointError(
+            f"config.init_from = {str(path)!r} has a {heads[0]} on features with "
+            f"pooling = {theirs!r}, and config.model.pooling = {model.pooling!r} makes "
+            f"others; set --config.model.pooling={theirs}, or start a new classifier "
+            "with --config.init_new_classifier=True"
         )

@@ -8,12 +8,14 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from bmjax.files import write_whole
 from bmjax.run.logs import note
+
+VALIDATION = "validation/"  # begins the names of the figures of a validation
 
 
 class MetricLog:
@@ -22,10 +24,21 @@ class MetricLog:
     A resumed run forgets what the interrupted one wrote beyond the checkpoint.
     """
 
-    def __init__(self, workdir: Path, *, first_step: int):
-        """Open both, to go on after `first_step` updates."""
+    def __init__(
+        self, workdir: Path, *, first_step: int, validated: Collection[int] = ()
+    ):
+        """Open both, to go on after `first_step` updates.
+
+        Lines of validations that the checkpoint does not know are forgotten as well:
+        these are made again.
+
+        Args:
+            workdir: of the run.
+            first_step: updates made so far.
+            validated: steps of the validations that the checkpoint knows.
+        """
         self._path = workdir / "metrics.jsonl"
-        _forget_after(self._path, first_step)
+        _forget_after(self._path, first_step, validated)
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 see close()
         self._waiting = b""  # lines that found no room
         self._events: _Events | None = None
@@ -111,7 +124,7 @@ def _note_loss(what: str, error: OSError, loss: str) -> None:
     note(f"warning: {what} cannot be written ({reason}); training goes on, {loss}")
 
 
-def _forget_after(path: Path, step: int) -> None:
+def _forget_after(path: Path, step: int, validated: Collection[int]) -> None:
     if not path.exists():
         return
     kept = []
@@ -120,6 +133,8 @@ def _forget_after(path: Path, step: int) -> None:
             entry: dict[str, Any] = json.loads(line)
         except ValueError:
             continue  # the last line of a killed run may be cut
-        if entry.get("step", step + 1) <= step:
+        at = entry.get("step", step + 1)
+        again = at not in validated and any(k.startswith(VALIDATION) for k in entry)
+        if at <= step and not again:
             kept.append(line + "\n")
     write_whole(path, "".join(kept))

@@ -25,13 +25,14 @@ _LOGISTIC = "logistic_"  # and those of the logistic regression
 
 
 class Probes(NamedTuple):
-    """What the probes say of the test images."""
+    """What the probes say of the test images, and of the validation images."""
 
     probabilities: dict[str, np.ndarray]  # float32 [n, N], by probe
     described: dict[str, dict[str, Any]]  # how a probe's fit ended, for results.json
     trained: np.ndarray  # float [N], shares of the classes that "linear" was trained on
     temperature: float | None  # for "linear"; None: no image was held out
-    validation_images: int
+    validation_images: int  # that the temperature was fitted on
+    on_validation: dict[str, np.ndarray]  # float32 [V, N], by probe; {}: no such part
 
 
 def fit_probes(
@@ -45,17 +46,18 @@ def fit_probes(
 ) -> Probes:
     """Fit the paper's linear probe, DinoBloom's logistic regression and k-NN.
 
-    The temperature is for the linear probe: a second one, trained in the same way on
-    the training images without a held-out share of each class, is applied to these,
-    and the temperature that suits them best is taken.
+    The temperature is for the linear probe. Where the run has a validation part, it is
+    the one that suits the probe best on these images. Otherwise a second probe, trained
+    in the same way on the training images without a held-out share of each class, is
+    applied to these, and the temperature that suits them best is taken.
 
     Args:
         probe: config.probe.
         classes: N.
         seed: of the run.
         folder: where linear.npz goes.
-        features: of "train" and "test".
-        labels: of both.
+        features: of "train", "test" and, where there is such a part, "validation".
+        labels: of the same.
         augmented: passes -> features of augmented training images, pass after pass,
             and their labels.
     """
@@ -78,26 +80,31 @@ def fit_probes(
         seed=seed,
         **logistic,
     )
-    nearest = knn_probabilities(
-        *train, features["test"], classes=classes, neighbours=NEIGHBOURS
-    )
+    judged = {
+        part: {
+            "linear": apply_linear(linear, features[part]),
+            "logistic": apply_linear(regression.linear, features[part]),
+            **_nearest(*train, features[part], classes),
+        }
+        for part in features
+        if part != "train"
+    }
     trained = drawn_shares(labels["train"], settings["sampling"], classes=classes)
-    outside = held_out(labels["train"], share, seed)
-    temperature = None
-    if outside.any():
+    natural = drawn_shares(labels["train"], "natural", classes=classes)
+    validation = judged.get("validation", {})
+    truth, shares = labels["train"][:0], None
+    if validation:
+        truth, shares = labels["validation"], validation["linear"]
+    elif (outside := held_out(labels["train"], share, seed)).any():
         kept = np.flatnonzero(np.tile(~outside, max(passes, 1)))
         part = fit_linear(*fitted_on, rows=kept, **settings)
-        natural = drawn_shares(labels["train"], "natural", classes=classes)
         shares = apply_linear(part, features["train"])[outside]
-        temperature = fit_temperature(
-            labels["train"][outside], recalibrate(shares, trained, natural)
-        )
+        truth = labels["train"][outside]
+    temperature = None
+    if shares is not None:
+        temperature = fit_temperature(truth, recalibrate(shares, trained, natural))
     return Probes(
-        {
-            "linear": apply_linear(linear, features["test"]),
-            "logistic": apply_linear(regression.linear, features["test"]),
-            **{f"knn_{k}": shares for k, shares in nearest.items()},
-        },
+        judged["test"],
         {
             "logistic": {
                 "iterations": regression.iterations,
@@ -107,5 +114,15 @@ def fit_probes(
         },
         trained,
         temperature,
-        int(outside.sum()),
+        len(truth),
+        validation,
     )
+
+
+def _nearest(
+    train: np.ndarray, labels: np.ndarray, rows: np.ndarray, classes: int
+) -> dict[str, np.ndarray]:
+    found = knn_probabilities(
+        train, labels, rows, classes=classes, neighbours=NEIGHBOURS
+    )
+    return {f"knn_{k}": shares for k, shares in found.items()}

@@ -48,6 +48,7 @@ class DataSettings:
     fold: int
     split_seed: int = number(0, 2**63 - 1)
     pretrain_on: str = choice("train", "all")
+    validation_share: Number = number(0, 0.5)
     exclude: Any  # names of classes; `excluded` reads them
     size: int = number(16, 4096)
     resize: str = choice(*RESIZES)
@@ -88,7 +89,11 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """config.model; which heads fit is the method's to say."""
+    """config.model.
+
+    Which heads fit is the method's to say; which pooling and interpolation, and whether
+    branches can be dropped, is the network's (`bmjax.models.spec_of`).
+    """
 
     name: str = choice(*NETWORKS)
     head: str
@@ -97,6 +102,25 @@ class ModelSettings:
     convolutions: str = choice(*LOWERINGS)
     dtype: str = choice("float32", "bfloat16")
     remat: bool
+    pooling: str
+    interpolation: str
+    drop_path: Number = number(0, 0.99)
+
+
+def _layer_names(key: str, values: Any) -> None:
+    if isinstance(values, str) or not all(isinstance(v, str) and v for v in values):
+        raise ConfigError(
+            f"{key} = {values!r} should be names of layers, such as ('qkv', 'proj')"
+        )
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """config.lora: adapters beside a frozen backbone's dense layers."""
+
+    rank: int = number(0, 4096)
+    alpha: Number = number(1e-6, 1e6)
+    layers: Any = checked(_layer_names)
 
 
 @dataclass(frozen=True)
@@ -129,8 +153,26 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
-class EverySettings:
-    """config.checkpoint and config.logs."""
+class CheckpointSettings:
+    """config.checkpoint; `run/validation_settings.py` knows what `best` may be."""
+
+    every: str = duration()
+    keep_every: str = duration()
+    best: str
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """config.validation."""
+
+    every: str = duration()
+    images: int = number(1, 10**9)
+    logistic_iterations: int = number(1, 10**6)
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """config.logs."""
 
     every: str = duration()
 
@@ -180,15 +222,18 @@ class Settings:
     data: DataSettings
     augment: AugmentSettings
     model: ModelSettings
+    lora: LoraSettings
     method_name: str
     method: Any
     optim: OptimSettings
     train: TrainSettings
     init_from: str
     init_new_classifier: bool
+    init_other_preprocessing: bool
     mesh: MeshSettings
-    checkpoint: EverySettings
-    logs: EverySettings
+    checkpoint: CheckpointSettings
+    validation: ValidationSettings
+    logs: LogSettings
     probe: ProbeSettings
     tsne: TsneSettings
 

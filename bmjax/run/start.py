@@ -1,5 +1,6 @@
 """What a run starts from: its newest checkpoint, other weights, or chance."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from bmjax.run.init_from import start_from
 from bmjax.run.logs import say
 from bmjax.run.same_data import check_same_data, kept_record
 from bmjax.training import checkpoint
+from bmjax.training.best_step import Record
 from bmjax.training.step import TrainState
 
 
@@ -23,6 +25,7 @@ class Start(NamedTuple):
         seen: the record of `record_seen` that the run began with; None: it begins now.
         images: the record of `record_data` that it began with; None likewise.
         notes: sentences for the results on what has changed since it began.
+        validated: a record for each validation so far.
     """
 
     state: TrainState
@@ -31,6 +34,7 @@ class Start(NamedTuple):
     seen: dict[str, Any] | None = None
     images: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    validated: Sequence[Record] = ()
 
 
 def find_start(run: BuiltRun, folder: Path) -> Start:
@@ -60,5 +64,11 @@ def find_start(run: BuiltRun, folder: Path) -> Start:
         say(f"note: {sentence}")
     state = checkpoint.restore(folder, step, state)
     return Start(
-        state, step, meta["seconds"], meta.get("seen"), kept_record(meta), tuple(notes)
+        state,
+        step,
+        meta["seconds"],
+        meta.get("seen"),
+        kept_record(meta),
+        tuple(notes),
+        meta.get("validation", []),
     )

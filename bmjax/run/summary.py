@@ -37,6 +37,11 @@ def describe_run(run: BuiltRun, say: Callable[[str], None]) -> None:
         f"{len(data.split.train):,} train, {len(data.split.test):,} test, "
         f"{len(classes)} classes"
     )
+    if len(data.validation):
+        say(
+            f"validation: {len(data.validation):,} more images of the training part, "
+            "which are not trained on"
+        )
     if settings.data.pretrain_on == "all":
         say("pretraining sees all of them, test images too, without labels")
     width = max(map(len, classes))

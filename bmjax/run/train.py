@@ -34,8 +34,10 @@ from bmjax.run.same_data import record_data
 from bmjax.run.start import Start, find_start
 from bmjax.run.summary import describe_program, describe_run
 from bmjax.run.validate import validate
+from bmjax.run.validation import Validation, choose_state, count_seen
 from bmjax.run.workdir import claim, note_config
 from bmjax.training import checkpoint
+from bmjax.training.best_step import STEP
 from bmjax.training.step import TrainState, TrainStep
 from bmjax.types import Batch, Tree
 
@@ -63,9 +65,11 @@ def train(config: ConfigDict, workdir: Path) -> None:
             begun=start.step > 0,
             say=say,
         )
-        if start.step < run.length.steps or not start.step:
+        if start.step < run.length.steps or not start.step or not_judged(run, start):
             compiled = compile_that_fits(run, state)
-            checkpoint.check_space(workdir / "checkpoints", state, say)
+            checkpoint.check_space(
+                workdir / "checkpoints", state, say, kept=kept_besides(run)
+            )
         note_config(workdir, config.to_dict())
         if compiled:
             state, seconds = train_steps(
@@ -76,10 +80,16 @@ def train(config: ConfigDict, workdir: Path) -> None:
                 signals=signals,
                 replaced=replaced,
             )
+        chosen = choose_state(run, state, workdir)
+        if chosen.facts:
+            say(
+                "chosen by validation: step {step:,} of {last_step:,}, {figure} "
+                "{value:.3f}".format(**chosen.facts)
+            )
         say(f"evaluating on {len(run.data.split.test):,} test images")
         page, results = evaluate_run(
             run,
-            state,
+            chosen,
             workdir,
             seconds=seconds,
             replaced=replaced,
@@ -98,6 +108,19 @@ def headline(results: dict[str, Any]) -> str:
             text += " [{:.3f}, {:.3f}]".format(*ends)
         shown.append(text)
     return f"{results['predictor']}: {', '.join(shown)}"
+
+
+def not_judged(run: BuiltRun, start: Start) -> bool:
+    """Whether the last step was saved, and the run stopped, before its validation."""
+    judged = any(record[STEP] == run.length.steps for record in start.validated)
+    return run.length.validate_every > 0 and not judged
+
+
+def kept_besides(run: BuiltRun) -> int:
+    """How many checkpoints stay besides the newest two, at the end."""
+    every = run.length.keep_every
+    best = bool(run.settings.checkpoint.best)
+    return best + (run.length.steps // every if every else 0)
 
 
 def compile_that_fits(run: BuiltRun, state: TrainState) -> jax.stages.Compiled:
@@ -123,10 +146,11 @@ def train_steps(
     signals: StopSignals,
     replaced: Replaced,
 ) -> tuple[TrainState, float]:
-    """Train to the last step with logs and checkpoints, save at the end.
+    """Train to the last step with validations, logs and checkpoints, save at the end.
 
     Returns:
-        the final state, and the seconds spent in the loop over all of the run's starts.
+        the final state, and the seconds spent in the loop over all of the run's starts,
+        without those of validations.
     """
     settings, data, length = run.settings, run.data, run.length
     first, seconds = start.step, start.seconds
@@ -146,13 +170,33 @@ def train_steps(
         stand_ins=data.replacements,
         replaced=replaced,
     )
-    metrics = MetricLog(workdir, first_step=first)
+    metrics = MetricLog(
+        workdir,
+        first_step=first,
+        validated=[int(record[STEP]) for record in start.validated],
+    )
+    validation = Validation(
+        run, start.validated, write=metrics.write, say=note, replaced=replaced
+    )
     watch = spec.watch(settings.method, run_facts(settings, data, length))
     rates = np.asarray(jax.vmap(run.learner.schedule)(jnp.arange(length.steps)))
     seen = start.seen or record_seen(settings, data)
     images = start.images or record_data(data, settings.data.pretrain_on)
-    begun = time.monotonic()
+    if known := count_seen(settings.init_from, data, seen):
+        note(
+            f"note: config.init_from has been trained on {known:,} of the "
+            f"{len(data.validation):,} validation images: their figures are too good"
+        )
+
+    def clock() -> float:
+        return time.monotonic() - validation.seconds
+
+    begun = clock()
     last = [first, begun]  # step and time of the last log
+
+    def keep(step: int) -> bool:
+        every = length.keep_every
+        return validation.keep(step) or bool(every and step % every == 0)
 
     def save(step: int, state: TrainState) -> None:
         checkpoint.save(
@@ -162,12 +206,14 @@ def train_steps(
             meta={
                 **images,
                 "seen": seen,
-                "seconds": seconds + time.monotonic() - begun,
+                "seconds": seconds + clock() - begun,
+                "validation": validation.history,
             },
+            keep=keep,
         )
 
     def log(step: int, values: dict[str, float]) -> None:
-        now = time.monotonic()
+        now = clock()
         speed = (step - last[0]) * batch_size / (now - last[1])
         last[:] = [step, now]
         metrics.write(
@@ -200,6 +246,8 @@ def train_steps(
                 first=first,
                 total=length.steps,
                 save_every=length.save_every,
+                keep_every=length.keep_every,
+                validation=validation,
                 log_every=length.log_every,
                 save=save,
                 log=log,
@@ -210,7 +258,7 @@ def train_steps(
     finally:
         progress.close()
         metrics.close()
-    return state, seconds + time.monotonic() - begun
+    return state, seconds + clock() - begun
 
 
 def loop(
@@ -228,13 +276,19 @@ def loop(
     after_step: Callable[[], None] = lambda: None,
     stop: StopSignals | None = None,
     non_finite_cure: str = "",
+    keep_every: int = 0,
+    validation: Validation | None = None,
 ) -> TrainState:
-    """THE loop. Its order: due save, next batch, put, step, due log; a save at the end.
+    """THE loop. Its order: due validation, due save, next batch, put, step, due log.
+
+    At the end come a due validation and a save.
 
     Saving comes before the next batch is taken, so that the state saved at step s is
     the one that step s starts from: the data are addressed by the step, and nothing
-    else has to be remembered. Nothing but `put_batch` moves data to the devices; the
-    guard around the step makes that a fact.
+    else has to be remembered. Validation comes before saving, so that a checkpoint
+    knows the figures of its own state, and the best state so far is saved at once.
+    When a signal came, it is left to the run that goes on. Nothing but `put_batch`
+    moves data to the devices; the guard around the step makes that a fact.
 
     Raises:
         NonFiniteError: the loss is not a number any more; such a state is never saved.
@@ -242,8 +296,18 @@ def loop(
     """
     in_flight: deque[jax.Array] = deque()
     finite_at, values = first, {}
+
+    def judged_best(step: int) -> bool:
+        stopping = bool(stop and stop.number)
+        if validation is None or stopping or not validation.due(step):
+            return False
+        _check_finite(state, values, step, finite_at, non_finite_cure)
+        return validation.judge(step, state)
+
     for step in range(first, total):
-        due = step > first and step % save_every == 0
+        best = judged_best(step)
+        kept = bool(keep_every) and step % keep_every == 0
+        due = step > first and (best or kept or step % save_every == 0)
         if due or (stop and stop.number):
             _check_finite(state, values, step, finite_at, non_finite_cure)
             save(step, state)
@@ -260,6 +324,7 @@ def loop(
             _check_finite(state, values, step + 1, finite_at, non_finite_cure)
             finite_at = step + 1
             log(finite_at, {k: float(v) for k, v in jax.device_get(values).items()})
+    judged_best(total)
     save(total, state)
     if stop and stop.number:
         raise stop.error(f"saved at step {total:,}, the last")

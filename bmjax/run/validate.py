@@ -9,9 +9,10 @@ from bmjax.data.splits.make_split import check_split
 from bmjax.errors import ConfigError, check_known
 from bmjax.methods import METHODS
 from bmjax.methods.spec import MethodSpec
-from bmjax.models import check_image_size
+from bmjax.models import check_image_size, spec_of
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.run.run_settings import Settings, read_config
+from bmjax.run.validation_settings import check_validation
 
 
 def validate(config: ConfigDict) -> Settings:
@@ -23,6 +24,13 @@ def validate(config: ConfigDict) -> Settings:
     settings = read_config(config)
     spec = METHODS[settings.method_name]
     check_known("config.model.head", settings.model.head, spec.heads)
+    model = settings.model
+    spec_of(
+        model.name,
+        pooling=model.pooling,
+        interpolation=model.interpolation,
+        drop_path=model.drop_path,
+    )
     data, augment = settings.data, settings.augment
     sizes = {"data.size": data.size, "augment.large_size": augment.large_size}
     if augment.small:
@@ -30,6 +38,7 @@ def validate(config: ConfigDict) -> Settings:
     for key, size in sizes.items():
         check_image_size(settings.model.name, size, f"config.{key}")
     check_split(data.split, data.fold)
+    check_validation(settings)
     if data.couples and data.batch_size % 2:
         raise ConfigError(
             f"config.data.couples puts images in twos, and config.data.batch_size = "

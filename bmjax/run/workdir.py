@@ -14,7 +14,8 @@ from bmjax.files import write_json
 # Keys that may change between a run and its continuation: they change no number (the
 # devices only by rounding).
 _HARMLESS = (
-    "checkpoint.",
+    "checkpoint.every",
+    "checkpoint.keep_every",
     "logs.",
     "data.threads",
     "data.workers",
@@ -25,7 +26,7 @@ _HARMLESS = (
 )
 # These come in after training: free until the run is finished, so that a mistake in
 # them does not cost the training.
-_EVALUATION = ("probe.", "tsne.")
+_EVALUATION = ("probe.", "tsne.", "checkpoint.best")
 # What a run may leave before it has noted its configuration.
 _OURS = (".lock", "cells-", ".cells-", "config.json.part")
 

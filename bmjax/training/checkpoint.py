@@ -42,12 +42,27 @@ _DISK_WORDS = (
 _log = logging.getLogger(__name__)
 
 
-def save(folder: Path, step: int, state: Tree, *, meta: dict[str, Any]) -> None:
-    """Write one checkpoint and forget all but the newest two.
+def save(
+    folder: Path,
+    step: int,
+    state: Tree,
+    *,
+    meta: dict[str, Any],
+    keep: Callable[[int], bool] = lambda step: False,
+) -> None:
+    """Write one checkpoint and forget all but the newest two and those to keep.
 
     A kill at any moment leaves the older ones as they were. Saving waits until the
     files are there: the arrays are donated to the next step, and an asynchronous
-    writer could still be reading them.
+    writer could still be reading them. Checkpoints of later steps are left alone: they
+    are damaged ones, which were passed over.
+
+    Args:
+        folder: of the checkpoints.
+        step: of this one.
+        state: what is saved.
+        meta: saved with it, as JSON takes it.
+        keep: step -> whether its checkpoint is to stay, however old it is.
 
     Raises:
         CheckpointError: the disk is full, or the folder cannot be written.
@@ -86,7 +101,9 @@ def save(folder: Path, step: int, state: Tree, *, meta: dict[str, Any]) -> None:
             "are free); make room and start the same command again, which goes on "
             "from the last whole checkpoint, or give another --workdir"
         ) from None
-    for old in sorted(_steps(folder))[:-_KEPT]:
+    for old in sorted(old for old in _steps(folder) if old <= step)[:-_KEPT]:
+        if keep(old):
+            continue
         _manifest(folder, old).unlink(missing_ok=True)
         shutil.rmtree(folder / str(old), ignore_errors=True)
 
@@ -99,16 +116,19 @@ def state_bytes(state: Tree) -> int:
     )
 
 
-def check_space(folder: Path, state: Tree, say: Callable[[str], None]) -> None:
+def check_space(
+    folder: Path, state: Tree, say: Callable[[str], None], *, kept: int = 0
+) -> None:
     """Hold the size of a checkpoint against the disk's free space, before step 1.
 
-    Warns where one fits but not all that are there at once: the two that are kept, and
-    the one that is being written.
+    Warns where one fits but not all that are there at once: the newest two, the one
+    that is being written, and those that are kept.
 
     Args:
         folder: of the checkpoints; it need not exist yet.
         state: what is saved.
         say: takes the warning.
+        kept: how many are kept besides the newest two, at the end.
 
     Raises:
         CheckpointError: not one checkpoint fits.
@@ -119,7 +139,7 @@ def check_space(folder: Path, state: Tree, say: Callable[[str], None]) -> None:
             f"a checkpoint takes {size / _MB:,.1f} MB, but the disk of {str(folder)!r} "
             f"has {free / _MB:,.1f} MB free; make room, or give another --workdir"
         )
-    needed = size * max(_KEPT + 1 - len(_steps(folder)), 1)
+    needed = size * max(_KEPT + 1 + kept - len(_steps(folder)), 1)
     if free < needed:
         say(
             f"warning: the disk of {str(folder)!r} has {free / _MB:,.1f} MB free, and "
@@ -137,13 +157,9 @@ def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
     """
     steps = sorted(_steps(folder), reverse=True)
     for step in steps:
-        try:
-            manifest = json.loads(_manifest(folder, step).read_text())
-            whole = manifest["files"] == _digests(folder / str(step))
-        except (OSError, ValueError, KeyError, TypeError):
-            whole = False
-        if whole:
-            return step, manifest["meta"]
+        meta = whole(folder, step)
+        if meta is not None:
+            return step, meta
         _log.warning("checkpoint %s is damaged: it is passed over", folder / str(step))
     if steps:
         raise CheckpointError(
@@ -151,6 +167,29 @@ def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
             f"{', '.join(map(str, steps))}); start anew with another --workdir"
         )
     return None
+
+
+def whole(folder: Path, step: int) -> dict[str, Any] | None:
+    """Return the meta of a step's checkpoint; None where it is damaged or not there."""
+    try:
+        manifest = json.loads(_manifest(folder, step).read_text())
+        if manifest["files"] == _digests(folder / str(step)):
+            return manifest["meta"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def check_whole(folder: Path, step: int, figure: str) -> None:
+    """Raise CheckpointError unless the step that was chosen by a figure is whole."""
+    if whole(folder, step) is None:
+        there = ", ".join(map(str, sorted(_steps(folder)))) or "none"
+        raise CheckpointError(
+            f"checkpoint {step} in {str(folder)!r}, the best by validation "
+            f"{figure}, is damaged or no longer there (there are: {there}); set "
+            "--config.checkpoint.best='' to take the last step, or train again in "
+            "another --workdir"
+        )
 
 
 def restore(folder: Path, step: int, like: Tree) -> Tree:

@@ -124,8 +124,8 @@ def scale_by_layer(
 def decayed(params: Tree) -> Tree:
     """Say for each parameter whether AdamW's weight decay takes from it.
 
-    It does from kernels and prototypes alone, and spares biases, the scales of
-    normalizations, class tokens, positions, and what else is no matrix that multiplies
+    It does from kernels, adapters and prototypes alone, and spares biases, the scales
+    of normalizations, class tokens, positions, and what else is no matrix of a product
     (timm's `param_groups_weight_decay` with a network's own `no_weight_decay`;
     facebookresearch/dino, get_params_groups).
     """
@@ -258,7 +258,7 @@ def _adam_from(
 
 
 OPTIMIZERS = {"sgd": _sgd, "adamw": _adamw}
-_DECAYED = ("kernel", "prototypes")
+_DECAYED = ("kernel", "prototypes", "lora_a", "lora_b")
 
 
 def _names(path: tuple) -> tuple[str, ...]:

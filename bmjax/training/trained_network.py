@@ -10,12 +10,15 @@ import jax
 import bmjax
 from bmjax.data.seen_images import Seen, seen_from_json
 from bmjax.errors import ConfigError
+from bmjax.models import feature_settings
+from bmjax.models.lora import merge_adapters
 from bmjax.models.weight_files.state_dict import (
     read_metadata,
     read_weights,
     write_weights,
 )
 from bmjax.training import checkpoint
+from bmjax.training.best_step import STEP, best_record
 from bmjax.types import Tree
 
 _KEY = "bmjax"  # of our own metadata in a .safetensors file
@@ -43,8 +46,10 @@ class Weights(NamedTuple):
     """A network's arrays, and what is known about them.
 
     params: "backbone", and "fc", "head" and "prototypes" where there are such.
-    about: "network", "method", "step", "classes", "size", "resize", "mean", "std"
-        and "trained_on" (fingerprint of the images, split and its digest, fold,
+    about: "network", "pooling" and "interpolation" (how its features are made, by
+        name), "method", "step", "classes", "size", "resize", "mean", "std", "lora"
+        (rank, alpha and layers of the adapters that are merged into the backbone) and
+        "trained_on" (fingerprint of the images, split and its digest, fold,
         split_seed, pretrain_on: "all" where the test part was shown too, and seen: a
         record of the training images, `data.seen_images`, None where it was not kept);
         {} for a file of another program's.
@@ -56,21 +61,30 @@ class Weights(NamedTuple):
 
 
 def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
-    """Read the newest checkpoint of a run.
+    """Read a run's newest checkpoint, or the best one where the run chooses one.
 
     Raises:
         ConfigError: the folder holds no run with a checkpoint.
+        CheckpointError: no checkpoint is whole, or the best one is not.
     """
     about, step = _about_run(workdir)
     saved = checkpoint.read(workdir / "checkpoints", step, sharding)
     params = dict(saved["params"]["network"])
+    if "lora" in about:
+        params = merge_adapters(
+            params, rank=about["lora"]["rank"], alpha=about["lora"]["alpha"]
+        )
     if "prototypes" in saved["params"]:
         params["prototypes"] = saved["params"]["prototypes"]
     return Weights(params, saved["batch_stats"], about)
 
 
 def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
-    """What is known about a run's newest checkpoint, and its step."""
+    """What is known about a run's network, and which step it is of.
+
+    It is the one that the run evaluates: of the newest checkpoint, or of the best step
+    by the validation figure that `config.checkpoint.best` names.
+    """
     folder = workdir / "checkpoints"
     found = checkpoint.newest(folder)
     if found is None or not (workdir / "config.json").exists():
@@ -79,10 +93,22 @@ def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
         )
     step, meta = found
     config = json.loads((workdir / "config.json").read_text())
-    data = config["data"]
+    data, model = config["data"], config["model"]
+    # Older configurations have no such key.
+    if figure := config["checkpoint"].get("best", ""):
+        record = best_record(meta.get("validation", []), figure)
+        if record is not None:
+            step = int(record[STEP])
+            checkpoint.check_whole(folder, step, figure)
     about = {
         "version": bmjax.__version__,
-        "network": config["model"]["name"],
+        "network": model["name"],
+        **feature_settings(
+            model["name"],
+            # Runs of before have none of these keys, and made features so.
+            pooling=model.get("pooling", "auto"),
+            interpolation=model.get("interpolation", "auto"),
+        ),
         "method": config["method"]["name"],
         "step": step,
         "classes": meta.get("classes"),
@@ -90,6 +116,7 @@ def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
         "resize": data.get("resize", "area"),
         "mean": data["mean"],
         "std": data["std"],
+        **({"lora": config["lora"]} if config.get("lora", {}).get("rank") else {}),
         "trained_on": {
             "data_fingerprint": meta["data_fingerprint"],
             "split_digest": meta.get("split_digest"),
@@ -120,6 +147,7 @@ def read_file(
         network,
         num_classes=num_classes,
         new_classifier=new_classifier,
+        pooling=about.get("pooling", "auto"),
         say=say,
     )
     return Weights(params, batch_stats, about)

@@ -42,6 +42,7 @@ def test_every_kind_of_file_holds_the_encoders_features(trained, tmp_path, capsy
     about = json.loads(str(arrays["metadata"]))
     assert about["params_sha256"] == encoder.digest
     assert about["network"] == encoder.network
+    assert (about["pooling"], about["interpolation"]) == ("average", "none")
     assert about["bmjax"] == bmjax.__version__
     with open(tmp_path / "f.csv", newline="") as file:
         header, *rows = csv.reader(file)
@@ -107,6 +108,8 @@ def test_not_one_readable_image_leaves_no_file(trained, tmp_path, capsys):
         ("nowhere/f.npz", "", "no folder that exists"),
         ("f.npz", "--devices=-1", "give 0 or more"),
         ("f.npz", "--network=resnet50", "leave the network out"),
+        ("f.npz", "--pooling=cls", "use one of auto, average"),
+        ("f.npz", "--interpolation=size", "needs learned positions"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_2(

@@ -12,7 +12,7 @@ class SmallRun(NamedTuple):
     cells: Path
 
 
-def small_run(folder: Path, config: str) -> SmallRun:
+def small_run(folder: Path, config: str, *more: str) -> SmallRun:
     cells = synthesize(folder / "cells", images=230, seed=0)
     workdir = folder / "run"
     command = [
@@ -20,6 +20,7 @@ def small_run(folder: Path, config: str) -> SmallRun:
         f"--workdir={workdir}",
         f"--config.data.root={cells}",
         "--config.mesh.devices=1",
+        *more,
     ]
     assert main(command) == 0
     return SmallRun(workdir, cells)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from bmjax.models import NETWORKS, feature_dim, make_network
+from bmjax.models import feature_dim, make_network
+from bmjax.models.resnet import RESNETS
 from tests.conftest import GOLDEN
 from tests.helpers import golden_weights
 
@@ -164,7 +165,7 @@ def test_parameters_count_as_torchvision_says(name, classes, expected):
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == expected
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", RESNETS.specs)
 def test_feature_dim_is_that_of_the_features(name):
     network = make_network(name, head="linear", embedding_dim=3)
     params, _ = abstract_init(network)

@@ -16,16 +16,18 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from bmjax.errors import CheckpointError, ConfigError
-from bmjax.models import check_image_size, layer_scales, make_network, vit
+from bmjax.models import check_image_size, layer_scales, make_network, read_tokens
 from bmjax.models.families import NETWORKS
 from bmjax.models.network import make_network as build
+from bmjax.models.positions import resample_positions
+from bmjax.models.vision_transformer import VisionTransformer
+from bmjax.models.vit import VITS
 from bmjax.models.weight_files.state_dict import read_weights, write_weights
 from bmjax.models.weight_files.torch_names import to_torch, torch_name
-from tests.conftest import GOLDEN
-from tests.helpers.golden_vit import vit_images, vit_weight
+from tests.helpers.golden_vit import vit_entries, vit_images, vit_record, vit_weight
 
-RECORD = np.load(GOLDEN / "vit_vit_small_patch16_224.npz")
 SMALL, TINY = "vit_small_patch16_224", "vit_tiny"
+RECORD = vit_record(SMALL)
 # float64, the same sums in another order.
 TOLERANCE = 1e-9
 
@@ -45,7 +47,7 @@ def seeded(params):
 
     def draw(path, leaf):
         names = tuple(entry.key for entry in path)
-        entry = torch_name(names, vit.VITS)
+        entry = torch_name(names, VITS)
         values = vit_weight(TINY, entry, leaf.shape)
         return jnp.asarray(values)
 
@@ -63,7 +65,10 @@ def gelu(x):
 
 
 def written_out(params, image, *, epsilon=1e-6, activate=gelu):
-    """The tiny network on one image [H, W, C] in plain numpy, a head at a time."""
+    """The tiny network on one image [H, W, C] in plain numpy, a head at a time.
+
+    Returns the features, and the class token's attention in the last block [heads, T].
+    """
     spec = NETWORKS[TINY]
     side = spec.patch
 
@@ -87,7 +92,7 @@ def written_out(params, image, *, epsilon=1e-6, activate=gelu):
     for index in range(spec.depth):
         block = params[f"blocks_{index}"]
         parts = dense(block["attn"]["qkv"], norm(block["norm1"], tokens))
-        mixed = []
+        mixed, looks = [], []
         for head in range(spec.heads):
             columns = [
                 parts[:, part * spec.width + head * wide :][:, :wide]
@@ -95,11 +100,13 @@ def written_out(params, image, *, epsilon=1e-6, activate=gelu):
             ]
             scores = columns[0] @ columns[1].T / math.sqrt(wide)
             weights = np.exp(scores - scores.max(-1, keepdims=True))
-            mixed.append(weights / weights.sum(-1, keepdims=True) @ columns[2])
+            weights /= weights.sum(-1, keepdims=True)
+            looks.append(weights[0])
+            mixed.append(weights @ columns[2])
         tokens = tokens + dense(block["attn"]["proj"], np.concatenate(mixed, axis=1))
         hidden = dense(block["mlp"]["fc1"], norm(block["norm2"], tokens))
         tokens = tokens + dense(block["mlp"]["fc2"], activate(hidden))
-    return norm(params["norm"], tokens)[0]
+    return norm(params["norm"], tokens)[0], np.stack(looks)
 
 
 def test_it_is_the_formula_written_out(tiny, float64):
@@ -110,28 +117,24 @@ def test_it_is_the_formula_written_out(tiny, float64):
     outputs, _ = network.apply(
         jax.tree.map(jnp.asarray, exact), {}, jnp.asarray(images), train=False
     )
-    expected = np.stack([written_out(exact["backbone"], image) for image in images])
+    written = [written_out(exact["backbone"], image) for image in images]
+    expected, looks = (np.stack(parts) for parts in zip(*written, strict=True))
     np.testing.assert_allclose(outputs["features"], expected, rtol=0, atol=1e-12)
+    wide = jax.tree.map(jnp.asarray, exact)
+    inside = read_tokens(TINY, wide, {}, jnp.asarray(images), dtype=jnp.float64)
+    np.testing.assert_allclose(
+        inside.class_attention.reshape(2, 2, 4), looks[:, :, 1:], rtol=0, atol=1e-12
+    )
     # The deviations that are easily taken for it are far off.
     tanh = lambda x: 0.5 * x * (1 + np.tanh(0.7978845608 * (x + 0.044715 * x**3)))
     for deviation in ({"activate": tanh}, {"epsilon": 1e-5}):
-        other = written_out(exact["backbone"], images[0], **deviation)
+        other, _ = written_out(exact["backbone"], images[0], **deviation)
         assert np.abs(other - expected[0]).max() > 1e-7
-
-
-def recorded_tree():
-    """timm's small network: parameters of the recorded state dict, float64."""
-    shapes = json.loads(str(RECORD["state_dict"]))
-    entries = {
-        name: vit_weight("vit_small_patch16_224", name, tuple(shape))
-        for name, shape in shapes.items()
-    }
-    return entries
 
 
 @pytest.mark.slow
 def test_the_small_network_evaluates_as_timm(tmp_path, float64):
-    entries = recorded_tree()
+    entries = vit_entries(SMALL)
     path = tmp_path / "timm.safetensors"
     save_file(entries, path)
     params, batch_stats = read_weights(path, SMALL)
@@ -142,7 +145,7 @@ def test_the_small_network_evaluates_as_timm(tmp_path, float64):
     np.testing.assert_array_equal(
         images.transpose(0, 3, 1, 2).ravel()[:8], RECORD["n2_224/input_head"]
     )
-    module = vit.VisionTransformer(NETWORKS[SMALL], jnp.float64)
+    module = VisionTransformer(NETWORKS[SMALL], jnp.float64)
     tokens = jax.jit(
         lambda params, images: module.apply(
             {"params": params}, images, train=False, method="tokens"
@@ -164,7 +167,7 @@ def test_the_entries_and_shapes_of_a_file_are_timms():
     images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     params, _ = jax.eval_shape(network.init, jax.random.key(0), images)
     found = {
-        torch_name(path, vit.VITS): list(to_torch(np.empty(leaf.shape, "b")).shape)
+        torch_name(path, VITS): list(to_torch(np.empty(leaf.shape, "b")).shape)
         for path, leaf in flatten_dict(params).items()
     }
     assert found == json.loads(str(RECORD["state_dict"]))
@@ -216,7 +219,7 @@ def test_initial_values_are_those_of_timm():
 def test_positions_are_resampled_as_pillow_resamples(rows, columns):
     # timm resamples by torch's antialiased bicubic, which is Pillow's.
     positions = np.random.default_rng(0).normal(size=(1, 17, 3)).astype(np.float32)
-    found = vit.resample_positions(jnp.asarray(positions), rows, columns)
+    found = resample_positions(jnp.asarray(positions), rows, columns, "size_antialias")
     np.testing.assert_array_equal(found[:, :1], positions[:, :1])
     for channel in range(3):
         grid = Image.fromarray(positions[0, 1:, channel].reshape(4, 4))
@@ -224,11 +227,6 @@ def test_positions_are_resampled_as_pillow_resamples(rows, columns):
         np.testing.assert_allclose(
             found[0, 1:, channel].reshape(rows, columns), expected, atol=1e-5
         )
-
-
-def test_positions_of_their_own_number_stay_as_they_are():
-    positions = jax.random.normal(jax.random.key(0), (1, 17, 3))
-    np.testing.assert_array_equal(vit.resample_positions(positions, 4, 4), positions)
 
 
 def test_images_that_do_not_divide_into_patches_are_refused(tiny):

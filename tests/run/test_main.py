@@ -11,6 +11,7 @@ from bmjax.run.workdir import excluded
 
 SMOKE = "--config=configs/swav.py:smoke"
 SUPERVISED = "--config=configs/supervised.py:smoke"
+VIT = (SMOKE, "--config.model.name=dinov2_nano14")
 
 
 @pytest.fixture
@@ -79,6 +80,16 @@ def run(capsys, tmp_path):
         ([SMOKE, "--config.logs.every=often"], "config.logs.every"),
         ([SMOKE, "--config.model.name=resnet10_w33"], "did you mean 'resnet10_w32'?"),
         ([SMOKE, "--config.optim.learning_rate=-1"], "is out of range"),
+        ([SMOKE, "--config.model.pooling=max"], "config.model.pooling = 'max'"),
+        ([SMOKE, "--config.model.pooling=cls"], "use one of auto, average"),
+        ([SMOKE, "--config.model.interpolation=size"], "needs learned positions"),
+        (
+            [*VIT, "--config.model.interpolation=linear"],
+            "use one of offset, size_antialias, size",
+        ),
+        ([SMOKE, "--config.model.drop_path=0.1"], "needs a vision transformer"),
+        ([*VIT, "--config.model.drop_path=1"], "config.model.drop_path = 1.0 is out"),
+        ([*VIT], "config.data.size = 32 does not divide into the patches of 14 pixels"),
         (["--config=configs/swav.py"], "the TCIA collection"),
     ],
 )

@@ -222,3 +222,36 @@ def test_the_size_of_a_checkpoint_is_held_against_the_free_space(tmp_path, monke
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(3_000_000))
     with pytest.raises(CheckpointError, match=r"takes 4.0 MB, but .* has 3.0 MB free"):
         checkpoint.check_space(tmp_path, big, said.append)
+
+
+def kept_steps(folder):
+    return sorted(int(p.stem) for p in folder.glob("*.json"))
+
+
+def test_what_is_to_be_kept_stays_however_old_it_is(tmp_path):
+    for step in range(1, 8):
+        keep = lambda step: step in (2, 3)
+        checkpoint.save(tmp_path, step, state(float(step)), meta={}, keep=keep)
+    assert kept_steps(tmp_path) == [2, 3, 6, 7]
+    restored = checkpoint.restore(tmp_path, 2, state())
+    assert checkpoint.digest(restored) == checkpoint.digest(state(2.0))
+    # What is no longer to be kept goes.
+    checkpoint.save(tmp_path, 8, state(8.0), meta={}, keep=lambda step: step == 3)
+    assert kept_steps(tmp_path) == [3, 7, 8]
+
+
+def test_damaged_later_checkpoints_do_not_push_out_the_one_just_saved(folder):
+    checkpoint.save(folder, 4, state(4.0), meta={})
+    for step in (3, 4):
+        flip(data_file(folder, step))
+    checkpoint.save(folder, 1, state(1.0), meta={})
+    assert checkpoint.newest(folder)[0] == 1
+    assert kept_steps(folder) == [1, 3, 4]
+
+
+def test_the_chosen_step_is_looked_at_before_it_is_used(folder):
+    checkpoint.check_whole(folder, 2, "knn_20/macro_f1")
+    flip(data_file(folder, 2))
+    for step in (1, 2):
+        with pytest.raises(CheckpointError, match=r"there are: 2, 3.*best=''"):
+            checkpoint.check_whole(folder, step, "knn_20/macro_f1")

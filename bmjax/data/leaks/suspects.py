@@ -41,6 +41,12 @@ class Features:
                 f"--features={str(run)!r} was made on other images than "
                 f"{str(catalog.root)!r}; audit the folder that it was trained on"
             )
+        if results.get("validation"):
+            raise DataError(
+                f"--features={str(run)!r} was made with a validation part "
+                "(config.data.validation_share), which its training features lack; "
+                "give a run without one"
+            )
         if made_on[1] != split_digest(catalog, split):
             raise DataError(
                 f"--features={str(run)!r} was made on another split, "

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,10 +102,21 @@ def check_split(name: str, fold: int) -> None:
         )
 
 
-def split_digest(catalog: Catalog, split: Split) -> str:
-    """SHA-256 of which path is in which part, whatever made it so."""
+def split_digest(
+    catalog: Catalog, split: Split, validation: Sequence[int] | np.ndarray = ()
+) -> str:
+    """SHA-256 of which path is in which part, whatever made it so.
+
+    Args:
+        catalog: the images.
+        split: training and test part.
+        validation: positions of a validation part; none leaves the digest as it is.
+    """
     hashed = hashlib.sha256()
-    for part, positions in zip(split._fields, split, strict=True):
+    parts = list(zip(split._fields, split, strict=True))
+    if len(validation):
+        parts.append(("validation", validation))
+    for part, positions in parts:
         for position in positions:
             hashed.update(os.fsencode(catalog.paths[position]) + b"\0")
         hashed.update(f"{part}\n".encode())
@@ -124,8 +136,7 @@ def _by_class(catalog: Catalog, name: str, fold: int, seed: int) -> Split:
     for label, cell in enumerate(catalog.classes):
         members = np.flatnonzero(catalog.labels == label)
         if name == "blocks":
-            numbers = [_by_number(catalog.paths[position]) for position in members]
-            order = members[sorted(range(len(members)), key=numbers.__getitem__)]
+            order = in_number_order(catalog, members)
         else:
             order = np.random.Generator(
                 np.random.Philox(key=[seed, zlib.crc32(os.fsencode(cell))])
@@ -136,6 +147,12 @@ def _by_class(catalog: Catalog, name: str, fold: int, seed: int) -> Split:
             test.append(np.array_split(order, FOLDS)[fold])
     chosen = np.sort(np.concatenate(test))
     return Split(np.setdiff1d(np.arange(len(catalog)), chosen), chosen)
+
+
+def in_number_order(catalog: Catalog, positions: np.ndarray) -> np.ndarray:
+    """Positions by the numbers in their files' names: neighbors were taken together."""
+    numbers = [_by_number(catalog.paths[position]) for position in positions]
+    return positions[sorted(range(len(positions)), key=numbers.__getitem__)]
 
 
 def _by_number(path: str) -> tuple[list, str]:

@@ -60,6 +60,18 @@ def split_from_file(
     return _grouped(catalog.labels, values, fold, seed)
 
 
+def groups_of_images(catalog: Catalog, path: Path) -> list[str] | None:
+    """The group of each image of the catalog; None where the file gives parts.
+
+    Raises:
+        DataError: the file cannot be read, or does not name every image once.
+    """
+    table, column = _read(path)
+    if column == "part":
+        return None
+    return _in_order(catalog, path, _by_image(catalog, path, table, column))
+
+
 def folds_of_file(path: Path) -> list[int]:
     """The folds that a user's own split has: one by parts, five by groups.
 

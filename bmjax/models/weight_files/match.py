@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
-from bmjax.models.families import family_of
+from bmjax.models.families import AUTO, family_of, smallest_images
 from bmjax.models.family import Family
 from bmjax.models.network import make_network
 from bmjax.models.weight_files.entries import Entry
@@ -46,7 +46,9 @@ class Match(NamedTuple):
         return not self.missing and not self.misshaped and not strange
 
 
-def expected_entries(name: str, entries: Mapping[str, Entry]) -> dict[str, Wanted]:
+def expected_entries(
+    name: str, entries: Mapping[str, Entry], pooling: str = AUTO
+) -> dict[str, Wanted]:
     """What a file with such heads must hold, by the entries' names.
 
     Every head that the file begins is expected whole.
@@ -60,8 +62,10 @@ def expected_entries(name: str, entries: Mapping[str, Entry]) -> dict[str, Wante
         head=head,
         embedding_dim=dim,
         hidden_dim=hidden,
+        pooling=pooling,
     )
-    images = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    side = smallest_images(name)
+    images = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
     params, batch_stats = jax.eval_shape(network.init, jax.random.key(0), images)
     if "prototypes.weight" in entries:
         count, width = entries["prototypes.weight"].shape[:2]

@@ -41,6 +41,7 @@ def read_weights(
     *,
     num_classes: int = 0,
     new_classifier: bool = False,
+    pooling: str = "auto",
     say: Callable[[str], None] | None = None,
 ) -> tuple[Tree, Tree]:
     """Read a network's parameters and batch statistics from a file of weights.
@@ -57,6 +58,7 @@ def read_weights(
         name: the network it is for, one of `NETWORKS`.
         num_classes: N that the classifier must have; 0 takes any.
         new_classifier: leave the file's classifier out.
+        pooling: how the features were made that its heads stand on; see `spec_of`.
         say: takes the summary of what matched, line by line; without it, networks that
             are passed over unasked are a warning.
 
@@ -76,7 +78,7 @@ def read_weights(
     with _open(path) as dicts:
         found = find_network(dicts, path, address, family)
         entries = found.entries
-        expected = expected_entries(name, entries)
+        expected = expected_entries(name, entries, pooling)
         match = compare_entries(entries, expected)
         whole = match.whole(family)
         dropped = _dropped(path, entries, expected, new_classifier) if whole else {}

@@ -1,0 +1,53 @@
+"""Attention among the tokens of an image."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+
+from bmjax.models.heads import Dense
+from bmjax.models.rope import Rotation, rotate
+
+CLASS_ATTENTION = "class_attention"  # among what a module leaves behind when asked
+
+
+class Attention(nn.Module):
+    """Every token looks at every token, in several heads.
+
+    Where the collection "intermediates" can be written, the weights of the first token
+    are left there, float [B, heads, T] (`CLASS_ATTENTION`).
+    """
+
+    heads: int
+    std: float  # of initial kernels; biases begin at 0
+    key_bias: bool = True  # False: a mask takes the keys' away
+
+    @nn.compact
+    def __call__(self, tokens: Array, rotation: Rotation | None = None) -> Array:
+        """Maps [B, T, F] to the same shape; the rotation is of the last tokens."""
+        batch, count, width = tokens.shape
+        mask = () if self.key_bias else (1.0, 0.0, 1.0)  # of queries, keys, values
+        parts = Dense(3 * width, std=self.std, bias_mask=mask, name="qkv")(tokens)
+        parts = parts.reshape(batch, count, 3, self.heads, width // self.heads)
+        queries, keys, values = (parts[:, :, index] for index in range(3))
+        if rotation is not None:
+            queries, keys = rotate(queries, rotation), rotate(keys, rotation)
+        if self.is_mutable_collection("intermediates"):
+            weights = _weights(queries[:, :1], keys)
+            self.sow("intermediates", CLASS_ATTENTION, weights[:, :, 0])
+        weights = _weights(queries, keys).astype(values.dtype)
+        mixed = jnp.einsum("bhij,bjhd->bihd", weights, values)
+        mixed = mixed.reshape(batch, count, width)
+        return Dense(width, std=self.std, name="proj")(mixed)
+
+
+def _weights(queries: Array, keys: Array) -> Array:
+    """Weights [B, heads, I, J] of queries [B, I, heads, d] on keys [B, J, heads, d].
+
+    Not jax.nn.dot_product_attention: its softmax is float32 where all is float64.
+    """
+    scores = jnp.einsum("bihd,bjhd->bhij", queries, keys)
+    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    return jax.nn.softmax(wide / math.sqrt(queries.shape[-1]))
