@@ -33,11 +33,12 @@ def record_data(data: RunData, pretrain_on: str) -> dict[str, Any]:
 
     Returns:
         data_fingerprint and split_digest, as of `RunData`; classes, their names;
-        trained_fingerprint, of the paths and sizes of the images that train alone; and
-        test_sizes, bytes of each test image in the split's order (base64 of
-        little-endian int64).
+        trained_fingerprint, of the paths and sizes of the images that train and of
+        those that a step is chosen on; and test_sizes, bytes of each test image in the
+        split's order (base64 of little-endian int64).
     """
-    trained = shown_to_training(data.split, pretrain_on)
+    shown = shown_to_training(data.split, pretrain_on)
+    trained = np.concatenate([shown, data.validation])
     paths = [data.catalog.paths[position] for position in trained]
     return {
         "data_fingerprint": data.catalog.fingerprint,
@@ -74,7 +75,7 @@ def check_same_data(
         a sentence where test files are others than at the run's begin, for its results.
 
     Raises:
-        DataError: the training images, the paths or the split are others.
+        DataError: the training or validation images, the paths or the split are others.
     """
     same_images = meta["data_fingerprint"] == data.catalog.fingerprint
     same_split = meta["split_digest"] == data.split_digest

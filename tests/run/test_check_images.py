@@ -151,6 +151,25 @@ def test_test_images_that_trained_too_are_training_images(root):
         compare(record, root, "all")
 
 
+def test_a_validation_image_is_no_test_image(root):
+    def with_validation():
+        data = open_data(root)
+        train = data.split.train
+        split = data.split._replace(train=train[1:])
+        return data._replace(split=split, validation=train[:1])
+
+    record = record_data(with_validation(), "train")
+    write_noise(file_of(open_data(root), "train"), size=20)
+    with pytest.raises(DataError, match="fingerprint"):
+        check_same_data(
+            record,
+            with_validation(),
+            pretrain_on="train",
+            split="holdout",
+            workdir=root,
+        )
+
+
 def test_a_checkpoint_of_before_knows_no_test_files_and_takes_no_others(root, record):
     old = {key: record[key] for key in ("data_fingerprint", "split_digest", "classes")}
     assert kept_record(old) is None
