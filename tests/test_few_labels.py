@@ -146,6 +146,7 @@ def test_no_test_image_is_drawn_and_draws_are_nested(judged, cells):
     assert len(drawn) == 2 * 3 * 2  # draws x classes x images
 
 
+@pytest.mark.slow
 def test_the_order_and_the_number_of_systems_change_nothing(judged, runs, tmp_path):
     assert _judge(*runs[::-1], out=tmp_path / "other", draws=2) == 0
     draws = [(out / "draws.csv").read_bytes() for out in (judged, tmp_path / "other")]

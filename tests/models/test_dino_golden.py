@@ -94,7 +94,7 @@ def test_tokens_of_more_networks_are_the_authors(network, case, tolerance, float
 @pytest.mark.parametrize(
     ("network", "case", "tolerance"),
     [
-        ("dinov2_tiny14", "n3_56", EXACT),
+        slow("dinov2_tiny14", "n3_56", EXACT),
         slow("dinov2_tiny_swiglu14", "n2_98", EXACT),
         slow("dinov3_tiny16", "n2_64", SINGLE),
         slow("dinov3_tiny_swiglu16", "n2_64", SINGLE),

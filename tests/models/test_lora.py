@@ -37,6 +37,7 @@ def outputs_of(network, params, images):
     return network.apply(params, {}, images, train=False)[0]
 
 
+@pytest.mark.slow
 def test_training_begins_at_the_pretrained_network(adapted):
     plain, network, params, images = adapted
     own, adapters = split_adapters(params)
@@ -49,6 +50,7 @@ def test_training_begins_at_the_pretrained_network(adapted):
         np.testing.assert_array_equal(with_adapters[name], value)
 
 
+@pytest.mark.slow
 def test_a_merged_network_gives_what_the_adapted_one_gave(adapted):
     plain, network, params, images = adapted
     params = trained(params)
@@ -62,6 +64,7 @@ def test_a_merged_network_gives_what_the_adapted_one_gave(adapted):
         np.testing.assert_allclose(other[name], value, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_an_adapter_is_that_of_the_merged_kernel(adapted):
     plain, network, params, images = adapted
     params = trained(params)

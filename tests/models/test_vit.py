@@ -173,6 +173,7 @@ def test_the_entries_and_shapes_of_a_file_are_timms():
     assert found == json.loads(str(RECORD["state_dict"]))
 
 
+@pytest.mark.slow
 def test_its_gradient_is_the_slope(tiny, float64):
     _, params = tiny
     network = make_network(TINY, num_classes=3, dtype=jnp.float64)

@@ -135,6 +135,7 @@ def test_the_best_step_is_evaluated_and_it_is_said_on_what_it_was_chosen(
     assert found["n_train"] + 24 + found["n_test"] == 230
 
 
+@pytest.mark.slow
 def test_whoever_loads_the_run_gets_the_chosen_step(judged, unevaluated, tmp_path):
     workdir, other = judged(), tmp_path / "other"
     assert (
@@ -154,6 +155,7 @@ def test_whoever_loads_the_run_gets_the_chosen_step(judged, unevaluated, tmp_pat
     assert about_source(other / "second")["step"] == 4
 
 
+@pytest.mark.slow
 def test_validation_changes_no_parameter(judged, unevaluated, tmp_path, cells):
     plain, watched = tmp_path / "plain", tmp_path / "watched"
     assert main(command(plain, cells, *CUT)) == 0
@@ -171,7 +173,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     ("step", "before"),
     [
-        (4, True),
+        pytest.param(4, True, marks=pytest.mark.slow),
         *(pytest.param(step, False, marks=pytest.mark.slow) for step in (0, 2, 4, 5)),
     ],
 )
