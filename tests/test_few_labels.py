@@ -119,6 +119,7 @@ def _rows(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_everything_is_written_and_every_number_is_there(judged, runs):
     stored = _read(judged)
     assert [one["name"] for one in stored["systems"]] == ["swav", "labels"]
@@ -136,6 +137,7 @@ def test_everything_is_written_and_every_number_is_there(judged, runs):
     assert Page((judged / "index.html").read_text()).open == []
 
 
+@pytest.mark.slow
 def test_no_test_image_is_drawn_and_draws_are_nested(judged, cells):
     catalog = read_catalog(cells)
     split = make_split(catalog, name="kfold", fold=0, seed=42)
@@ -167,6 +169,7 @@ def test_classes_with_fewer_images_give_all_and_are_counted(runs, tmp_path):
     assert [text for _, text in page.in_table("labelled", "td")] == ["28", "1"]
 
 
+@pytest.mark.slow
 def test_a_second_start_fits_nothing_anew(judged, runs, monkeypatch):
     def fail(*given, **named):
         raise AssertionError("fitted again")
@@ -177,6 +180,7 @@ def test_a_second_start_fits_nothing_anew(judged, runs, monkeypatch):
     assert (judged / "few_labels.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_system_that_knew_all_labels_is_said_to(judged):
     text = (judged / "index.html").read_text()
     assert "labels was trained with the labels of all 36 training images" in text

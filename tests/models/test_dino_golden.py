@@ -166,7 +166,7 @@ def _rounded(variables):
         slow("dinov2", {"layer_scale": 0.0}, None),
         ("dinov2_resized", {"interpolation": "size"}, None),
         slow("dinov2_resized", {"interpolation": "size_antialias"}, None),
-        ("dinov3", {"epsilon": 1e-6}, None),
+        slow("dinov3", {"epsilon": 1e-6}, None),
         slow("dinov3", {"key_bias": True}, None),
         slow("dinov3", {}, rounded_periods),
         slow("dinov3", {}, rotated_in_pairs),
