@@ -29,13 +29,15 @@ MORE_CASES = [
     ("dinov2_tiny_swiglu14", "n2_98", EXACT),
     ("dinov3_tiny16", "n2_64", SINGLE),
     ("dinobloom_s", "n2_224", EXACT),
-    ("dinov2_vits14", "n2_224", SINGLE),
     ("dinov2_vits14", "n1_98", SINGLE),
+    ("dinov2_vits14_reg", "n1_126", SINGLE),
+    ("dinov3_vits16", "n1_256x160", SINGLE),
+]
+LARGE_CASES = [
+    ("dinov2_vits14", "n2_224", SINGLE),
     ("dinov2_vits14", "n1_518", EXACT),
     ("dinov2_vits14_reg", "n2_224", SINGLE),
-    ("dinov2_vits14_reg", "n1_126", SINGLE),
     ("dinov3_vits16", "n2_224", SINGLE),
-    ("dinov3_vits16", "n1_256x160", SINGLE),
 ]
 
 
@@ -91,6 +93,12 @@ def test_tokens_of_more_networks_are_the_authors(network, case, tolerance, float
     check_tokens(network, case, tolerance)
 
 
+@pytest.mark.large
+@pytest.mark.parametrize(("network", "case", "tolerance"), LARGE_CASES)
+def test_tokens_of_large_images_are_the_authors(network, case, tolerance, float64):
+    check_tokens(network, case, tolerance)
+
+
 @pytest.mark.parametrize(
     ("network", "case", "tolerance"),
     [
@@ -98,7 +106,7 @@ def test_tokens_of_more_networks_are_the_authors(network, case, tolerance, float
         slow("dinov2_tiny_swiglu14", "n2_98", EXACT),
         slow("dinov3_tiny16", "n2_64", SINGLE),
         slow("dinov3_tiny_swiglu16", "n2_64", SINGLE),
-        slow("dinobloom_s", "n2_224", EXACT),
+        pytest.param("dinobloom_s", "n2_224", EXACT, marks=pytest.mark.large),
     ],
 )
 def test_gradients_are_the_authors(network, case, tolerance, float64):
