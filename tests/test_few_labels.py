@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from bmjax.data.open_images import read_catalog
 from bmjax.data.seen_images import Seen, record_images
 from bmjax.data.splits.make_split import make_split, split_digest
+from bmjax.data.splits.validation_part import hold_out_validation
 from bmjax.errors import ConfigError
 from bmjax.export import main as export
 from bmjax.few_labels import main, parse_per_class
@@ -53,7 +54,8 @@ def _about(cells, fold, pretrain_on="train", **more):
 def _run(folder, cells, *, fold=0, method="swav", shift=1.0, **more):
     """The files of a finished run, its features drawn around each class's number."""
     pretrain_on = more.get("pretrain_on", "train")
-    catalog, split, meta = _about(cells, fold, pretrain_on)
+    digest = {key: more[key] for key in ("split_digest",) if key in more}
+    catalog, split, meta = _about(cells, fold, pretrain_on, **digest)
     params = {"network": {"backbone": {"kernel": np.full(3, shift, np.float32)}}}
     checkpoint.save(
         folder / "checkpoints", 1, {"params": params, "batch_stats": {}}, meta=meta
@@ -61,6 +63,7 @@ def _run(folder, cells, *, fold=0, method="swav", shift=1.0, **more):
     data = {"root": str(cells), "split": "kfold", "fold": fold, "split_seed": 42}
     data |= {"exclude": [], "size": 8, "mean": [0.5] * 3, "std": [0.2] * 3}
     data |= {"bad_share": 0.001, "pretrain_on": pretrain_on}
+    data |= {"validation_share": more.get("validation_share", 0.0)}
     config = {"seed": 0, "data": data, "model": {"name": "resnet_tiny"}}
     config |= {"method": {"name": method}, "init_from": more.get("init_from", "")}
     (folder / "config.json").write_text(json.dumps(config))
@@ -210,6 +213,19 @@ def test_a_run_on_another_fold_is_refused_with_both(runs, cells, tmp_path, capsy
         assert meta["split_digest"][:12] in said
         assert f"kfold {fold}" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_with_a_validation_part_has_its_own_split(cells, tmp_path):
+    catalog = read_catalog(cells)
+    whole = make_split(catalog, name="kfold", fold=0, seed=42)
+    split, held = hold_out_validation(catalog, whole, share=0.25, name="kfold", seed=42)
+    digest = split_digest(catalog, split, held)
+    run = _run(tmp_path / "run", cells, split_digest=digest, validation_share=0.25)
+    common = run_split(run)
+    assert common.digest == digest
+    np.testing.assert_array_equal(common.split.train, split.train)
+    assert len(held)
+    assert not np.isin(held, common.split.train).any()
 
 
 def test_a_run_on_other_images_is_refused_with_both(runs, cells, tmp_path, capsys):

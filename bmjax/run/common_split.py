@@ -9,6 +9,7 @@ from bmjax.data.images.catalog import Catalog
 from bmjax.data.open_images import read_catalog
 from bmjax.data.seen_images import catalog_hashes, shared_images
 from bmjax.data.splits.make_split import Split, make_split, split_digest
+from bmjax.data.splits.validation_part import hold_out_validation
 from bmjax.errors import ConfigError, DataError
 from bmjax.methods import METHODS
 from bmjax.run.workdir import excluded
@@ -48,7 +49,13 @@ class CommonSplit(NamedTuple):
 
 
 def folder_split(
-    folder: Path, *, name: str, fold: int, seed: int, exclude: Sequence[str] = ()
+    folder: Path,
+    *,
+    name: str,
+    fold: int,
+    seed: int,
+    exclude: Sequence[str] = (),
+    validation_share: float = 0.0,
 ) -> CommonSplit:
     """Split a folder of class folders, or a prepared set; `make_split` has the errors.
 
@@ -58,6 +65,7 @@ def folder_split(
         fold: of it.
         seed: of it.
         exclude: classes to leave out.
+        validation_share: of the training images, which then do not train.
     """
     catalog = read_catalog(folder, exclude=exclude)
     if len(catalog.classes) < 2:
@@ -66,7 +74,10 @@ def folder_split(
             "the folder that holds one folder for each class"
         )
     split = make_split(catalog, name=name, fold=fold, seed=seed)
-    digest = split_digest(catalog, split)
+    split, validation = hold_out_validation(
+        catalog, split, share=validation_share, name=name, seed=seed
+    )
+    digest = split_digest(catalog, split, validation)
     return CommonSplit(folder, catalog, split, digest, name, fold, seed)
 
 
@@ -97,6 +108,7 @@ def run_split(run: Path, folder: Path | None = None) -> CommonSplit:
         fold=data["fold"],
         seed=data["split_seed"],
         exclude=excluded(data["exclude"]),
+        validation_share=float(data.get("validation_share", 0)),
     )
     for what, ours, theirs in (
         ("images", found.catalog.fingerprint, trained_on["data_fingerprint"]),

@@ -1,7 +1,7 @@
 """The features of a run's images after training, kept in its workdir."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from bmjax.data.pipeline import Replaced, evaluation_batches
+from bmjax.data.pipeline import HostBatch, Replaced, evaluation_batches
 from bmjax.devices.mesh import make_mesh, replicated
 from bmjax.evals.extract_features import extract_features
 from bmjax.files import write_json
@@ -61,7 +61,7 @@ def part_features(
     positions = data.positions(part)
     features, logits = extract_features(
         lambda pixels: predict(state.params, state.batch_stats, pixels),
-        _batches(data, settings, positions, replaced),
+        run_batches(data, settings, positions, replaced),
         images=len(positions),
         mesh=mesh,
         path=path,
@@ -132,7 +132,7 @@ def augmented_features(
         lambda pixels: predict(
             state.params, state.batch_stats, pixels, jnp.int32(next(numbers))
         ),
-        _batches(data, settings, positions, replaced),
+        run_batches(data, settings, positions, replaced),
         images=len(positions),
         mesh=mesh,
         path=folder / "train_augmented.npy",
@@ -140,9 +140,17 @@ def augmented_features(
     return features, data.catalog.labels[positions]
 
 
-def _batches(
+def run_batches(
     data: RunData, settings: DataSettings, positions: np.ndarray, replaced: Replaced
-):
+) -> Iterator[tuple[HostBatch, int]]:
+    """Each image once, in order, read and resized as the run's training reads it.
+
+    Args:
+        data: the run's images.
+        settings: size, kernel, batch size and readers.
+        positions: int [n], in the catalog.
+        replaced: counts unreadable training images.
+    """
     return evaluation_batches(
         data.catalog,
         positions,

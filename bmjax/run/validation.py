@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from bmjax.data.pipeline import Replaced, evaluation_batches
+from bmjax.data.pipeline import Replaced
 from bmjax.data.seen_images import catalog_hashes, seen_from_json, shared_images
 from bmjax.evals.extract_features import extract_features
 from bmjax.evals.subset import choose_rows
 from bmjax.evals.validation_figures import validation_figures
 from bmjax.run.build import BuiltRun, RunData, make_prepare
+from bmjax.run.frozen_features import run_batches
 from bmjax.run.metric_log import VALIDATION
 from bmjax.training import checkpoint
 from bmjax.training.best_step import STEP, Record, best_record, candidates
@@ -95,21 +96,12 @@ class Validation:
         return step == self.best_step()
 
     def _figures(self, state: TrainState) -> dict[str, float]:
-        run, data = self._run, self._run.settings.data
+        run = self._run
         catalog, chosen = run.data.catalog, run.data.validation
         positions = np.concatenate([self._train, chosen])
         features, logits = extract_features(
             lambda pixels: self._predict(state.params, state.batch_stats, pixels),
-            evaluation_batches(
-                catalog,
-                positions,
-                size=data.size,
-                batch_size=data.batch_size,
-                threads=data.threads,
-                prefetch=data.prefetch,
-                stand_ins=run.data.replacements,
-                replaced=self._replaced,
-            ),
+            run_batches(run.data, run.settings.data, positions, self._replaced),
             images=len(positions),
             mesh=run.mesh,
             path=None,
