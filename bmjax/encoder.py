@@ -104,7 +104,6 @@ class _Loaded(NamedTuple):
     mesh: jax.sharding.Mesh
     from_pixels: Callable[..., dict[str, jax.Array]]
     from_normalized: Callable[..., dict[str, jax.Array]]
-    dtype: np.dtype  # of what goes in and comes out: float32, or float64 as the weights
 
 
 class Encoder(TransformerMixin, BaseEstimator):
@@ -240,8 +239,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             images: float [n, H, W, 3], (value in 0 to 1 - mean) / std.
 
         Returns:
-            "features" [n, F] and, with a classifier, "logits" [n, N], float32; float64
-            where jax computes in 64 bits and the weights are stored so.
+            "features" [n, F] and, with a classifier, "logits" [n, N], float32.
         """
         images = np.asarray(images)
         if images.ndim != 4 or images.shape[-1] != 3 or images.dtype.kind != "f":
@@ -251,7 +249,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             )
         batches = []
         for start in range(0, max(len(images), 1), self.step):
-            chosen = images[start : start + self.step].astype(self.loaded.dtype)
+            chosen = images[start : start + self.step].astype(np.float32)
             outputs = self._run(self.loaded.from_normalized, _filled(chosen, self.step))
             batches.append({k: v[: len(chosen)] for k, v in outputs.items()})
         return {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
@@ -324,8 +322,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         placed = put_batch(images, self.loaded.mesh)
         outputs = function(weights.params, weights.batch_stats, placed)
         host = jax.device_get(outputs)
-        kind = self.loaded.dtype
-        return {name: np.asarray(array, kind) for name, array in host.items()}
+        return {name: np.asarray(array, np.float32) for name, array in host.items()}
 
     def _collect(
         self, images: ImageSource, take: Callable[[Outputs], np.ndarray]
@@ -459,12 +456,11 @@ def _load(source: Path, network: str, devices: int, asked: dict[str, str]) -> _L
             f"{str(source)!r} names {len(classes)} classes and its classifier has "
             f"{count}; export it again"
         )
-    wide = any(leaf.dtype == np.float64 for leaf in jax.tree.leaves(weights.params))
     made = make_network(
         about["network"],
         num_classes=count,
         convolutions=model["convolutions"],
-        dtype=jnp.dtype("float64" if wide else model["dtype"]),
+        dtype=jnp.dtype(model["dtype"]),
         pooling=about["pooling"],
         interpolation=about["interpolation"],
     )
@@ -488,12 +484,7 @@ def _load(source: Path, network: str, devices: int, asked: dict[str, str]) -> _L
         return from_normalized(params, batch_stats, prepare(pixels))
 
     return _Loaded(
-        about,
-        Weights(params, batch_stats, about),
-        mesh,
-        from_pixels,
-        from_normalized,
-        np.dtype("float64" if wide else "float32"),
+        about, Weights(params, batch_stats, about), mesh, from_pixels, from_normalized
     )
 
 

@@ -31,8 +31,8 @@ prepared set. FILE's ending says its kind:
             needs pyarrow
 
 label is the nearest folder around the image that has the name of one of the network's
-classes, else empty. The metadata: network, pooling, interpolation, size, mean, std,
-digest of the parameters, bmjax's version.
+classes, else empty. The metadata: network, pooling, interpolation, size, resize, mean,
+std, digest of the parameters, bmjax's version.
 
 Exit codes: 0 done; 2 usage; 3 images: none, or some that could not be read, which are
 named and left out, while all others are in FILE (0 with --skip-bad); 5 weights; 130
@@ -66,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
         "--pooling",
         default="auto",
         metavar="NAME",
-        help="of a vision transformer: cls, patch_mean, cls_patch_mean (default: as it "
-        "was trained)",
+        help="of a vision transformer: cls, patch_mean, cls_patch_mean, "
+        "cls4_patch_mean (default: as it was trained)",
     )
     parser.add_argument(
         "--interpolation",
@@ -152,6 +152,7 @@ def metadata(encoder: "Encoder") -> dict[str, Any]:
         "network": encoder.network,
         **encoder.feature_settings,
         "size": encoder.size,
+        "resize": encoder.resize,
         "mean": list(encoder.mean),
         "std": list(encoder.std),
         "params_sha256": encoder.digest,

@@ -19,12 +19,10 @@ def split_frozen(params: Tree, frozen: Collection[str]) -> tuple[Tree, Tree]:
     Raises:
         ValueError: a name is none of these parameters'.
     """
-    paths = {tuple(name.split(".")) for name in frozen}
-    trained, held = _split(params, paths)
-    if paths:
-        missing = sorted(".".join(path) for path in paths)
+    paths = [tuple(name.split(".")) for name in frozen]
+    if missing := sorted(".".join(path) for path in paths if not _has(params, path)):
         raise ValueError(f"a method freezes {missing}, which are no parameters of it")
-    return trained, held
+    return _split(params, paths)
 
 
 def join_frozen(trained: Tree, frozen: Tree) -> Tree:
@@ -38,21 +36,22 @@ def join_frozen(trained: Tree, frozen: Tree) -> Tree:
     return joined
 
 
-def _split(params: Tree, paths: set[tuple[str, ...]]) -> tuple[Tree, Tree]:
-    """Split, and take the names that were met out of `paths`."""
-    trained, held = {}, {}
+def _has(params: Tree, path: tuple[str, ...]) -> bool:
+    for name in path:
+        if not isinstance(params, dict) or name not in params:
+            return False
+        params = params[name]
+    return True
+
+
+def _split(params: Tree, paths: Collection[tuple[str, ...]]) -> tuple[Tree, Tree]:
+    trained, frozen = {}, {}
     for name, value in params.items():
-        if (name,) in paths:
-            paths.remove((name,))
-            held[name] = value
-            continue
-        below = {path[1:] for path in paths if path[0] == name}
-        if not below or not isinstance(value, dict):
+        below = [path[1:] for path in paths if path[0] == name]
+        if () in below:
+            frozen[name] = value
+        elif below:
+            trained[name], frozen[name] = _split(value, below)
+        else:
             trained[name] = value
-            continue
-        paths -= {(name, *path) for path in below}
-        trained[name], inner = _split(value, below)
-        paths |= {(name, *path) for path in below}
-        if inner:
-            held[name] = inner
-    return trained, held
+    return trained, frozen
