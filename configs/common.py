@@ -112,7 +112,7 @@ def base() -> ml_collections.ConfigDict:
     config.checkpoint = ml_collections.ConfigDict()
     config.checkpoint.every = "1 epoch"
     config.checkpoint.keep_every = "0 steps"  # these are never deleted; 0: none
-    config.checkpoint.best = ""  # a validation figure, as "knn_20/macro_f1": the step
+    config.checkpoint.best = ""  # a validation metric, as "knn_20/macro_f1": the step
     # that is best by it is kept, and evaluated instead of the last
 
     config.validation = ml_collections.ConfigDict()

@@ -1,4 +1,4 @@
-"""What a page says of validation images: what was chosen on them, and their figures."""
+"""What a page says of validation images: what was chosen on them, and their metrics."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ class ValidationShown(NamedTuple):
     sentences: list[str]
     head: list[str]
     rows: list[list[str]]  # of the predictors that evaluate the test images
-    panels: list[Panel]  # figures of the validations along the way
+    panels: list[Panel]  # metrics of the validations along the way
 
 
 def split_series(series: Sequence[Series]) -> tuple[list[Series], list[Series]]:
@@ -41,8 +41,8 @@ def describe_validation(run: RunFiles) -> ValidationShown | None:
         sentences=_sentences(results, chosen),
         head=["On validation images", *(SCORES[key] for key in keys)],
         rows=[
-            [predictor_name(name), *(score(figures.get(key)) for key in keys)]
-            for name, figures in predictors.items()
+            [predictor_name(name), *(score(metrics.get(key)) for key in keys)]
+            for name, metrics in predictors.items()
         ],
         panels=_panels(split_series(run.series)[1], chosen),
     )
@@ -51,7 +51,7 @@ def describe_validation(run: RunFiles) -> ValidationShown | None:
 def validation_rows(
     runs: Sequence[tuple[str, RunFiles | None]],
 ) -> tuple[list[str], list[list[str]]]:
-    """The validation figures of several runs side by side, to choose a setting by.
+    """The validation metrics of several runs side by side, to choose a setting by.
 
     They are of the predictor that evaluates the test images.
 
@@ -69,8 +69,8 @@ def validation_rows(
         if run is None or not results:
             continue
         predictor = str(run.results.get("predictor"))
-        figures = section(section(results, "predictors"), predictor)
-        cells = [score(figures.get(key)) for key in keys]
+        metrics = section(section(results, "predictors"), predictor)
+        cells = [score(metrics.get(key)) for key in keys]
         rows.append(
             [name, predictor_name(predictor), count(results.get("images")), *cells]
         )
@@ -83,18 +83,18 @@ def predictor_name(name: str) -> str:
     return "Own classifier" if name == "classifier" else probe_name(name)
 
 
-def figure_words(figure: str) -> str:
+def metric_words(metric: str) -> str:
     """`knn_20/macro_f1` as "macro F1 of 20-nearest neighbors"."""
-    predictor, _, name = figure.partition("/")
+    predictor, _, name = metric.partition("/")
     of = predictor_name(predictor)
     if predictor == "classifier":
         of = "the network\N{RIGHT SINGLE QUOTATION MARK}s own classifier"
     elif not of[:1].isdigit():
         of = f"the {of[:1].lower()}{of[1:]}"
-    return f"{_figure_name(name)} of {of}"
+    return f"{_metric_name(name)} of {of}"
 
 
-def _figure_name(name: str) -> str:
+def _metric_name(name: str) -> str:
     return name.replace("_f1", " F1").replace("_", " ")
 
 
@@ -105,12 +105,12 @@ def chosen_sentence(chosen: dict[str, Any], results: dict[str, Any]) -> str:
         return (
             f"No step was chosen: the state after the last one, {steps}, is evaluated."
         )
-    figure = figure_words(str(chosen.get("figure")))
+    metric = metric_words(str(chosen.get("metric")))
     number, steps = finite(chosen.get("candidates")), count(chosen.get("last_step"))
     among = "1 candidate" if number == 1 else f"{count(number)} candidates"
     text = (
         f"Step {count(chosen.get('step'))} of {steps} was chosen by validation "
-        f"{figure} among {among} on {count(chosen.get('images'))} validation images "
+        f"{metric} among {among} on {count(chosen.get('images'))} validation images "
         f"({score(chosen.get('value'))}"
     )
     if chosen.get("step") != chosen.get("last_step"):
@@ -136,27 +136,27 @@ def _sentences(results: dict[str, Any], chosen: dict[str, Any]) -> list[str]:
         )
     if chosen:
         found.append(
-            "The chosen step\N{RIGHT SINGLE QUOTATION MARK}s own validation figure is "
-            "the highest of several and so somewhat too high; its test figures are not."
+            "The chosen step\N{RIGHT SINGLE QUOTATION MARK}s own validation metric is "
+            "the highest of several and so somewhat too high; its test metrics are not."
         )
     if seen := finite(results.get("seen_before")):
         found.append(
             f"The weights that the run started from had been trained on {seen:,.0f} of "
-            "the validation images: these figures are too high."
+            "the validation images: these metrics are too high."
         )
     return found
 
 
 def _panels(series: Sequence[Series], chosen: dict[str, Any]) -> list[Panel]:
-    """A panel for each figure along the way; that of the choice says what it chose."""
+    """A panel for each metric along the way; that of the choice says what it chose."""
     drawn = []
     for one in sorted(series, key=lambda one: one.name):
-        figure = one.name.removeprefix(_PREFIX)
-        predictor, _, name = figure.partition("/")
-        title = f"{_SHORT.get(predictor, predictor)}, {_figure_name(name)}"
+        metric = one.name.removeprefix(_PREFIX)
+        predictor, _, name = metric.partition("/")
+        title = f"{_SHORT.get(predictor, predictor)}, {_metric_name(name)}"
         (panel,) = panels([one])
         last = f"last {panel.last}"
-        if figure == chosen.get("figure"):
+        if metric == chosen.get("metric"):
             step = count(chosen.get("step"))
             last = f"{score(chosen.get('value'))} at {step}, {last}"
         drawn.append(panel._replace(title=title, last=last))

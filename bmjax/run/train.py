@@ -65,7 +65,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
             begun=start.step > 0,
             say=say,
         )
-        if start.step < run.length.steps or not start.step or not_judged(run, start):
+        if start.step < run.length.steps or not start.step or not_validated(run, start):
             compiled = compile_that_fits(run, state)
             checkpoint.check_space(
                 workdir / "checkpoints", state, say, kept=kept_besides(run)
@@ -83,7 +83,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
         chosen = choose_state(run, state, workdir)
         if chosen.facts:
             say(
-                "chosen by validation: step {step:,} of {last_step:,}, {figure} "
+                "chosen by validation: step {step:,} of {last_step:,}, {metric} "
                 "{value:.3f}".format(**chosen.facts)
             )
         say(f"evaluating on {len(run.data.split.test):,} test images")
@@ -110,10 +110,10 @@ def headline(results: dict[str, Any]) -> str:
     return f"{results['predictor']}: {', '.join(shown)}"
 
 
-def not_judged(run: BuiltRun, start: Start) -> bool:
+def not_validated(run: BuiltRun, start: Start) -> bool:
     """Whether the last step was saved, and the run stopped, before its validation."""
-    judged = any(record[STEP] == run.length.steps for record in start.validated)
-    return run.length.validate_every > 0 and not judged
+    validated = any(record[STEP] == run.length.steps for record in start.validated)
+    return run.length.validate_every > 0 and not validated
 
 
 def kept_besides(run: BuiltRun) -> int:
@@ -185,7 +185,7 @@ def train_steps(
     if known := count_seen(settings.init_from, data, seen):
         note(
             f"note: config.init_from has been trained on {known:,} of the "
-            f"{len(data.validation):,} validation images: their figures are too good"
+            f"{len(data.validation):,} validation images: their metrics are too good"
         )
 
     def clock() -> float:
@@ -286,7 +286,7 @@ def loop(
     Saving comes before the next batch is taken, so that the state saved at step s is
     the one that step s starts from: the data are addressed by the step, and nothing
     else has to be remembered. Validation comes before saving, so that a checkpoint
-    knows the figures of its own state, and the best state so far is saved at once.
+    knows the metrics of its own state, and the best state so far is saved at once.
     When a signal came, it is left to the run that goes on. Nothing but `put_batch`
     moves data to the devices; the guard around the step makes that a fact.
 
@@ -297,15 +297,15 @@ def loop(
     in_flight: deque[jax.Array] = deque()
     finite_at, values = first, {}
 
-    def judged_best(step: int) -> bool:
+    def validated_best(step: int) -> bool:
         stopping = bool(stop and stop.number)
         if validation is None or stopping or not validation.due(step):
             return False
         _check_finite(state, values, step, finite_at, non_finite_cure)
-        return validation.judge(step, state)
+        return validation.validate(step, state)
 
     for step in range(first, total):
-        best = judged_best(step)
+        best = validated_best(step)
         kept = bool(keep_every) and step % keep_every == 0
         due = step > first and (best or kept or step % save_every == 0)
         if due or (stop and stop.number):
@@ -324,7 +324,7 @@ def loop(
             _check_finite(state, values, step + 1, finite_at, non_finite_cure)
             finite_at = step + 1
             log(finite_at, {k: float(v) for k, v in jax.device_get(values).items()})
-    judged_best(total)
+    validated_best(total)
     save(total, state)
     if stop and stop.number:
         raise stop.error(f"saved at step {total:,}, the last")

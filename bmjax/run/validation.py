@@ -1,4 +1,4 @@
-"""Judging a run along the way, on images that it is not trained on."""
+"""Validating a run along the way, on images that it is not trained on."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from bmjax.data.pipeline import Replaced
 from bmjax.data.seen_images import catalog_hashes, seen_from_json, shared_images
 from bmjax.evals.extract_features import extract_features
 from bmjax.evals.subset import choose_rows
-from bmjax.evals.validation_figures import validation_figures
+from bmjax.evals.validation_metrics import validation_metrics
 from bmjax.run.build import BuiltRun, RunData, make_prepare
 from bmjax.run.frozen_features import run_batches
 from bmjax.run.metric_log import VALIDATION
@@ -22,7 +22,7 @@ from bmjax.training.step import TrainState, make_predict_step
 
 
 class Validation:
-    """Judges the state at some steps, and knows what came of it so far.
+    """Validates the state at some steps, and knows what came of it so far.
 
     It changes no state and draws no random number that training uses: a run with
     validations ends with the parameters of one without.
@@ -45,9 +45,9 @@ class Validation:
         """Choose the training images that the probes learn.
 
         Args:
-            run: whose states are judged.
+            run: whose states are validated.
             history: of the checkpoint that the run goes on from.
-            write: takes a step and figures by name, for the logs.
+            write: takes a step and metrics by name, for the logs.
             say: takes a line for people.
             replaced: counts unreadable training images.
         """
@@ -63,7 +63,7 @@ class Validation:
         )
 
     def due(self, step: int) -> bool:
-        """Whether the state after `step` updates is to be judged, and was not yet."""
+        """Whether the state after `step` updates is due, and was not validated yet."""
         every, last = self._run.length.validate_every, self._run.length.steps
         return (
             every > 0
@@ -71,18 +71,18 @@ class Validation:
             and all(record[STEP] != step for record in self.history)
         )
 
-    def judge(self, step: int, state: TrainState) -> bool:
-        """Judge a state; return whether it is the best candidate so far.
+    def validate(self, step: int, state: TrainState) -> bool:
+        """Validate a state; return whether it is the best candidate so far.
 
         Without `config.checkpoint.best` none is.
         """
         began = time.monotonic()
-        figures = self._figures(state)
-        self.history.append({STEP: step, **figures})
-        self._write(step, {VALIDATION + name: x for name, x in figures.items()})
+        metrics = self._metrics(state)
+        self.history.append({STEP: step, **metrics})
+        self._write(step, {VALIDATION + name: x for name, x in metrics.items()})
         self._say(
             f"validation after step {step:,}: "
-            + ", ".join(f"{n} {x:.3f}" for n, x in figures.items() if "macro_f1" in n)
+            + ", ".join(f"{n} {x:.3f}" for n, x in metrics.items() if "macro_f1" in n)
         )
         self.seconds += time.monotonic() - began
         return self.best_step() == step
@@ -95,7 +95,7 @@ class Validation:
         """Whether the checkpoint of a step is the best one's."""
         return step == self.best_step()
 
-    def _figures(self, state: TrainState) -> dict[str, float]:
+    def _metrics(self, state: TrainState) -> dict[str, float]:
         run = self._run
         catalog, chosen = run.data.catalog, run.data.validation
         positions = np.concatenate([self._train, chosen])
@@ -107,7 +107,7 @@ class Validation:
             path=None,
         )
         end = len(self._train)
-        return validation_figures(
+        return validation_metrics(
             features[:end],
             catalog.labels[self._train],
             features[end:],
@@ -119,9 +119,9 @@ class Validation:
         )
 
 
-def best_step_of(history: Sequence[Record], figure: str) -> int | None:
+def best_step_of(history: Sequence[Record], metric: str) -> int | None:
     """The best candidate's step; None where there is none, or nothing to choose by."""
-    record = best_record(history, figure) if figure else None
+    record = best_record(history, metric) if metric else None
     return None if record is None else int(record[STEP])
 
 
@@ -150,26 +150,26 @@ def choose_state(run: BuiltRun, state: TrainState, workdir: Path) -> Chosen:
     Raises:
         CheckpointError: the best step's checkpoint is not there or is damaged.
     """
-    figure, folder = run.settings.checkpoint.best, workdir / "checkpoints"
+    metric, folder = run.settings.checkpoint.best, workdir / "checkpoints"
     if not len(run.data.validation):
         return Chosen(state)
     found = checkpoint.newest(folder)
     meta = found[1] if found else {}
     seen_before = count_seen(run.settings.init_from, run.data, meta.get("seen"))
     history = meta.get("validation", [])
-    best = best_record(history, figure) if figure else None
+    best = best_record(history, metric) if metric else None
     if best is None:
         return Chosen(state, None, seen_before)
     step, last = int(best[STEP]), history[-1]
     if step != run.length.steps:
-        checkpoint.check_whole(folder, step, figure)
+        checkpoint.check_whole(folder, step, metric)
         state = checkpoint.restore(folder, step, state)
     facts = {
-        "figure": figure,
+        "metric": metric,
         "step": step,
-        "value": best[figure],
+        "value": best[metric],
         "last_step": int(last[STEP]),
-        "last_value": last[figure],
+        "last_value": last[metric],
         "candidates": len(candidates(history)),
         "images": len(run.data.validation),
     }

@@ -6,7 +6,7 @@ import numpy as np
 
 from bmjax.data.splits.make_split import counts
 from bmjax.evals.classification import classification_metrics
-from bmjax.evals.validation_figures import SHOWN
+from bmjax.evals.validation_metrics import SHOWN
 from bmjax.run.build import RunData
 from bmjax.run.run_settings import Settings
 from bmjax.run.validation import Chosen
@@ -21,7 +21,7 @@ def validation_results(
 ) -> dict[str, Any] | None:
     """Describe the validation part and what was chosen on it; None: there is none.
 
-    The figures are of the same predictors that the test part evaluates, so that a
+    The metrics are of the same predictors that the test part evaluates, so that a
     setting can be chosen by them.
 
     Args:
@@ -33,8 +33,8 @@ def validation_results(
 
     Returns:
         `share`, `images`, `counts` by class, `seen_before` (images that the source of
-        the weights was trained on), `predictors` (figures by probe, and "classifier"),
-        `chosen` (the step, its figure, among how many; None: the last one).
+        the weights was trained on), `predictors` (metrics by probe, and "classifier"),
+        `chosen` (the step, its metric, among how many; None: the last one).
     """
     if not len(data.validation):
         return None
@@ -42,8 +42,8 @@ def validation_results(
     scores = probes if logits is None else {"classifier": logits, **probes}
     predictors = {}
     for name, rows in scores.items():
-        figures = classification_metrics(labels, rows.argmax(axis=1), classes)
-        predictors[name] = {key: figures[key] for key in SHOWN}
+        metrics = classification_metrics(labels, rows.argmax(axis=1), classes)
+        predictors[name] = {key: metrics[key] for key in SHOWN}
     return {
         "share": settings.data.validation_share,
         "images": len(data.validation),

@@ -1,11 +1,11 @@
-"""Which step of a run is the best by a figure of its validation images."""
+"""Which step of a run is the best by a metric of its validation images."""
 
 from collections.abc import Mapping, Sequence
 
 from bmjax.errors import CheckpointError
 
-STEP = "step"  # the key of a record that is no figure
-Record = Mapping[str, int | float]  # the step, and figures by name
+STEP = "step"  # the key of a record that is no metric
+Record = Mapping[str, int | float]  # the step, and metrics by name
 
 
 def candidates(history: Sequence[Record]) -> list[Record]:
@@ -16,24 +16,24 @@ def candidates(history: Sequence[Record]) -> list[Record]:
     return [record for record in history if record[STEP] > 0] or list(history)
 
 
-def best_record(history: Sequence[Record], figure: str) -> Record | None:
-    """The candidate whose figure is highest, the earliest of equals.
+def best_record(history: Sequence[Record], metric: str) -> Record | None:
+    """The candidate whose metric is highest, the earliest of equals.
 
     Args:
         history: of the run, a record for each validation, in the order of the steps.
-        figure: such as "knn_20/macro_f1".
+        metric: such as "knn_20/macro_f1".
 
     Returns:
         its record; None where there is no candidate.
 
     Raises:
-        CheckpointError: the history does not know the figure.
+        CheckpointError: the history does not know the metric.
     """
     found = candidates(history)
-    if any(figure not in record for record in found):
+    if any(metric not in record for record in found):
         raise CheckpointError(
-            f"config.checkpoint.best = {figure!r} is not among the figures of this "
+            f"config.checkpoint.best = {metric!r} is not among the metrics of this "
             f"run's validations ({', '.join(k for k in found[0] if k != STEP)}); give "
             "one of them, or '' to take the last step"
         )
-    return max(found, key=lambda record: record[figure]) if found else None
+    return max(found, key=lambda record: record[metric]) if found else None

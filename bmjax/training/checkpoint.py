@@ -180,13 +180,13 @@ def whole(folder: Path, step: int) -> dict[str, Any] | None:
     return None
 
 
-def check_whole(folder: Path, step: int, figure: str) -> None:
-    """Raise CheckpointError unless the step that was chosen by a figure is whole."""
+def check_whole(folder: Path, step: int, metric: str) -> None:
+    """Raise CheckpointError unless the step that was chosen by a metric is whole."""
     if whole(folder, step) is None:
         there = ", ".join(map(str, sorted(_steps(folder)))) or "none"
         raise CheckpointError(
             f"checkpoint {step} in {str(folder)!r}, the best by validation "
-            f"{figure}, is damaged or no longer there (there are: {there}); set "
+            f"{metric}, is damaged or no longer there (there are: {there}); set "
             "--config.checkpoint.best='' to take the last step, or train again in "
             "another --workdir"
         )

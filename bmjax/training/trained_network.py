@@ -83,7 +83,7 @@ def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
     """What is known about a run's network, and which step it is of.
 
     It is the one that the run evaluates: of the newest checkpoint, or of the best step
-    by the validation figure that `config.checkpoint.best` names.
+    by the validation metric that `config.checkpoint.best` names.
     """
     folder = workdir / "checkpoints"
     found = checkpoint.newest(folder)
@@ -95,11 +95,11 @@ def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
     config = json.loads((workdir / "config.json").read_text())
     data, model = config["data"], config["model"]
     # Older configurations have no such key.
-    if figure := config.get("checkpoint", {}).get("best", ""):
-        record = best_record(meta.get("validation", []), figure)
+    if metric := config.get("checkpoint", {}).get("best", ""):
+        record = best_record(meta.get("validation", []), metric)
         if record is not None:
             step = int(record[STEP])
-            checkpoint.check_whole(folder, step, figure)
+            checkpoint.check_whole(folder, step, metric)
     about = {
         "version": bmjax.__version__,
         "network": model["name"],

@@ -10,12 +10,12 @@ from bmjax.report.run_files import read_run_files
 from bmjax.report.validation_section import (
     chosen_sentence,
     describe_validation,
-    figure_words,
+    metric_words,
 )
 from tests.helpers.report_pages import CLASSES, Page, make_run
 
 CHOSEN = {
-    "figure": "knn_20/macro_f1",
+    "metric": "knn_20/macro_f1",
     "step": 20,
     "value": 0.81234,
     "last_step": 40,
@@ -31,7 +31,7 @@ SENTENCE = (
 
 def validated_run(folder, chosen=CHOSEN, seen_before=0, accuracy=0.75):
     make_run(folder)
-    figures = {"accuracy": accuracy, "balanced_accuracy": 0.5, "macro_f1": 0.25}
+    metrics = {"accuracy": accuracy, "balanced_accuracy": 0.5, "macro_f1": 0.25}
     results = json.loads((folder / "results.json").read_text())
     results |= {
         "predictor": "linear",
@@ -41,7 +41,7 @@ def validated_run(folder, chosen=CHOSEN, seen_before=0, accuracy=0.75):
             "images": 1234,
             "counts": {CLASSES[0]: 0, **dict.fromkeys(CLASSES[1:], 100)},
             "seen_before": seen_before,
-            "predictors": {"linear": figures, "knn_20": figures},
+            "predictors": {"linear": metrics, "knn_20": metrics},
             "chosen": chosen,
         },
     }
@@ -94,7 +94,7 @@ def test_a_run_without_a_validation_part_has_no_such_section(tmp_path):
     assert "alidation" not in write_report(folder).read_text()
 
 
-def test_validation_figures_of_runs_stand_side_by_side(tmp_path):
+def test_validation_metrics_of_runs_stand_side_by_side(tmp_path):
     runs = [validated_run(tmp_path / f"run{n}", accuracy=n / 4) for n in range(1, 3)]
     plain = make_run(tmp_path / "plain")
     page = write_comparison([*runs, plain], out=tmp_path / "out").read_text()
@@ -106,7 +106,7 @@ def test_validation_figures_of_runs_stand_side_by_side(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("figure", "words"),
+    ("metric", "words"),
     [
         ("knn_20/macro_f1", "macro F1 of 20-nearest neighbors"),
         (
@@ -116,5 +116,5 @@ def test_validation_figures_of_runs_stand_side_by_side(tmp_path):
         ("logistic/balanced_accuracy", "balanced accuracy of the logistic regression"),
     ],
 )
-def test_a_figure_in_words(figure, words):
-    assert figure_words(figure) == words
+def test_a_metric_in_words(metric, words):
+    assert metric_words(metric) == words

@@ -27,8 +27,8 @@ from tests.helpers.toy_network import toy_network
 
 CUT = ("--config.data.validation_share=0.2", "--config.train.duration=5 steps")
 JUDGED = (*CUT, "--config.validation.every=2 steps")
-FIGURE = "knn_20/macro_f1"
-BEST = (*JUDGED, f"--config.checkpoint.best={FIGURE}")
+METRIC = "knn_20/macro_f1"
+BEST = (*JUDGED, f"--config.checkpoint.best={METRIC}")
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_the_best_step_is_evaluated_and_it_is_said_on_what_it_was_chosen(
     assert main(command(workdir, cells, *BEST)) == 0
     found, lines = results(workdir), validation_lines(workdir)
     assert [line["step"] for line in lines] == [0, 2, 4, 5]
-    by_step = {line["step"]: line[f"validation/{FIGURE}"] for line in lines}
+    by_step = {line["step"]: line[f"validation/{METRIC}"] for line in lines}
     del by_step[0]  # no candidate
     chosen = found["validation"]["chosen"]
     assert chosen["step"] == max(by_step, key=by_step.get)
@@ -145,7 +145,7 @@ def test_whoever_loads_the_run_gets_the_chosen_step(judged, unevaluated, tmp_pat
     other.mkdir()
     for name, steps in (("first", (1.0, 0.0)), ("second", (0.0, 1.0))):
         folder = other / name
-        history = [{"step": n, FIGURE: x} for n, x in zip((2, 4), steps, strict=True)]
+        history = [{"step": n, METRIC: x} for n, x in zip((2, 4), steps, strict=True)]
         meta = {"data_fingerprint": "", "validation": history}
         for step in (2, 4):
             checkpoint.save(folder / "checkpoints", step, {"a": np.ones(1)}, meta=meta)
@@ -174,7 +174,7 @@ class Killed(BaseException):
     ("step", "before"),
     [
         pytest.param(4, True, marks=pytest.mark.slow),
-        *(pytest.param(step, False, marks=pytest.mark.slow) for step in (2, 5)),
+        *(pytest.param(step, False, marks=pytest.mark.slow) for step in (0, 2, 4, 5)),
     ],
 )
 def test_a_killed_run_validates_and_chooses_as_one_that_was_not(
@@ -182,7 +182,7 @@ def test_a_killed_run_validates_and_chooses_as_one_that_was_not(
 ):
     """Killed at a step, before or after its checkpoint was written."""
     workdir = tmp_path / "run"
-    save, judge = checkpoint.save, bmjax.run.validation.Validation.judge
+    save, validate = checkpoint.save, bmjax.run.validation.Validation.validate
 
     def save_and_end(folder, at, *arguments, **more):
         if at == step and before:
@@ -191,15 +191,17 @@ def test_a_killed_run_validates_and_chooses_as_one_that_was_not(
         if at == step:
             raise Killed
 
-    def judge_and_end(self, at, state):
-        judge(self, at, state)
+    def validate_and_end(self, at, state):
+        validate(self, at, state)
         raise Killed
 
     with monkeypatch.context() as patched:
         if step:
             patched.setattr(checkpoint, "save", save_and_end)
         else:
-            patched.setattr(bmjax.run.validation.Validation, "judge", judge_and_end)
+            patched.setattr(
+                bmjax.run.validation.Validation, "validate", validate_and_end
+            )
         with pytest.raises(Killed):
             main(command(workdir, cells, *BEST))
     assert main(command(workdir, cells, *BEST)) == 0
@@ -215,20 +217,20 @@ def test_a_chosen_checkpoint_that_is_gone_is_never_replaced_in_silence(
     workdir = tmp_path / "run"
     shutil.copytree(judged(), workdir)
     history = checkpoint.newest(workdir / "checkpoints")[1]["validation"]
-    figures = [name for name in history[0] if name != "step"]
+    metrics = [name for name in history[0] if name != "step"]
     best = {
         name: max(history[1:], key=lambda record, name=name: record[name])["step"]
-        for name in figures
+        for name in metrics
     }
-    # A figure whose best step is not the last one; of another run if there is none.
-    figure = next((name for name, step in best.items() if step != 5), None)
-    assert figure, best
-    shutil.rmtree(workdir / "checkpoints" / str(best[figure]), ignore_errors=True)
-    asked = command(workdir, cells, *JUDGED, f"--config.checkpoint.best={figure}")
+    # A metric whose best step is not the last one; of another run if there is none.
+    metric = next((name for name, step in best.items() if step != 5), None)
+    assert metric, best
+    shutil.rmtree(workdir / "checkpoints" / str(best[metric]), ignore_errors=True)
+    asked = command(workdir, cells, *JUDGED, f"--config.checkpoint.best={metric}")
     capsys.readouterr()
     assert main(asked) == 5
     said = capsys.readouterr().err
-    assert f"checkpoint {best[figure]} in" in said
+    assert f"checkpoint {best[metric]} in" in said
     assert "--config.checkpoint.best=''" in said
     assert said.count("\n") == 1
     assert main(command(workdir, cells, *JUDGED)) == 0

@@ -53,7 +53,7 @@ def test_a_run_told_to_choose_on_test_images_is_refused(best, capsys, tmp_path):
     ]
     assert main(command) == 2
     said = capsys.readouterr().err
-    assert "is a figure of the test images" in said
+    assert "is a metric of the test images" in said
     assert "knn_20/macro_f1" in said
     assert said.count("\n") == 1
 

@@ -1,4 +1,4 @@
-"""The best step: the highest figure, the earliest of equals, never the state before."""
+"""The best step: the highest metric, the earliest of equals, never the state before."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_the_highest_and_of_equals_the_earliest(values, step):
     assert best_record(history(*values), "knn_20/macro_f1")["step"] == step
 
 
-def test_nothing_judged_is_no_choice_and_an_unknown_figure_is_named():
+def test_nothing_judged_is_no_choice_and_an_unknown_metric_is_named():
     assert best_record([], "knn_20/macro_f1") is None
     assert len(candidates(history(0.1, 0.2, 0.3))) == 2
     with pytest.raises(CheckpointError, match=r"'logistic/accuracy' is not among"):

@@ -1,4 +1,4 @@
-"""How good features are, by figures of a validation part."""
+"""How good features are, by metrics of a validation part."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ NEAREST = 20  # DINO (Caron et al. 2021): consistently the best k
 SHOWN = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
-def validation_figures(
+def validation_metrics(
     train: np.ndarray,
     train_labels: np.ndarray,
     validation: np.ndarray,
@@ -24,7 +24,7 @@ def validation_figures(
     iterations: int = 200,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Judge features by two probes of training images, and a classifier by itself.
+    """Evaluate features by two probes of training images, and a classifier by itself.
 
     The probes are 20-NN by cosine and a logistic regression on standardized features
     (ours: so that few iterations suit any network). Averages run over the classes that
@@ -41,7 +41,7 @@ def validation_figures(
         seed: of the run.
 
     Returns:
-        figures by "predictor/figure": "knn_20", "logistic" and "classifier" with each
+        metrics by "predictor/metric": "knn_20", "logistic" and "classifier" with each
         of SHOWN.
     """
     nearest = knn_probabilities(
@@ -65,8 +65,8 @@ def validation_figures(
     }
     if logits is not None:
         scores = {"classifier": logits, **scores}
-    figures = {}
+    metrics = {}
     for predictor, rows in scores.items():
         found = classification_metrics(labels, rows.argmax(axis=1), classes)
-        figures |= {f"{predictor}/{name}": float(found[name]) for name in SHOWN}
-    return figures
+        metrics |= {f"{predictor}/{name}": float(found[name]) for name in SHOWN}
+    return metrics
