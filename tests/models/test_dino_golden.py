@@ -32,8 +32,6 @@ MORE_CASES = [
     ("dinov2_vits14", "n1_98", SINGLE),
     ("dinov2_vits14_reg", "n1_126", SINGLE),
     ("dinov3_vits16", "n1_256x160", SINGLE),
-]
-LARGE_CASES = [
     ("dinov2_vits14", "n2_224", SINGLE),
     ("dinov2_vits14", "n1_518", EXACT),
     ("dinov2_vits14_reg", "n2_224", SINGLE),
@@ -93,12 +91,6 @@ def test_tokens_of_more_networks_are_the_authors(network, case, tolerance, float
     check_tokens(network, case, tolerance)
 
 
-@pytest.mark.large
-@pytest.mark.parametrize(("network", "case", "tolerance"), LARGE_CASES)
-def test_tokens_of_large_images_are_the_authors(network, case, tolerance, float64):
-    check_tokens(network, case, tolerance)
-
-
 @pytest.mark.parametrize(
     ("network", "case", "tolerance"),
     [
@@ -106,7 +98,7 @@ def test_tokens_of_large_images_are_the_authors(network, case, tolerance, float6
         slow("dinov2_tiny_swiglu14", "n2_98", EXACT),
         slow("dinov3_tiny16", "n2_64", SINGLE),
         slow("dinov3_tiny_swiglu16", "n2_64", SINGLE),
-        pytest.param("dinobloom_s", "n2_224", EXACT, marks=pytest.mark.large),
+        slow("dinobloom_s", "n2_224", EXACT),
     ],
 )
 def test_gradients_are_the_authors(network, case, tolerance, float64):

@@ -140,7 +140,7 @@ def test_entries_and_elements_are_as_many_as_the_authors(name, entries, elements
     check_counts(name, entries, elements)
 
 
-@pytest.mark.large
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "entries", "elements"), MORE_COUNTS)
 def test_entries_and_elements_of_large_sizes(name, entries, elements):
     check_counts(name, entries, elements)
