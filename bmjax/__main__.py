@@ -16,7 +16,7 @@ _COMMANDS = {
     "predict": ("bmjax.predict.__main__", "cell types of new images"),
     "embed": ("bmjax.embed.__main__", "features of new images"),
     "report": ("bmjax.report.__main__", "the page of a run, or of several compared"),
-    "few-labels": ("bmjax.few_labels", "accuracy against labelled images per class"),
+    "few-labels": ("bmjax.few_labels", "accuracy against labeled images per class"),
     "export": ("bmjax.export", "a run's network as a .safetensors file"),
     "benchmark": ("bmjax.benchmark.__main__", "time a configuration on this machine"),
 }

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bmjax.run.common_split import CommonSplit
-    from bmjax.run.labelled_fits import Draws
+    from bmjax.run.labeled_fits import Draws
 
 _DESCRIPTION = """\
-How well are the classes told apart from 5, 10 or 50 labelled images each? For every
+How well are the classes told apart from 5, 10 or 50 labeled images each? For every
 SOURCE, the workdir of a run or a file of weights, features of the training part are
 taken as they are; a few images of each class are drawn, the same for all sources, and a
 logistic regression that knows the labels of these alone is judged on the test part.
@@ -83,7 +83,7 @@ def _few_labels(options: argparse.Namespace) -> int:
 
     start_jax(devices=options.devices)
     from bmjax.report.label_curve_page import write_label_curves
-    from bmjax.run import labelled_fits as fits
+    from bmjax.run import labeled_fits as fits
     from bmjax.run.common_split import refuse_unfit
 
     common = _common_split(options)
@@ -119,7 +119,7 @@ def _systems(
     """Each source judged, as few_labels.json has it."""
     from bmjax.report.systems import names_apart
     from bmjax.run.common_split import training_of
-    from bmjax.run.labelled_fits import label_curve
+    from bmjax.run.labeled_fits import label_curve
 
     def say(text: str) -> None:
         print(text, flush=True)
@@ -155,7 +155,7 @@ def _systems(
 
 
 def parse_per_class(text: str) -> tuple[int | None, ...]:
-    """Labelled images per class, ascending; None for "all", which comes last.
+    """Labeled images per class, ascending; None for "all", which comes last.
 
     Raises:
         ConfigError: something else than whole numbers from 1, and "all".
@@ -269,7 +269,7 @@ def _computed(
     from bmjax.data.pipeline import Replaced, evaluation_batches, next_of_class
     from bmjax.encoder import load
     from bmjax.evals.extract_features import extract_features
-    from bmjax.run.labelled_fits import short_key
+    from bmjax.run.labeled_fits import short_key
     from bmjax.training.trained_network import about_source
 
     said = about_source(source).get("network")

@@ -1,4 +1,4 @@
-"""Features of labelled cells from a trained run, and a classifier on them.
+"""Features of labeled cells from a trained run, and a classifier on them.
 
     python examples/embed_and_classify.py RUN FOLDER
 

@@ -1,4 +1,4 @@
-"""Synthetic cells are learnt by their shapes and not by their colors.
+"""Synthetic cells are learned by their shapes and not by their colors.
 
     python -m experiments.synthetic_cells --workdir=DIR
 

@@ -16,7 +16,7 @@ from bmjax.errors import ConfigError
 from bmjax.export import main as export
 from bmjax.few_labels import main, parse_per_class
 from bmjax.main import main as train
-from bmjax.run import labelled_fits
+from bmjax.run import labeled_fits
 from bmjax.run.common_split import refuse_unfit, run_split, training_of
 from bmjax.run.frozen_features import stored_features
 from bmjax.training import checkpoint
@@ -127,7 +127,7 @@ def test_everything_is_written_and_every_number_is_there(judged, runs):
     stored = _read(judged)
     assert [one["name"] for one in stored["systems"]] == ["swav", "labels"]
     assert stored["per_class"] == [2, "all"]
-    assert [one["images"] for one in stored["labelled"]] == [6, 36]
+    assert [one["images"] for one in stored["labeled"]] == [6, 36]
     for system in stored["systems"]:
         assert len(system["results"]) == 2 * (2 + 1)  # "all" is one draw
         assert all(0 <= one["macro_f1"] <= 1 for one in system["results"])
@@ -157,7 +157,7 @@ def test_the_order_and_the_number_of_systems_change_nothing(judged, runs, tmp_pa
     draws = [(out / "draws.csv").read_bytes() for out in (judged, tmp_path / "other")]
     assert draws[0] == draws[1]
     ours, theirs = _read(judged), _read(tmp_path / "other")
-    assert ours["labelled"][:1] == theirs["labelled"]
+    assert ours["labeled"][:1] == theirs["labeled"]
     for one, same in zip(ours["systems"], theirs["systems"][::-1], strict=True):
         assert one["name"] == same["name"]
         assert same["results"] == [r for r in one["results"] if r["per_class"] == 2]
@@ -165,11 +165,11 @@ def test_the_order_and_the_number_of_systems_change_nothing(judged, runs, tmp_pa
 
 def test_classes_with_fewer_images_give_all_and_are_counted(runs, tmp_path):
     assert _judge(runs[0], out=tmp_path / "out", per_class="10") == 0
-    (labelled,) = _read(tmp_path / "out")["labelled"]
-    assert labelled["short_classes"] == ["LYT"]
-    assert labelled["images"] == 10 + 8 + 10
+    (labeled,) = _read(tmp_path / "out")["labeled"]
+    assert labeled["short_classes"] == ["LYT"]
+    assert labeled["images"] == 10 + 8 + 10
     page = Page((tmp_path / "out" / "index.html").read_text())
-    assert [text for _, text in page.in_table("labelled", "td")] == ["28", "1"]
+    assert [text for _, text in page.in_table("labeled", "td")] == ["28", "1"]
 
 
 @pytest.mark.slow
@@ -178,7 +178,7 @@ def test_a_second_start_fits_nothing_anew(judged, runs, monkeypatch):
         raise AssertionError("fitted again")
 
     before = (judged / "few_labels.json").read_bytes()
-    monkeypatch.setattr(labelled_fits, "judge_labelled", fail)
+    monkeypatch.setattr(labeled_fits, "judge_labeled", fail)
     assert _judge(*runs, out=judged, per_class="2,all", draws=2) == 0
     assert (judged / "few_labels.json").read_bytes() == before
 

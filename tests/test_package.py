@@ -108,7 +108,7 @@ def test_a_users_configuration_has_the_shipped_ones_to_build_on(tmp_path, monkey
     assert load_config(mine, "smoke").method.name == "supcon"
     assert sys.modules["configs.swav"] is before
     for name in [name for name in sys.modules if name.split(".")[0] == "configs"]:
-        monkeypatch.delitem(sys.modules, name)  # other tests have the shipped ones
+        del sys.modules[name]  # other tests have the shipped ones
 
 
 def _modules(*folders):

@@ -45,7 +45,7 @@ def compare_with_torch(
     Returns:
         names and figures. Rates are medians over turns, in images (of which SwAV's step
         takes two views) per second; `..._over_torch` are medians of the ratios of
-        neighbouring turns; `peak_fraction` is of what a large matrix product reaches on
+        neighboring turns; `peak_fraction` is of what a large matrix product reaches on
         the same side, counted in useful operations.
 
     Raises:

@@ -68,7 +68,7 @@ FIGURES = {
             "--loop: decoding, transfer and step",
         ),
         Figure(
-            "loop_over_step", "loop over step", "ratio", "--loop: of neighbouring turns"
+            "loop_over_step", "loop over step", "ratio", "--loop: of neighboring turns"
         ),
         Figure("compile_seconds", "compiling", "s", "the step's program"),
         Figure(

@@ -36,7 +36,7 @@ class Accelerator(NamedTuple):
     flops: float  # a second
     bandwidth: float  # bytes a second
     memory: float  # bytes
-    link: float  # bytes a second to a neighbour, one way
+    link: float  # bytes a second to a neighbor, one way
     latency: float  # seconds of a small all-reduce (ours)
 
 

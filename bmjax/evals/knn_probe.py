@@ -1,4 +1,4 @@
-"""k nearest neighbours on frozen features."""
+"""k nearest neighbors on frozen features."""
 
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ def knn_probabilities(
     test: np.ndarray,
     *,
     classes: int,
-    neighbours: tuple[int, ...],
+    neighbors: tuple[int, ...],
 ) -> dict[int, np.ndarray]:
     """Share of each class among the k nearest training images, by cosine.
 
@@ -26,13 +26,13 @@ def knn_probabilities(
         train_labels: int [n].
         test: float32 [m, F].
         classes: N.
-        neighbours: values of k.
+        neighbors: values of k.
 
     Returns:
         for each k, float32 [m, N]; rows sum to 1. The first of equal classes wins an
-        argmax, except that the nearest neighbour's class is preferred by a hair.
+        argmax, except that the nearest neighbor's class is preferred by a hair.
     """
-    most = min(max(neighbours), len(train))
+    most = min(max(neighbors), len(train))
     starts = range(0, len(test), _TEST_BLOCK)
     blocks = [_padded_unit(test[i : i + _TEST_BLOCK], _TEST_BLOCK) for i in starts]
     best = [
@@ -54,7 +54,7 @@ def knn_probabilities(
     nearest = np.concatenate([np.asarray(labels) for _, labels in best])[: len(test)]
     votes = np.eye(classes, dtype=np.float32)[nearest]  # [m, k, N]
     results = {}
-    for k in neighbours:
+    for k in neighbors:
         weights = votes[:, :k].sum(axis=1) + 1e-3 * votes[:, 0]
         results[k] = weights / weights.sum(axis=1, keepdims=True)
     return results

@@ -27,7 +27,7 @@ MOST_TO_CHOOSE = 10_000  # images that the cross-validation looks at
 # Threads of a product as small as these cost more than they give: on two busy cores
 # thirty fits took 5.6 s with two threads and 0.5 s with one.
 _FEW_NUMBERS = 2**20
-_WITHOUT_CHOICE = 1e-2  # where no class has two labelled images to validate on
+_WITHOUT_CHOICE = 1e-2  # where no class has two labeled images to validate on
 _SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
@@ -50,7 +50,7 @@ class SplitFeatures(NamedTuple):
 
 
 class StrengthChoice(NamedTuple):
-    """The strength that cross-validation on the labelled images chose."""
+    """The strength that cross-validation on the labeled images chose."""
 
     strength: float
     images: int  # that were held out once; 0: none could be, and nothing was chosen
@@ -78,7 +78,7 @@ def drawn_order(
     return orders
 
 
-def labelled_rows(orders: Sequence[np.ndarray], per_class: int | None) -> np.ndarray:
+def labeled_rows(orders: Sequence[np.ndarray], per_class: int | None) -> np.ndarray:
     """The rows that have labels: the first `per_class` of each class, or all.
 
     A class with fewer images gives all it has. None: every row, ascending.
@@ -114,14 +114,14 @@ def stratified_folds(labels: np.ndarray, folds: int = _FOLDS) -> np.ndarray:
 def choose_strength(
     features: np.ndarray, labels: np.ndarray, *, classes: int
 ) -> StrengthChoice:
-    """Choose among STRENGTHS by the cross-entropy of held-out labelled images.
+    """Choose among STRENGTHS by the cross-entropy of held-out labeled images.
 
     From the smallest on, until the cross-entropy rises: it falls while the classifier
     learns and rises where it is too sure of itself. Not accuracy: of a few dozen images
     many strengths get the same number right.
 
     Args:
-        features: float32 [n, F], standardized, of labelled images.
+        features: float32 [n, F], standardized, of labeled images.
         labels: int [n].
         classes: N.
     """
@@ -167,12 +167,12 @@ def fit_few_labels(
     classes: int,
     seed: int,
 ) -> tuple[LogisticFit, StrengthChoice]:
-    """Fit a logistic regression on the labelled rows alone, its strength chosen there.
+    """Fit a logistic regression on the labeled rows alone, its strength chosen there.
 
     Args:
         features: float32 [n, F] of the training part, may be mapped from disk.
         labels: int [n]; those of `rows` alone are looked at.
-        rows: int [m], the labelled ones.
+        rows: int [m], the labeled ones.
         scale: mean and deviation [F] of the features, which need no label.
         classes: N.
         seed: of the choice of MOST_TO_CHOOSE rows, where there are more.
@@ -197,15 +197,15 @@ def fit_few_labels(
     return fit, choice
 
 
-def nearest_labelled(data: SplitFeatures, rows: np.ndarray) -> np.ndarray:
-    """The class of the labelled image that is nearest by cosine, int [m]; no tuning."""
+def nearest_labeled(data: SplitFeatures, rows: np.ndarray) -> np.ndarray:
+    """The class of the labeled image that is nearest by cosine, int [m]; no tuning."""
     whole = len(rows) == len(data.train)
     shares = knn_probabilities(
         data.train if whole else data.train[rows],
         data.train_labels if whole else data.train_labels[rows],
         data.test,
         classes=len(data.classes),
-        neighbours=(1,),
+        neighbors=(1,),
     )[1]
     return shares.argmax(axis=1)
 
@@ -215,7 +215,7 @@ def feature_scale(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return moments(features, np.arange(len(features)))
 
 
-def judge_labelled(
+def judge_labeled(
     data: SplitFeatures,
     rows: np.ndarray,
     *,
@@ -231,7 +231,7 @@ def judge_labelled(
         seed: see `fit_few_labels`.
 
     Returns:
-        of "logistic" and "nearest" (the nearest labelled image): accuracy,
+        of "logistic" and "nearest" (the nearest labeled image): accuracy,
         balanced_accuracy and macro_f1; of "logistic" also how its fit ended.
     """
     fit, choice = fit_few_labels(
@@ -252,7 +252,7 @@ def judge_labelled(
             "converged": fit.converged,
             "relative_gradient": fit.gradient,
         },
-        "nearest": _scores(data, nearest_labelled(data, rows)),
+        "nearest": _scores(data, nearest_labeled(data, rows)),
     }
 
 

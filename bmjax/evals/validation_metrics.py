@@ -49,7 +49,7 @@ def validation_metrics(
         train_labels,
         validation,
         classes=len(classes),
-        neighbours=(NEAREST,),
+        neighbors=(NEAREST,),
     )[NEAREST]
     regression = fit_logistic(
         train,

@@ -23,7 +23,7 @@ class SkeletonSettings:
 
 
 def make_skeleton(network: Network, *, recipe: Recipe, strength: Number) -> Method:
-    """Say in one line what is learnt from what.
+    """Say in one line what is learned from what.
 
     Args:
         network: with a head that gives `embeddings` [B, D].

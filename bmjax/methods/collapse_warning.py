@@ -11,7 +11,7 @@ _TWINS = 0.5  # share of prototypes that have a twin
 def watch_for_collapse(*, after: int, patience: int) -> Watch:
     """Return watch(step, metrics): a warning, once, when SwAV's loss stays at ln K.
 
-    At ln K every prototype is predicted alike: nothing has been learnt, or everything
+    At ln K every prototype is predicted alike: nothing has been learned, or everything
     has collapsed. Which of the two, and so the cure, shows in the other metrics.
 
     Args:
@@ -32,7 +32,7 @@ def watch_for_collapse(*, after: int, patience: int) -> Watch:
         since[:] = [-1]
         return (
             f"the loss has stayed at ln K for {patience:,} steps: nothing is being "
-            f"learnt; {_cure(metrics)}, in another --workdir"
+            f"learned; {_cure(metrics)}, in another --workdir"
         )
 
     return watch

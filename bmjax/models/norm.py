@@ -85,14 +85,14 @@ def _normalize_forward(epsilon: float, inputs: Array, scale: Array, bias: Array)
 
 def _normalize_backward(epsilon: float, kept: tuple[Array, ...], cotangents):
     inputs, scale, mean, var = kept
-    centred, cotangent = _widen(inputs) - mean, _widen(cotangents[0])
+    centered, cotangent = _widen(inputs) - mean, _widen(cotangents[0])
     axes = tuple(range(inputs.ndim - 1))
     total = jnp.sum(cotangent, axis=axes, keepdims=True)
     inverse = lax.rsqrt(var + epsilon)
-    along = jnp.sum(cotangent * centred, axis=axes, keepdims=True) * inverse
+    along = jnp.sum(cotangent * centered, axis=axes, keepdims=True) * inverse
     count = inputs.size // inputs.shape[-1]
     gradient = (_expand(scale, inputs.ndim) * inverse) * (
-        cotangent - total / count - centred * (inverse * along / count)
+        cotangent - total / count - centered * (inverse * along / count)
     )
     return (
         gradient.astype(inputs.dtype),

@@ -17,7 +17,7 @@ from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
 
 _DESCRIPTION = """\
-Name every image below FOLDER with a trained run: one that learnt classes, or one that
+Name every image below FOLDER with a trained run: one that learned classes, or one that
 was pretrained and has its linear classifier; or with a file that bmjax.export wrote of
 the former. The CSV has the columns of a run's predictions.csv: path (below FOLDER),
 label (the nearest folder around the image that has a class's name, else empty),
@@ -108,10 +108,10 @@ def _predict(options: argparse.Namespace) -> int:
             f"network takes, and were resized; sizes: {sizes}{more}"
         )
     print("", *differential(encoder.classes, predicted.classes), "", sep="\n")
-    if predicted.labelled:
-        share = predicted.correct / predicted.labelled
+    if predicted.labeled:
+        share = predicted.correct / predicted.labeled
         print(
-            f"{predicted.labelled:,} images lie in a folder of a class; "
+            f"{predicted.labeled:,} images lie in a folder of a class; "
             f"{predicted.correct:,} of them ({share:.1%}) are predicted as it."
         )
         for sentence in _flattered(encoder, folder):

@@ -18,14 +18,14 @@ class Predicted(NamedTuple):
 
     Attributes:
         classes: how many images were predicted as each class.
-        labelled: how many lie in a folder of a class's name.
+        labeled: how many lie in a folder of a class's name.
         correct: how many of these were predicted as it.
         sizes: how many images came in each size, (width, height).
         failed: how many could not be read.
     """
 
     classes: Counter[str]
-    labelled: int
+    labeled: int
     correct: int
     sizes: Counter[tuple[int, int]]
     failed: int
@@ -57,7 +57,7 @@ def predict_folder(
     """
     predicted: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
-    labelled = correct = failed = 0
+    labeled = correct = failed = 0
     with writing_predictions(out, encoder.classes, option="--out") as writer:
         for batch, outputs in encoder.apply(
             images, complain=complain, progress=progress
@@ -70,7 +70,7 @@ def predict_folder(
                 label = images.label(position, encoder.classes)
                 name = writer.add(path, label, row)
                 predicted[name] += 1
-                labelled += bool(label)
+                labeled += bool(label)
                 correct += label == name
             sizes += batch.sizes
             failed += len(batch.failed)
@@ -79,4 +79,4 @@ def predict_folder(
                 f"not one of {failed:,} image(s) below {str(folder)!r} can be read; "
                 f"{str(out)!r} was not written"
             )
-    return Predicted(predicted, labelled, correct, sizes, failed)
+    return Predicted(predicted, labeled, correct, sizes, failed)

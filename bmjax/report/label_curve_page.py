@@ -72,7 +72,7 @@ def page_contents(stored: dict[str, Any]) -> dict[str, Any]:
         ),
         "draws": stored["draws"],
         "heads": [str(count) for count in stored["per_class"]],
-        "labelled": _labelled_rows(stored),
+        "labeled": _labeled_rows(stored),
         "warnings": _warnings(systems),
         "figures": [
             (title, Markup(curve_figure(stored, metric, title)))
@@ -172,7 +172,7 @@ def curve_figure(stored: dict[str, Any], metric: str, title: str) -> str:
         marks.append(f'<g transform="translate({shift:g} 0)">')
         marks += _curve(number, curve, across, per_class, y)
         marks.append("</g>")
-    label = escape(f"{title} against labelled images per class")
+    label = escape(f"{title} against labeled images per class")
     return (
         f'<svg class="plot" role="img" aria-label="{label}" height="{_HEIGHT}">'
         f"{''.join(marks)}</svg>"
@@ -209,14 +209,14 @@ def _curve(number, curve, across, per_class, y) -> list[str]:
     return drawn
 
 
-def _labelled_rows(stored: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    labelled = stored["labelled"]
+def _labeled_rows(stored: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    labeled = stored["labeled"]
     short_of = [
         words.NONE if one["per_class"] == _ALL else f"{len(one['short_classes'])}"
-        for one in labelled
+        for one in labeled
     ]
     return [
-        ("Labelled images", [f"{one['images']:,}" for one in labelled]),
+        ("Labeled images", [f"{one['images']:,}" for one in labeled]),
         ("Classes with fewer", short_of),
     ]
 

@@ -19,7 +19,7 @@ from bmjax.evals.recalibration import recalibrate
 from bmjax.evals.subset import held_out
 from bmjax.run.run_settings import ProbeSettings
 
-NEIGHBOURS = (1, 20)
+NEIGHBORS = (1, 20)
 _OWN = ("augmented_passes", "validation_share")  # keys of config.probe used here
 _LOGISTIC = "logistic_"  # and those of the logistic regression
 
@@ -122,7 +122,5 @@ def fit_probes(
 def _nearest(
     train: np.ndarray, labels: np.ndarray, rows: np.ndarray, classes: int
 ) -> dict[str, np.ndarray]:
-    found = knn_probabilities(
-        train, labels, rows, classes=classes, neighbours=NEIGHBOURS
-    )
+    found = knn_probabilities(train, labels, rows, classes=classes, neighbors=NEIGHBORS)
     return {f"knn_{k}": shares for k, shares in found.items()}

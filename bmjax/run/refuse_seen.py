@@ -52,7 +52,7 @@ def refuse_seen(
         catalog: the images of the run that begins.
         split: its split.
         transductive: whether that run says of itself that it sees test images
-            unlabelled; then it may begin with weights that say the same.
+            unlabeled; then it may begin with weights that say the same.
         say: hears what is not known.
 
     Raises:

@@ -170,7 +170,7 @@ def test_the_next_of_a_class_is_a_ring_of_training_images():
 
 @pytest.fixture
 def broken(tmp_path):
-    """Eight images of two classes; numbers 1 and 2, neighbours, cannot be read."""
+    """Eight images of two classes; numbers 1 and 2, neighbors, cannot be read."""
     for number in range(8):
         folder = tmp_path / ("AAA" if number < 4 else "BBB")
         folder.mkdir(exist_ok=True)

@@ -41,7 +41,7 @@ def test_a_position_depends_on_the_seed_and_itself_alone(sampling):
     assert found != [stream_of(sampling, seed=1)[p] for p in places]
 
 
-def test_epochs_and_neighbouring_seeds_have_orders_of_their_own():
+def test_epochs_and_neighboring_seeds_have_orders_of_their_own():
     orders = [
         tuple(natural_epoch(POSITIONS, seed=seed, epoch=epoch))
         for seed in range(3)

@@ -25,8 +25,8 @@ SGD = {
 
 def clusters(count, scale=1.0):
     labels = np.arange(count) % 3
-    centres = 4 * np.eye(3, 8)[labels]
-    features = scale * (centres + RANDOM.standard_normal((count, 8)) + 2)
+    centers = 4 * np.eye(3, 8)[labels]
+    features = scale * (centers + RANDOM.standard_normal((count, 8)) + 2)
     return features.astype(np.float32), labels
 
 
@@ -69,21 +69,21 @@ def test_rare_classes_are_left_out_of_their_own_average():
     assert found["macro_f1_without_rare"] == pytest.approx(np.mean(f1[:2]))
 
 
-def test_neighbours_agree_with_scikit_learn(monkeypatch):
+def test_neighbors_agree_with_scikit_learn(monkeypatch):
     monkeypatch.setattr("bmjax.evals.knn_probe._TRAIN_BLOCK", 64)
     monkeypatch.setattr("bmjax.evals.knn_probe._TEST_BLOCK", 32)
     train, train_labels = clusters(150)
     test, _ = clusters(50)
-    found = knn_probabilities(train, train_labels, test, classes=3, neighbours=(1, 7))
+    found = knn_probabilities(train, train_labels, test, classes=3, neighbors=(1, 7))
     for k, shares in found.items():
         known = KNeighborsClassifier(k, metric="cosine").fit(train, train_labels)
         np.testing.assert_allclose(shares, known.predict_proba(test), atol=2e-3)
         np.testing.assert_allclose(shares.sum(axis=1), np.ones(50), rtol=1e-6)
 
 
-def test_more_neighbours_than_images_are_all_images():
+def test_more_neighbors_than_images_are_all_images():
     train, labels = clusters(9)
-    shares = knn_probabilities(train, labels, train, classes=3, neighbours=(20,))[20]
+    shares = knn_probabilities(train, labels, train, classes=3, neighbors=(20,))[20]
     np.testing.assert_allclose(shares, np.full((9, 3), 1 / 3), atol=2e-3)
 
 
@@ -105,12 +105,12 @@ def test_the_linear_probe_learns_nothing_from_shuffled_labels():
     assert np.mean(apply_linear(linear, test).argmax(axis=1) == truth) < 0.6
 
 
-def test_the_map_keeps_every_class_and_neighbours_together():
+def test_the_map_keeps_every_class_and_neighbors_together():
     features, labels = clusters(120)
     rows, places = embed_2d(features, labels, images=60, perplexity=10.0, seed=0)
     assert set(labels[rows]) == {0, 1, 2}
-    centres = np.stack([places[labels[rows] == c].mean(axis=0) for c in range(3)])
-    nearest = np.linalg.norm(places[:, None] - centres[None], axis=2).argmin(axis=1)
+    centers = np.stack([places[labels[rows] == c].mean(axis=0) for c in range(3)])
+    nearest = np.linalg.norm(places[:, None] - centers[None], axis=2).argmin(axis=1)
     assert np.mean(nearest == labels[rows]) > 0.9
 
 

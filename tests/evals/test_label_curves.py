@@ -14,8 +14,8 @@ from bmjax.evals.label_curves import (
     drawn_order,
     feature_scale,
     fit_few_labels,
-    judge_labelled,
-    labelled_rows,
+    judge_labeled,
+    labeled_rows,
     rows_digest,
     stratified_folds,
 )
@@ -39,11 +39,11 @@ def _labels():
 @pytest.fixture(scope="module")
 def data():
     random = np.random.Generator(np.random.PCG64(0))
-    centres = random.standard_normal((3, 8))
+    centers = random.standard_normal((3, 8))
 
     def part(labels):
         noise = random.standard_normal((len(labels), 8))
-        return (5 + 3 * (0.7 * centres[labels] + noise)).astype(np.float32)
+        return (5 + 3 * (0.7 * centers[labels] + noise)).astype(np.float32)
 
     test = np.repeat(np.arange(3), (30, 10, 30))
     train = _labels()
@@ -52,7 +52,7 @@ def data():
 
 def test_a_draw_of_more_images_holds_those_of_the_draws_of_fewer():
     order = drawn_order(_labels(), CLASSES, seed=0, draw=1)
-    few, more, all_of_them = (labelled_rows(order, k) for k in (2, 10, None))
+    few, more, all_of_them = (labeled_rows(order, k) for k in (2, 10, None))
     assert set(few) < set(more) < set(all_of_them)
     assert all_of_them.tolist() == list(range(len(_labels())))
     assert np.bincount(_labels()[few]).tolist() == [2, 2, 2]
@@ -96,7 +96,7 @@ def test_each_image_is_held_out_once_and_the_only_one_of_a_class_never():
 
 
 def test_it_is_scikit_learns_logistic_regression_on_standardized_features(data):
-    rows = labelled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), 10)
+    rows = labeled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), 10)
     scale = feature_scale(data.train)
     np.testing.assert_allclose(scale[0], data.train.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(scale[1], data.train.std(axis=0), rtol=1e-5)
@@ -113,7 +113,7 @@ def test_it_is_scikit_learns_logistic_regression_on_standardized_features(data):
     np.testing.assert_allclose(
         apply_linear(fit.linear, data.test), known.predict_proba(test), atol=5e-3
     )
-    found = judge_labelled(data, rows, scale=scale, seed=0)["logistic"]
+    found = judge_labeled(data, rows, scale=scale, seed=0)["logistic"]
     predicted = known.predict(test)
     assert found["strength"] == choice.strength
     for name, score in (
@@ -124,8 +124,8 @@ def test_it_is_scikit_learns_logistic_regression_on_standardized_features(data):
         assert found[name] == pytest.approx(score, abs=0.03)
 
 
-def test_the_strength_is_the_one_that_validation_on_the_labelled_images_prefers(data):
-    rows = labelled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), 10)
+def test_the_strength_is_the_one_that_validation_on_the_labeled_images_prefers(data):
+    rows = labeled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), 10)
     mean, std = feature_scale(data.train)
     features, labels = (data.train[rows] - mean) / std, data.train_labels[rows]
     choice = choose_strength(features, labels, classes=3)
@@ -144,37 +144,37 @@ def test_the_strength_is_the_one_that_validation_on_the_labelled_images_prefers(
 
 
 def test_with_one_image_a_class_nothing_is_chosen(data):
-    rows = labelled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), 1)
-    found = judge_labelled(data, rows, scale=feature_scale(data.train), seed=0)
+    rows = labeled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), 1)
+    found = judge_labeled(data, rows, scale=feature_scale(data.train), seed=0)
     assert found["logistic"]["chosen_on"] == 0
     assert found["logistic"]["accuracy"] > 0
 
 
 def test_no_label_but_those_drawn_is_looked_at(data):
-    rows = labelled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), 5)
+    rows = labeled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), 5)
     scale = feature_scale(data.train)
     hidden = np.zeros_like(data.train_labels)
     hidden[rows] = data.train_labels[rows]
-    assert judge_labelled(data, rows, scale=scale, seed=0) == judge_labelled(
+    assert judge_labeled(data, rows, scale=scale, seed=0) == judge_labeled(
         data._replace(train_labels=hidden), rows, scale=scale, seed=0
     )
 
 
 def test_test_labels_choose_nothing(data):
-    rows = labelled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), 5)
+    rows = labeled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), 5)
     scale = feature_scale(data.train)
     other = data._replace(test_labels=data.test_labels[::-1].copy())
     ours, theirs = (
-        judge_labelled(each, rows, scale=scale, seed=0)["logistic"]
+        judge_labeled(each, rows, scale=scale, seed=0)["logistic"]
         for each in (data, other)
     )
     for key in ("strength", "iterations", "relative_gradient"):
         assert ours[key] == theirs[key]
 
 
-def test_of_many_labelled_images_some_choose_the_strength(data, monkeypatch):
+def test_of_many_labeled_images_some_choose_the_strength(data, monkeypatch):
     monkeypatch.setattr(label_curves, "MOST_TO_CHOOSE", 30)
-    rows = labelled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), None)
-    found = judge_labelled(data, rows, scale=feature_scale(data.train), seed=0)
+    rows = labeled_rows(drawn_order(_labels(), CLASSES, seed=0, draw=1), None)
+    found = judge_labeled(data, rows, scale=feature_scale(data.train), seed=0)
     assert found["logistic"]["chosen_on"] < 40
     assert found["nearest"]["accuracy"] > 0.4

@@ -13,8 +13,8 @@ RANDOM = np.random.Generator(np.random.PCG64(0))
 
 def cells(count=600, width=12, classes=4):
     labels = RANDOM.integers(0, classes, count)
-    centres = np.random.Generator(np.random.PCG64(7)).standard_normal((classes, width))
-    features = 0.6 * centres[labels] + RANDOM.standard_normal((count, width))
+    centers = np.random.Generator(np.random.PCG64(7)).standard_normal((classes, width))
+    features = 0.6 * centers[labels] + RANDOM.standard_normal((count, width))
     return features.astype(np.float32), labels
 
 

@@ -106,7 +106,7 @@ def test_batches_and_devices_change_no_prediction(runs, cells, tmp_path):
     assert_same(rows_of(out), rows_of(tmp_path / "one.csv"))
 
 
-def test_flat_and_nested_folders_are_read_and_labelled(runs, cells, tmp_path):
+def test_flat_and_nested_folders_are_read_and_labeled(runs, cells, tmp_path):
     source = [cells / path for path in read_folder(cells).paths[:3]]
     folder = tmp_path / "slide"
     for place in ("1.jpg", "unknown/2.jpg", "patient/NGS/0001-1000/3.jpg"):

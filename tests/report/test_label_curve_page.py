@@ -52,7 +52,7 @@ def stored():
         "draws": 3,
         "per_class": PER_CLASS,
         "strengths": [0.01, 0.1, 1.0],
-        "labelled": [
+        "labeled": [
             {"per_class": 5, "images": 10, "short_classes": []},
             {"per_class": 50, "images": 70, "short_classes": ["B"]},
             {"per_class": "all", "images": 1234, "short_classes": []},

@@ -1,4 +1,4 @@
-"""A folder of class folders as a catalog: sorted, labelled, fingerprinted."""
+"""A folder of class folders as a catalog: sorted, labeled, fingerprinted."""
 
 import os
 from collections import Counter

@@ -59,15 +59,15 @@ def describe_thumbnails(thumbnails: np.ndarray) -> np.ndarray:
     mean = np.zeros(waves.shape[1:])
     for turned in _turned(waves):
         mean += turned.mean(axis=0, dtype=np.float64) / 8
-    centred = waves - mean.astype(np.float32)
+    centered = waves - mean.astype(np.float32)
     covariance = np.zeros((_WAVES, _WAVES, 3, 3))
-    for turned in _turned(centred):
+    for turned in _turned(centered):
         covariance += np.einsum("nuvc,nuvd->uvcd", turned, turned) / (8 * len(waves))
     variances, axes = np.linalg.eigh(covariance)
     # One grey level of noise has variance 1: less than that is not scaled up.
     scaled = axes / np.sqrt(np.maximum(variances, 1.0))[..., None, :]
     strongest = scaled[..., ::-1][..., :_COLORS].astype(np.float32)
-    found = np.einsum("nuvc,uvck->nuvk", centred, strongest).reshape(len(waves), -1)
+    found = np.einsum("nuvc,uvck->nuvk", centered, strongest).reshape(len(waves), -1)
     length = np.linalg.norm(found, axis=1, keepdims=True)
     return (found / np.maximum(length, 1e-6)).astype(np.float32)
 

@@ -37,7 +37,7 @@ def make_split(catalog: Catalog, *, name: str, fold: int, seed: int) -> Split:
     `holdout` puts ceil(0.2 n) of a class's n images into the test part (34,281 of the
     release). `kfold` deals each class into five folds whose sizes differ by one at
     most, the larger first (2, 2, 2, 1, 1 of eight), and tests on fold `fold`. `blocks`
-    cuts each class into five runs of neighbouring file numbers: neighbours may be one
+    cuts each class into five runs of neighboring file numbers: neighbors may be one
     patient's, so it is the pessimistic one. In these three a class's split depends on
     its own images, its name and the seed alone: leaving another class out does not
     change it. `dinobloom` is the published test list of DinoBloom (Koch et al. 2024),

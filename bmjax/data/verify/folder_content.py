@@ -13,7 +13,7 @@ from bmjax.data.images.listing import list_images
 from bmjax.data.verify.kinds import Finding
 
 
-class LabelledFile(NamedTuple):
+class LabeledFile(NamedTuple):
     """An image file: its path below the root, its class folder, its size in bytes."""
 
     path: str
@@ -32,7 +32,7 @@ class FolderContent(NamedTuple):
         findings: about names and places.
     """
 
-    images: list[LabelledFile]
+    images: list[LabeledFile]
     classes: tuple[str, ...]
     inside: str
     files: int
@@ -56,7 +56,7 @@ def read_content(root: Path) -> FolderContent:
         if label is None:
             findings.append(Finding("outside_classes", path))
         else:
-            images.append(LabelledFile(path, label, size))
+            images.append(LabeledFile(path, label, size))
     paths = [path for path, _ in listing.images]
     paths += [*listing.folders, *(entry.path for entry in listing.passed_over)]
     for path in paths:

@@ -86,9 +86,9 @@ FINDING_KINDS = {
         _READ,
     ),
     "unknown_class": Kind(
-        Weight.PROBLEM, "is none of the release's class folders", "learnt as a class"
+        Weight.PROBLEM, "is none of the release's class folders", "learned as a class"
     ),
-    "empty_class": Kind(Weight.PROBLEM, "holds no image", "not learnt"),
+    "empty_class": Kind(Weight.PROBLEM, "holds no image", "not learned"),
     "outside_classes": Kind(
         Weight.PROBLEM, "is an image outside the class folders", _IGNORED
     ),
@@ -114,7 +114,7 @@ FINDING_KINDS = {
     ),
     # The whole.
     "count": Kind(
-        Weight.PROBLEM, "has not as many images as in Table 1", "learnt as it is"
+        Weight.PROBLEM, "has not as many images as in Table 1", "learned as it is"
     ),
     "same_picture_two_classes": Kind(
         Weight.PROBLEM, "is the same picture as one of another class", _READ

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from bmjax.data.matek import CLASSES
 from bmjax.data.synthetic import image_path
-from bmjax.data.verify.folder_content import LabelledFile
+from bmjax.data.verify.folder_content import LabeledFile
 from bmjax.data.verify.kinds import Finding
 
 SIZE = (250, 250)
@@ -30,7 +30,7 @@ def is_release(classes: Sequence[str]) -> bool:
     return 2 * known > len(classes)
 
 
-def check_names(images: Iterable[LabelledFile], inside: str) -> list[Finding]:
+def check_names(images: Iterable[LabeledFile], inside: str) -> list[Finding]:
     """Images whose name or folder is not the release's, and the garbled ones."""
     findings = []
     for path, label, _ in images:

@@ -13,7 +13,7 @@ from bmjax.data.verify.duplicates import Group, find_duplicates
 from bmjax.data.verify.examine import Examined
 from bmjax.data.verify.folder_content import (
     FolderContent,
-    LabelledFile,
+    LabeledFile,
     read_content,
 )
 from bmjax.data.verify.kinds import FINDING_KINDS, Finding, Weight
@@ -174,7 +174,7 @@ def _usual_size(sizes: Counter, is_release: bool) -> tuple[int, int] | None:
 
 
 def _other_sizes(
-    images: Sequence[LabelledFile],
+    images: Sequence[LabeledFile],
     found: Sequence[Examined],
     usual: tuple[int, int] | None,
 ) -> list[Finding]:
@@ -190,7 +190,7 @@ def _other_sizes(
 
 
 def _count(
-    known: Sequence[str], images: Sequence[LabelledFile], is_release: bool
+    known: Sequence[str], images: Sequence[LabeledFile], is_release: bool
 ) -> dict[str, ClassCount]:
     names = {*known, *(release.COUNTS if is_release else ())}
     paths: dict[str, list[str]] = {name: [] for name in sorted(names)}

@@ -16,7 +16,7 @@ from bmjax.models.conv.winograd import convolve_by_tiles
 from bmjax.models.conv.xla import convolve_by_xla, convolve_few_channels
 
 LOWERINGS = ("auto", "xla", "matmul")
-FEW_CHANNELS = 8  # with fewer, the products are too thin: the stem, which sees colours
+FEW_CHANNELS = 8  # with fewer, the products are too thin: the stem, which sees colors
 VECTOR = 8  # numbers of float32 that AVX2 takes at a time
 NARROW_GROUP = 16  # channels up to which groups side by side beat blocks of them
 # Measured with 16 images: tiles pay at 28 and 14 pixels, 64 and 128 channels, and at

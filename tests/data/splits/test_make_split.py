@@ -111,7 +111,7 @@ def test_dinobloom_wants_the_release():
         make_split(catalog_of({"FGC": 29}), name="dinobloom", fold=0, seed=0)
 
 
-def test_blocks_are_runs_of_neighbouring_numbers_even_where_folders_sort_otherwise():
+def test_blocks_are_runs_of_neighboring_numbers_even_where_folders_sort_otherwise():
     names = [
         f"AAA/{f}/AAA_{n:05d}.jpg" for f, n in (("1001-2000", 1001), ("101-1000", 102))
     ]

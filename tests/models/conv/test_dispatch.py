@@ -204,7 +204,7 @@ def test_tiles_agree_in_value_and_gradients(pixels, float64):
 
 
 def test_convolution_by_hand():
-    # Rows 1 2 3 / 4 5 6 / 7 8 9; the kernel takes the right neighbour minus the pixel.
+    # Rows 1 2 3 / 4 5 6 / 7 8 9; the kernel takes the right neighbor minus the pixel.
     image = jnp.arange(1.0, 10.0).reshape(1, 3, 3, 1)
     kernel = jnp.zeros((3, 3, 1, 1)).at[1, 1].set(-1.0).at[1, 2].set(1.0)
     expected = [[1, 1, -3], [1, 1, -6], [1, 1, -9]]

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from bmjax.models.conv.no_inline import apart
 
 
-def test_neighbours_do_not_join_the_loop():
+def test_neighbors_do_not_join_the_loop():
     def around(inside, x):
         return jnp.maximum(inside(jnp.maximum(x, 0)), 1)
 

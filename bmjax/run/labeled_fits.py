@@ -15,8 +15,8 @@ from bmjax.evals.label_curves import (
     SplitFeatures,
     drawn_order,
     feature_scale,
-    judge_labelled,
-    labelled_rows,
+    judge_labeled,
+    labeled_rows,
     rows_digest,
 )
 from bmjax.files import plain_cell, write_json
@@ -62,12 +62,12 @@ def drawn_paths(
     ]
 
 
-def describe_labelled(
+def describe_labeled(
     common: CommonSplit, draws: Draws, per_class: int | None
 ) -> dict[str, Any]:
     """How many images have labels, which classes have fewer than asked for, digests."""
     images = counts(common.catalog, common.split.train)
-    chosen = [labelled_rows(orders, per_class) for orders in _apart(draws, per_class)]
+    chosen = [labeled_rows(orders, per_class) for orders in _apart(draws, per_class)]
     short = [name for name, has in images.items() if per_class and has < per_class]
     return {
         "per_class": shown(per_class),
@@ -100,7 +100,7 @@ def describe_curves(
         "draws": len(draws),
         "per_class": [shown(count) for count in per_class],
         "strengths": list(STRENGTHS),
-        "labelled": [describe_labelled(common, draws, count) for count in per_class],
+        "labeled": [describe_labeled(common, draws, count) for count in per_class],
         "systems": list(systems),
     }
 
@@ -136,7 +136,7 @@ def label_curve(
         identity: which features these are; others have another.
         common: the images and their split.
         draws: of `draw_images`.
-        per_class: labelled images per class; None: all.
+        per_class: labeled images per class; None: all.
         seed: of the draws.
         folder: keeps each fit, and gives those that it has.
         say: hears of each fit.
@@ -153,12 +153,12 @@ def label_curve(
     results = []
     for count in per_class:
         for draw, orders in enumerate(_apart(draws, count), start=1):
-            rows = labelled_rows(orders, count)
+            rows = labeled_rows(orders, count)
             asked = {
                 "features": identity,
                 "data_fingerprint": common.catalog.fingerprint,
                 "split_digest": common.digest,
-                "labelled": rows_digest(common.train_paths, rows),
+                "labeled": rows_digest(common.train_paths, rows),
                 "per_class": shown(count),
                 "draw": draw,
                 "seed": seed,
@@ -169,7 +169,7 @@ def label_curve(
             if path.exists():
                 found = json.loads(path.read_text())["found"]
             else:
-                found = judge_labelled(data, rows, scale=scale, seed=seed)
+                found = judge_labeled(data, rows, scale=scale, seed=seed)
                 write_json(path, {"asked": asked, "found": found})
             results += [
                 {"per_class": shown(count), "draw": draw, "classifier": kind, **metrics}
@@ -185,7 +185,7 @@ def label_curve(
 
 
 def shown(per_class: int | None) -> int | str:
-    """A number of labelled images per class as it is written: None is "all"."""
+    """A number of labeled images per class as it is written: None is "all"."""
     return "all" if per_class is None else per_class
 
 
