@@ -28,7 +28,7 @@ from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.evals.linear_probe import Linear, apply_linear, softmax
 from bmjax.models import AUTO, NETWORKS, feature_settings, make_network
 from bmjax.models.weight_files.networks_in_file import split_address
-from bmjax.models.weight_files.state_dict import read_metadata
+from bmjax.models.weight_files.state_dict import network_of_file, read_metadata
 from bmjax.training import checkpoint
 from bmjax.training.trained_network import (
     Weights,
@@ -509,7 +509,7 @@ def _read_weights_file(path: Path, network: str) -> Weights:
         said = json.loads(read_metadata(path).get("bmjax", "{}"))
     except ValueError:
         said = {}
-    name = network or said.get("network", "")
+    name = network or said.get("network", "") or network_of_file(path)
     if not name:
         raise ConfigError(
             f"{str(path)!r} does not say which network it is, nor its classes; give "

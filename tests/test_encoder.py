@@ -194,7 +194,8 @@ def test_the_package_names_its_interface_without_jax():
 def test_a_loaded_file_gives_the_authors_class_token(network, case, tmp_path):
     path = tmp_path / "authors.safetensors"
     save_file(vit_entries(network), path)
-    encoder = bmjax.load(path, network=network, batch_size=4, devices=1)
+    encoder = bmjax.load(path, batch_size=4, devices=1)
+    assert encoder.network == network  # by the shapes
     record = vit_record(network)
     images = vit_images(f"{network}-{case}", tuple(map(int, record[f"{case}/shape"])))
     found = encoder.forward(images)["features"]

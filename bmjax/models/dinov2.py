@@ -50,6 +50,6 @@ DINOV2 = make_family(
             width=16, depth=2, heads=2, size=28, **_REGISTERS
         ),
     },
-    first_entry="blocks.0.ls1.gamma",
+    first_entry="pos_embed",
     registers="register_tokens",
 )

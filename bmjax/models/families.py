@@ -11,7 +11,7 @@ from bmjax.models import dinov2, dinov3, resnet, vit
 from bmjax.models.family import Family
 from bmjax.models.positions import INTERPOLATIONS
 
-# A file of weights is of the first whose `first_entry` it has.
+# In the order that `Family.first_entry` asks for.
 FAMILIES: tuple[Family, ...] = (
     resnet.RESNETS,
     dinov3.DINOV3,

@@ -134,12 +134,16 @@ def read_file(
     return Weights(params, batch_stats, about)
 
 
-def write_file(path: Path, weights: Weights) -> None:
-    """Write a .safetensors file that `read_file`, and torch, can read."""
+def write_file(path: Path, weights: Weights, *, layout: str = "own") -> None:
+    """Write a .safetensors file that `read_file`, and torch, can read.
+
+    `write_weights` has the layouts and the errors.
+    """
     write_weights(
         path,
         weights.about["network"],
         weights.params,
         weights.batch_stats,
         metadata={_KEY: json.dumps(weights.about)},
+        layout=layout,
     )

@@ -28,7 +28,7 @@ size 94482813
         (b"\n<!DOCTYPE html><html><body>404", "is a web page"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied", "is a web page"),
         (b'{"metadata": {}, "weight_map": {"conv1": "1.safetensors"}}', "JSON.*index"),
-        (gzip.compress(b"weights"), "compressed by gzip; unpack it"),
+        (gzip.compress(b"weights", mtime=0), "compressed by gzip; unpack it"),
         (b"a/b" + bytes(254) + b"ustar\x0000" + bytes(300), "is a tar archive; unpack"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "is an HDF5 file, as of Keras"),
         (b"Access denied, please log in.", "is a text"),
