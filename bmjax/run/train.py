@@ -34,6 +34,7 @@ from bmjax.run.validate import validate
 from bmjax.run.workdir import claim, note_config
 from bmjax.training import checkpoint
 from bmjax.training.step import TrainState, TrainStep
+from bmjax.training.trained_network import check_file
 from bmjax.types import Batch, Tree
 
 _IN_FLIGHT = 2  # steps handed to the devices ahead of the host: bounds the memory
@@ -104,8 +105,11 @@ class Start(NamedTuple):
 def find_start(run: BuiltRun, folder: Path) -> Start:
     """Return the newest checkpoint's state, or the one before the first step."""
     settings, data, length = run.settings, run.data, run.length
-    state = init_state(run.learner, batch_shapes(settings.data, run.mesh), run.mesh)
     found = checkpoint.newest(folder)
+    start = Path(settings.init_from).expanduser()
+    if found is None and settings.init_from and not start.is_dir():
+        check_file(start, settings.model.name, say=say)  # before anything is compiled
+    state = init_state(run.learner, batch_shapes(settings.data, run.mesh), run.mesh)
     if found is None:
         if settings.init_from:
             state = start_from(state, settings, data, say)

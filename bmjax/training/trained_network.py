@@ -12,6 +12,7 @@ from bmjax.data.seen_images import Seen, seen_from_json
 from bmjax.errors import ConfigError
 from bmjax.models import feature_settings
 from bmjax.models.weight_files.state_dict import (
+    check_weights,
     read_metadata,
     read_weights,
     write_weights,
@@ -132,6 +133,12 @@ def read_file(
         say=say,
     )
     return Weights(params, batch_stats, about)
+
+
+def check_file(path: Path, network: str, *, say: Callable[[str], None]) -> None:
+    """Refuse a file of another network's; `check_weights` has the errors."""
+    about = json.loads(read_metadata(path).get(_KEY, "{}"))
+    check_weights(path, network, pooling=about.get("pooling", "auto"), say=say)
 
 
 def write_file(path: Path, weights: Weights, *, layout: str = "own") -> None:

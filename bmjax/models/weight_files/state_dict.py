@@ -16,6 +16,7 @@ from bmjax.models.weight_files.entries import Entry, StateDicts, read_float32
 from bmjax.models.weight_files.file_kind import file_kind, swapped_suffix
 from bmjax.models.weight_files.layouts import with_periods
 from bmjax.models.weight_files.match import (
+    Match,
     Wanted,
     choice_note,
     compare_entries,
@@ -27,6 +28,7 @@ from bmjax.models.weight_files.match import (
     num_classes as classes_in,
 )
 from bmjax.models.weight_files.networks_in_file import (
+    Found,
     find_network,
     named_by_shapes,
     split_address,
@@ -85,20 +87,14 @@ def read_weights(
     family = family_of(name)
     path, address = split_address(Path(path))
     with _open(path) as dicts:
-        found = find_network(dicts, path, address, family)
-        expected = expected_entries(name, found.entries, pooling)
-        entries, notes = with_periods(found.entries, expected, found.notes)
-        found = found._replace(entries=entries, notes=notes)
-        match = compare_entries(entries, expected)
+        found, expected, match = _compare(dicts, path, address, name, pooling)
+        entries = found.entries
         whole = match.whole(family)
         dropped = _dropped(path, entries, expected, new_classifier) if whole else {}
         if say is None and found.passed_over and not address:
             warnings.warn(choice_note(path, found), stacklevel=2)
         if say:
-            if note := swapped_suffix(path, file_kind(path)):
-                say(note)
-            for line in match_summary(path, name, found, match, dropped):
-                say(line)
+            _say_match(path, name, found, match, dropped, say)
         if not whole:
             raise CheckpointError(misfit(path, name, found, match))
         classes = classes_in(entries, family)
@@ -114,6 +110,58 @@ def read_weights(
                 values = from_torch(_read_checked(path, entries[entry], key))
                 trees[tree][key] = jnp.asarray(values)
     return unflatten_dict(trees["params"]), unflatten_dict(trees["batch_stats"])
+
+
+def check_weights(
+    path: Path, name: str, *, pooling: str = "auto", say: Callable[[str], None]
+) -> None:
+    """Refuse a file that `read_weights` would refuse for its entries' names and shapes.
+
+    No numbers are read, so that this costs about a second whatever the file's size.
+
+    Args:
+        path: as for `read_weights`.
+        name: likewise.
+        pooling: likewise.
+        say: takes the summary of what matched, where the file is refused.
+
+    Raises:
+        ConfigError: for a name that does not exist.
+        CheckpointError: the file is damaged, is another network's, or lacks or
+            mis-shapes any entry.
+    """
+    family = family_of(name)
+    path, address = split_address(Path(path))
+    with _open(path) as dicts:
+        found, _, match = _compare(dicts, path, address, name, pooling)
+        if not match.whole(family):
+            _say_match(path, name, found, match, {}, say)
+            raise CheckpointError(misfit(path, name, found, match))
+
+
+def _compare(
+    dicts: StateDicts, path: Path, address: str, name: str, pooling: str
+) -> tuple[Found, dict[str, Wanted], Match]:
+    """Find a network in a file, and hold it against what is expected."""
+    found = find_network(dicts, path, address, family_of(name))
+    expected = expected_entries(name, found.entries, pooling)
+    entries, notes = with_periods(found.entries, expected, found.notes)
+    found = found._replace(entries=entries, notes=notes)
+    return found, expected, compare_entries(entries, expected)
+
+
+def _say_match(
+    path: Path,
+    name: str,
+    found: Found,
+    match: Match,
+    dropped: Mapping[str, str],
+    say: Callable[[str], None],
+) -> None:
+    if note := swapped_suffix(path, file_kind(path)):
+        say(note)
+    for line in match_summary(path, name, found, match, dropped):
+        say(line)
 
 
 def _dropped(
@@ -219,17 +267,21 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def network_of_file(path: Path) -> str:
-    """Name the vision transformer in a file by its shapes; "" where that is not clear.
+    """Name the vision transformer in a file by its shapes.
 
     Args:
         path: the file, or FILE::ENTRY.
 
-    Raises:
-        CheckpointError: the file is no file of weights, or not whole.
+    Returns:
+        one of `NETWORKS`; "" where none fits or several do, or where the file is not
+        whole, which is said when it is read.
     """
     path, _ = split_address(Path(path))
-    with _open(path) as dicts:
-        names = named_by_shapes(dicts)
+    try:
+        with _open(path) as dicts:
+            names = named_by_shapes(dicts)
+    except CheckpointError:
+        return ""
     return names[0] if len(names) == 1 else ""
 
 
