@@ -69,10 +69,12 @@ def load(
 
     Args:
         source: the workdir of a run, or a file of weights: .safetensors of
-            `bmjax.export`, or .pth of torchvision, timm, SwAV and SupContrast;
-            FILE::ENTRY, such as "last.pth::model_ema", where it holds several networks.
-        network: name of the network, such as "resnet50", where the file does not say
-            it; the encoder's `network` is the name in any case.
+            `bmjax.export`, or .pth of torchvision, timm, SwAV and SupContrast, or
+            of DINOv2, DinoBloom and DINOv3 (docs/encoders.md); FILE::ENTRY, such as
+            "last.pth::model_ema", where it holds several networks.
+        network: name of the network, such as "resnet50", where the file neither says
+            it nor, as a vision transformer, shows it by its shapes; the encoder's
+            `network` is the name in any case.
         batch_size: images a step; made a multiple of the devices.
         devices: how many to use; 0: all there are.
         threads: that read and decode; 0: one for each core.
