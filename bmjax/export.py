@@ -1,4 +1,7 @@
-"""`python -m bmjax.export RUN --out=FILE.safetensors`: a run's network for others."""
+"""`python -m bmjax.export RUN --out=FILE.safetensors`: a run's network for others.
+
+With --check=FILE.json in place of --out: is a run or file of weights still the same?
+"""
 
 import argparse
 import sys
@@ -21,8 +24,21 @@ def main(arguments: list[str] | None = None) -> int:
         "classes, normalization and split in the metadata. --config.init_from and "
         "bmjax.load take it in both layouts, and so does torch.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="workdir of a run")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
+    parser.add_argument(
+        "run",
+        type=Path,
+        metavar="RUN",
+        help="workdir of a run; with --check a file of weights too",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=Path, metavar="FILE.safetensors")
+    what.add_argument(
+        "--check",
+        type=Path,
+        metavar="FILE.json",
+        help="write the SHA-256 of the parameters and the features of a fixed image "
+        "where there is no FILE, else compare with it: exit 5 where they differ",
+    )
     parser.add_argument(
         "--layout",
         choices=("own", "timm"),
@@ -36,12 +52,25 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--force", action="store_true", help="replace FILE")
     options = parser.parse_args(arguments)
+    if options.check:
+        return run_command(lambda: check(options.run, options.check))
     return run_command(
         lambda: export(
             options.run, options.out, layout=options.layout, force=options.force
         ),
         stopped=f"stopped; {options.out} was not written",
     )
+
+
+def check(source: Path, record: Path) -> None:
+    """Compare weights with a record of them, or begin it; say which.
+
+    Raises:
+        BmjaxError: as `check_weights_against`.
+    """
+    from bmjax.same_weights import check_weights_against
+
+    print(check_weights_against(source, record))
 
 
 def export(run: Path, out: Path, *, layout: str = "own", force: bool) -> None:
