@@ -10,7 +10,6 @@ Sources: timm 1.0.31, `vision_transformer.py` and `eva.py` (`checkpoint_filter_f
 transformers, `convert_dinov2_to_hf.py` and `convert_dinov3_vit_to_hf.py`.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -20,10 +19,17 @@ import numpy as np
 
 from bmjax.models.rope import default_periods
 from bmjax.models.weight_files.entries import FLOATS, Entry
+from bmjax.models.weight_files.joined_entries import (
+    MASK,
+    join,
+    join_unbiased_keys,
+    own_mask,
+    with_zero_first,
+    without_class,
+)
 
 PERIODS = "rope_embed.periods"
 _NO_BIAS = "biases of {}: zeros, as the file has none"
-_MASK = "attn.qkv.bias_mask"
 _CHUNKED = re.compile(r"(?:^|\.)blocks\.(\d+)\.(\d+)\.(?:norm[12]|attn|ls[12]|mlp)\.")
 
 _HUGGING_FACE = (
@@ -198,11 +204,11 @@ def _from_hugging_face(
     _name_registers(found, "REGISTERS", learned)
     for block in _blocks(found):
         at = f"{block}attn."
-        _join(found, f"{at}qkv.weight", [f"{at}{part}.weight" for part in "qkv"])
+        join(found, f"{at}qkv.weight", [f"{at}{part}.weight" for part in "qkv"])
         if learned:
-            _join(found, f"{at}qkv.bias", [f"{at}{part}.bias" for part in "qkv"])
+            join(found, f"{at}qkv.bias", [f"{at}{part}.bias" for part in "qkv"])
         else:
-            _join_unbiased_keys(found, block)
+            join_unbiased_keys(found, block)
     return found, [] if learned else [_NO_BIAS.format("keys")]
 
 
@@ -241,15 +247,15 @@ def _from_timm(entries: dict[str, Entry]) -> tuple[dict[str, Entry], list[str]]:
     found = {_rename_in_blocks(name, renames): entry for name, entry in entries.items()}
     _name_registers(found, "reg_token", learned)
     notes = []
-    if learned and "reg_token" in entries and _without_class(found["pos_embed"]):
-        found["pos_embed"] = _with_zero_first(found["pos_embed"])
+    if learned and "reg_token" in entries and without_class(found["pos_embed"]):
+        found["pos_embed"] = with_zero_first(found["pos_embed"])
         notes.append(
             "position of the class token: zero, as timm has added it to cls_token"
         )
     if not learned:
         biased = any(name.endswith("attn.q.bias") for name in found)
         for block in _blocks(found):
-            _join_unbiased_keys(found, block)
+            join_unbiased_keys(found, block)
         which = "keys" if biased else "queries, keys and values"
         notes.append(_NO_BIAS.format(which))
     return found, notes
@@ -261,86 +267,15 @@ def _name_registers(found: dict[str, Entry], name: str, learned: bool) -> None:
         found["register_tokens" if learned else "storage_tokens"] = found.pop(name)
 
 
-def _join(found: dict[str, Entry], name: str, parts: list[str]) -> None:
-    """Put entries one after another along the first axis, where all are there."""
-    entries = [found.get(part) for part in parts]
-    known = [entry for entry in entries if entry is not None and entry.shape]
-    if len(known) != len(parts) or len({entry.shape[1:] for entry in known}) != 1:
-        return  # found missing, and its parts too many
-    for part in parts:
-        del found[part]
-    found[name] = _joined(known)
-
-
-def _joined(entries: list[Entry]) -> Entry:
-    strange = [entry.type for entry in entries if entry.type not in FLOATS]
-    length = sum(entry.shape[0] for entry in entries)
-
-    def read() -> np.ndarray:
-        return np.concatenate([entry.read().astype(np.float32) for entry in entries])
-
-    return Entry(
-        ", ".join(dict.fromkeys(entry.name for entry in entries)),
-        (length, *entries[0].shape[1:]),
-        (strange or ["float32"])[0],
-        read,
-    )
-
-
-def _join_unbiased_keys(found: dict[str, Entry], block: str) -> None:
-    """Make the bias of DINOv3, which has a mask of its keys', of what is there."""
-    at = f"{block}attn."
-    weight, parts = found.get(f"{at}qkv.weight"), [f"{at}{part}.bias" for part in "qv"]
-    given = [found[part] for part in parts if part in found]
-    if not weight or len(weight.shape) != 2 or f"{at}qkv.bias" in found:
-        return
-    third = weight.shape[0] // 3
-    none = _constant(f"{at}k.bias", np.zeros(third, np.float32))
-    if not given:
-        found[f"{at}qkv.bias"] = _constant(
-            f"{at}qkv.bias", np.zeros(3 * third, np.float32)
-        )
-    elif len(given) == 2:
-        found[f"{at}qkv.bias"] = _joined([given[0], none, given[1]])
-        for part in parts:
-            del found[part]
-    else:
-        return  # one of two: found missing, and the other too many
-    found[f"{block}{_MASK}"] = _constant(_MASK, _own_mask(3 * third))
-
-
-def _constant(name: str, values: np.ndarray) -> Entry:
-    return Entry(name, values.shape, "float32", lambda: values)
-
-
-def _own_mask(length: int) -> np.ndarray:
-    return np.repeat(np.array([1, 0, 1], np.float32), length // 3)
-
-
-def _without_class(positions: Entry) -> bool:
-    count = positions.shape[1] if len(positions.shape) == 3 else 0
-    return count > 0 and math.isqrt(count) ** 2 == count
-
-
-def _with_zero_first(positions: Entry) -> Entry:
-    one, count, width = positions.shape
-
-    def read() -> np.ndarray:
-        values = positions.read()
-        return np.concatenate([np.zeros((one, 1, width), values.dtype), values], axis=1)
-
-    return positions._replace(shape=(one, 1 + count, width), read=read)
-
-
 def _settle_masks(found: dict[str, Entry]) -> bool:
     """Replace masks that are not a number, as before they are set; say if any was."""
     unset = False
     for name, entry in found.items():
-        if not name.endswith(_MASK) or entry.type not in FLOATS:
+        if not name.endswith(MASK) or entry.type not in FLOATS:
             continue
         values = entry.read()
         if values.ndim == 1 and len(values) % 3 == 0 and np.isnan(values).any():
-            values = np.where(np.isnan(values), _own_mask(len(values)), values)
+            values = np.where(np.isnan(values), own_mask(len(values)), values)
             found[name] = entry._replace(read=partial(np.asarray, values))
             unset = True
     return unset
