@@ -17,7 +17,7 @@ _COMMANDS = {
     "embed": ("bmjax.embed.__main__", "features of new images"),
     "report": ("bmjax.report.__main__", "the page of a run, or of several compared"),
     "few-labels": ("bmjax.few_labels", "accuracy against labeled images per class"),
-    "export": ("bmjax.export", "a run's network as a .safetensors file"),
+    "export": ("bmjax.export.__main__", "a run's network as a .safetensors file"),
     "benchmark": ("bmjax.benchmark.__main__", "time a configuration on this machine"),
 }
 

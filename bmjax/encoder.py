@@ -35,7 +35,7 @@ from bmjax.models import (
 )
 from bmjax.models.preprocessing import FOR_TORCHVISION
 from bmjax.models.weight_files.networks_in_file import split_address
-from bmjax.models.weight_files.state_dict import read_metadata
+from bmjax.models.weight_files.state_dict import network_of_file, read_metadata
 from bmjax.training import checkpoint
 from bmjax.training.trained_network import (
     Weights,
@@ -66,10 +66,12 @@ def load(
 
     Args:
         source: the workdir of a run, or a file of weights: .safetensors of
-            `bmjax.export`, or .pth of torchvision, timm, SwAV and SupContrast;
-            FILE::ENTRY, such as "last.pth::model_ema", where it holds several networks.
-        network: name of the network, such as "resnet50", where the file does not say
-            it; the encoder's `network` is the name in any case.
+            `bmjax.export`, or .pth of torchvision, timm, SwAV and SupContrast, or
+            of DINOv2, DinoBloom and DINOv3 (docs/encoders.md); FILE::ENTRY, such as
+            "last.pth::model_ema", where it holds several networks.
+        network: name of the network, such as "resnet50", where the file neither says
+            it nor, as a vision transformer, shows it by its shapes; the encoder's
+            `network` is the name in any case.
         batch_size: images a step; made a multiple of the devices.
         devices: how many to use; 0: all there are.
         threads: that read and decode; 0: one for each core.
@@ -498,7 +500,7 @@ def _read_weights_file(path: Path, network: str) -> Weights:
         said = json.loads(read_metadata(path).get("bmjax", "{}"))
     except ValueError:
         said = {}
-    name = network or said.get("network", "")
+    name = network or said.get("network", "") or network_of_file(path)
     if not name:
         raise ConfigError(
             f"{str(path)!r} does not say which network it is, nor its classes; give "

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 import bmjax
 from bmjax.data.images.folder import read_folder
 from bmjax.errors import CheckpointError, ConfigError, DataError
-from bmjax.export import main as export
+from bmjax.export.__main__ import main as export
 from bmjax.main import main as train
 from tests.conftest import GOLDEN
 from tests.helpers.golden_vit import vit_entries, vit_images, vit_record
@@ -84,7 +84,12 @@ def test_batches_and_devices_change_no_feature(trained, encoder):
 
 def test_an_exported_file_is_the_same_encoder(trained, encoder, tmp_path):
     weights = tmp_path / "weights.safetensors"
-    assert export([str(trained.workdir), f"--out={weights}"]) == 0
+    command = [str(trained.workdir), f"--out={weights}"]
+    # A residual network has the same names in both layouts.
+    assert export([*command, "--layout=timm"]) == 0
+    as_timms = weights.read_bytes()
+    assert export([*command, "--force"]) == 0
+    assert weights.read_bytes() == as_timms
     other = bmjax.load(weights, batch_size=8, devices=1)
     for name in ("network", "classes", "size", "mean", "std", "digest"):
         assert getattr(other, name) == getattr(encoder, name), name
@@ -194,7 +199,8 @@ def test_the_package_names_its_interface_without_jax():
 def test_a_loaded_file_gives_the_authors_class_token(network, case, tmp_path):
     path = tmp_path / "authors.safetensors"
     save_file(vit_entries(network), path)
-    encoder = bmjax.load(path, network=network, batch_size=4, devices=1)
+    encoder = bmjax.load(path, batch_size=4, devices=1)
+    assert encoder.network == network  # by the shapes
     record = vit_record(network)
     images = vit_images(f"{network}-{case}", tuple(map(int, record[f"{case}/shape"])))
     found = encoder.forward(images)["features"]
@@ -225,6 +231,16 @@ def test_pooling_goes_with_a_run_its_features_and_its_file(tmp_path, capsys):
     np.testing.assert_array_equal(exported.features(run.cells / "NGS"), features)
     np.testing.assert_array_equal(
         exported.predict(run.cells / "NGS"), whole.predict(run.cells / "NGS")
+    )
+    timms = tmp_path / "timm.safetensors"
+    capsys.readouterr()
+    assert export([str(run.workdir), f"--out={timms}", "--layout=timm"]) == 0
+    said = capsys.readouterr().out
+    assert "holds backbone, fc;" in said
+    assert "loaded by no model of timm of these sizes" in said
+    # The class token and its position, which timm adds, are one sum.
+    np.testing.assert_array_equal(
+        bmjax.load(timms).features(run.cells / "NGS"), features
     )
     for source in (run.workdir, file):
         other = bmjax.load(source, pooling="cls")

@@ -13,7 +13,7 @@ from bmjax.data.seen_images import Seen, record_images
 from bmjax.data.splits.make_split import make_split, split_digest
 from bmjax.data.splits.validation_part import hold_out_validation
 from bmjax.errors import ConfigError
-from bmjax.export import main as export
+from bmjax.export.__main__ import main as export
 from bmjax.few_labels import main, parse_per_class
 from bmjax.main import main as train
 from bmjax.run import labeled_fits

@@ -51,7 +51,7 @@ DINOV2 = make_family(
             width=16, depth=2, heads=2, size=28, **_REGISTERS
         ),
     },
-    first_entry="blocks.0.ls1.gamma",
+    first_entry="pos_embed",
     registers="register_tokens",
     preprocessing=lambda spec: FOR_DINOBLOOM if spec.size == 224 else FOR_DINOV2,
 )

@@ -44,7 +44,7 @@ DINOV3 = make_family(
         # Ours, for demonstrations and tests.
         "dinov3_nano16": _SMALL._replace(width=16, depth=2, heads=2),
     },
-    first_entry="rope_embed.periods",
+    first_entry="storage_tokens",
     registers="storage_tokens",
     preprocessing=lambda spec: FOR_DINOV3,
 )

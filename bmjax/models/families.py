@@ -12,7 +12,7 @@ from bmjax.models.family import Family
 from bmjax.models.positions import INTERPOLATIONS
 from bmjax.models.preprocessing import Preprocessing
 
-# A file of weights is of the first whose `first_entry` it has.
+# In the order that `Family.first_entry` asks for.
 FAMILIES: tuple[Family, ...] = (
     resnet.RESNETS,
     dinov3.DINOV3,

@@ -30,8 +30,7 @@ class RotaryPositions(nn.Module):
     def __call__(self, rows: int, columns: int) -> Rotation:
         """Returns sine and cosine for rows * columns patches in reading order."""
         count = self.head_width // 4
-        values = tuple(_BASE ** (index / count) for index in range(count))
-        begins = Given(values)
+        begins = Given(default_periods(count))
         periods = self.variable("batch_stats", "periods", begins, None, (count,)).value
         # float32 whatever the activations are, as in facebookresearch/dinov3.
         periods = periods.astype(jnp.float32)
@@ -41,6 +40,11 @@ class RotaryPositions(nn.Module):
         angles = 2 * jnp.pi * places.reshape(-1, 2, 1) / periods.reshape(1, 1, -1)
         angles = jnp.tile(angles.reshape(rows * columns, -1), (1, 2))
         return jnp.sin(angles), jnp.cos(angles)
+
+
+def default_periods(count: int) -> tuple[float, ...]:
+    """Returns the periods that training begins with, of half as many numbers a head."""
+    return tuple(_BASE ** (index / count) for index in range(count))
 
 
 def _centers(count: int) -> Array:

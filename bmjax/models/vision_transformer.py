@@ -237,6 +237,11 @@ _LEAVES = {
     "class_token": "cls_token",
     "positions": "pos_embed",
 }
+# With those of parts that some networks have and others do not.
+_ROOTS = (
+    *("cls_token", "pos_embed", "rope_embed", "patch_embed", "blocks", "norm"),
+    *("register_tokens", "storage_tokens", "reg_token", "dist_token", "norm_pre"),
+)
 _TOKENS = ("class_token", "positions", "registers", "mask_token", "patch_embed")
 
 
@@ -268,7 +273,6 @@ def make_family(
             modules[0] = re.sub(r"^blocks_(\d+)$", r"blocks.\1", modules[0])
         return ".".join((*modules, leaves.get(leaf, leaf)))
 
-    roots = ("cls_token", "pos_embed", "rope_embed", "patch_embed", "blocks", "norm")
     return Family(
         title=title,
         specs=specs,
@@ -276,7 +280,7 @@ def make_family(
         feature_dim=_feature_dim,
         first_entry=first_entry,
         entry=entry,
-        backbone_roots=(*roots, registers) if registers else roots,
+        backbone_roots=_ROOTS,
         classifier="head",
         size_multiple=lambda spec: spec.patch,
         layer=_layer,

@@ -13,6 +13,7 @@ from bmjax.run.same_data import check_same_data, kept_record
 from bmjax.training import checkpoint
 from bmjax.training.best_step import Record
 from bmjax.training.step import TrainState
+from bmjax.training.trained_network import check_file
 
 
 class Start(NamedTuple):
@@ -40,8 +41,11 @@ class Start(NamedTuple):
 def find_start(run: BuiltRun, folder: Path) -> Start:
     """Return the newest checkpoint's state, or the one before the first step."""
     settings, data, length = run.settings, run.data, run.length
-    state = init_state(run.learner, batch_shapes(settings.data, run.mesh), run.mesh)
     found = checkpoint.newest(folder)
+    source = Path(settings.init_from).expanduser()
+    if found is None and settings.init_from and not source.is_dir():
+        check_file(source, settings.model.name, say=say)  # before anything is compiled
+    state = init_state(run.learner, batch_shapes(settings.data, run.mesh), run.mesh)
     if found is None:
         if settings.init_from:
             state = start_from(state, settings, data, say)

@@ -13,6 +13,7 @@ from bmjax.errors import ConfigError
 from bmjax.models import feature_settings
 from bmjax.models.lora import merge_adapters
 from bmjax.models.weight_files.state_dict import (
+    check_weights,
     read_metadata,
     read_weights,
     write_weights,
@@ -153,12 +154,22 @@ def read_file(
     return Weights(params, batch_stats, about)
 
 
-def write_file(path: Path, weights: Weights) -> None:
-    """Write a .safetensors file that `read_file`, and torch, can read."""
+def check_file(path: Path, network: str, *, say: Callable[[str], None]) -> None:
+    """Refuse a file of another network's; `check_weights` has the errors."""
+    about = json.loads(read_metadata(path).get(_KEY, "{}"))
+    check_weights(path, network, pooling=about.get("pooling", "auto"), say=say)
+
+
+def write_file(path: Path, weights: Weights, *, layout: str = "own") -> None:
+    """Write a .safetensors file that `read_file`, and torch, can read.
+
+    `write_weights` has the layouts and the errors.
+    """
     write_weights(
         path,
         weights.about["network"],
         weights.params,
         weights.batch_stats,
         metadata={_KEY: json.dumps(weights.about)},
+        layout=layout,
     )

@@ -15,7 +15,7 @@ from scipy.stats import beta
 from bmjax.data.images.folder import read_folder
 from bmjax.data.open_images import label_of, open_any_images
 from bmjax.data.synthetic import synthesize
-from bmjax.export import main as export
+from bmjax.export.__main__ import main as export
 from bmjax.main import main as train
 from bmjax.predict.__main__ import main
 from bmjax.predict.differential import NOT_A_DEVICE, differential

@@ -8,7 +8,7 @@ import pytest
 
 import bmjax
 from bmjax.devices.mesh import make_mesh, replicated
-from bmjax.export import main as export
+from bmjax.export.__main__ import main as export
 from bmjax.main import main as train
 from bmjax.training import checkpoint
 from bmjax.training.trained_network import read_run

@@ -15,7 +15,7 @@ import pytest
 
 from bmjax.data.prepared.prepare import prepare
 from bmjax.data.synthetic import synthesize
-from bmjax.export import main as export
+from bmjax.export.__main__ import main as export
 from bmjax.main import main
 from bmjax.training import checkpoint
 

@@ -11,15 +11,33 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
-from bmjax.models.families import AUTO, family_of, smallest_images
+from bmjax.models.families import (
+    AUTO,
+    NETWORKS,
+    family_of,
+    feature_dim,
+    smallest_images,
+)
 from bmjax.models.family import Family
 from bmjax.models.network import make_network
+from bmjax.models.vision_transformer import VitSpec
 from bmjax.models.weight_files.entries import Entry
+from bmjax.models.weight_files.layouts import with_periods
 from bmjax.models.weight_files.networks_in_file import Found
 from bmjax.models.weight_files.torch_names import find_head, torch_name, torch_shape
+from bmjax.models.weight_files.vit_sizes import (
+    describe,
+    differences,
+    networks_of,
+    read_sizes,
+    sizes_of,
+)
 
 _PARTS = ("backbone", "classifier", "head", "prototypes", "other")
 _SHOWN = 8  # names of each kind in the table
+# Parts of DINOv2's and DINOv3's training.
+_PRETRAINING = ("dino_head", "ibot_head", "mask_token", "local_cls_norm")
+_OF_TRAINING = ", which is of pretraining alone"
 _COUNTER = "num_batches_tracked"  # torch's batch normalization; used by no network here
 
 
@@ -128,6 +146,10 @@ def match_summary(
         yield f"  {choice_note(path, found)}"
     elif found.address:
         yield f"  taken: {found.address}"
+    if sizes := read_sizes(found.entries):
+        yield f"  found: {describe(sizes)}"
+    for note in found.notes:
+        yield f"  {note}"
     yield f"  {'part':<12}{'matched':>8}{'missing':>8}{'mis-shaped':>11}{'unused':>8}"
     for part in _PARTS:
         counts = [sum(_part(e, family) == part for e in entries) for entries in match]
@@ -138,7 +160,11 @@ def match_summary(
             more = len(entries) - _SHOWN
             tail = f" and {more:,} more" if more > 0 else ""
             yield f"  {what}: {'; '.join(entries[:_SHOWN])}{tail}"
-    dropped = [(entry, f"{name} has no such part") for entry in match.unused]
+    none = f"{name} has no such part"
+    dropped = [
+        (entry, none + _OF_TRAINING * (entry.split(".")[0] in _PRETRAINING))
+        for entry in match.unused
+    ]
     dropped += left_out.items()
     counters = sum(entry.endswith(_COUNTER) for entry in found.entries)
     groups = Counter((_root(entry, family), why) for entry, why in dropped)
@@ -174,7 +200,7 @@ def _root(entry: str, family: Family) -> str:
 
 def _part(entry: str, family: Family) -> str:
     """The row of the table that an entry counts in."""
-    if re.match(r"[^.\d]*", entry)[0] in family.backbone_roots:
+    if re.match(r"[^.\d\s]*", entry)[0] in family.backbone_roots:
         return "backbone"
     if entry.rpartition(".")[0] == family.classifier:
         return "classifier"
@@ -182,35 +208,48 @@ def _part(entry: str, family: Family) -> str:
     return names.get(entry.split(".")[0], "other")
 
 
-def misfit(path: Path, name: str, entries: Mapping[str, Entry], match: Match) -> str:
+def misfit(path: Path, name: str, found: Found, match: Match) -> str:
     """One sentence on a file that does not fit, with the network that it does fit."""
-    family = family_of(name)
+    family, entries = family_of(name), found.entries
     backbone = {e: a for e, a in entries.items() if _part(e, family) == "backbone"}
-    # Building a network costs a second or so; the last layer's width says which may be.
-    lengths = {length for entry in backbone.values() for length in entry.shape}
+    sizes = read_sizes(backbone)
+    if sizes:
+        candidates = networks_of(sizes)
+    else:  # the last layer's width says which may be
+        lengths = {length for entry in backbone.values() for length in entry.shape}
+        others = (name, *family.specs)
+        candidates = [other for other in others if feature_dim(other) in lengths]
     right = next(
-        (
-            other
-            for other in (name, *family.specs)
-            if family.feature_dim(family.specs[other]) in lengths
-            and compare_entries(backbone, _backbone_entries(other)).whole(family)
-        ),
-        "",
+        (other for other in candidates if _fits(other, backbone, found.notes)), ""
     )
-    first = (match.misshaped + match.missing + match.unused)[0]
-    strange = sum(_part(entry, family) == "backbone" for entry in match.unused)
+    strange = [entry for entry in match.unused if _part(entry, family) == "backbone"]
+    first = (match.misshaped + match.missing + strange)[0]
+    spec, unlike = NETWORKS[name], ""
+    if sizes and isinstance(spec, VitSpec):
+        unlike = differences(sizes, sizes_of(spec))
     if right and right != name:
         stem = _stem(entries, _backbone_entries(name))
         cure = f"it is a {right}{stem}; set --config.model.name={right}"
     elif right:
         cure = "its backbone fits, but a head is not whole; save it whole or without"
+    elif name in candidates and sizes:
+        cure = f"its sizes are those of {name}; save it whole, or copy it again"
+    elif sizes:
+        cure = f"it fits none of the networks here; give a file of {name}"
     else:
         cure = f"it fits none of {', '.join(family.specs)}; give a file of one of these"
     return (
         f"{str(path)!r} is no {name}: entries missing {len(match.missing):,}, "
-        f"mis-shaped {len(match.misshaped):,}, too many in the backbone {strange:,} "
-        f"(first {first}); {cure}"
+        f"mis-shaped {len(match.misshaped):,}, too many in the backbone "
+        f"{len(strange):,} (first {first}); {f'{unlike}; ' if unlike else ''}{cure}"
     )
+
+
+def _fits(name: str, backbone: Mapping[str, Entry], notes: tuple[str, ...]) -> bool:
+    """Whether a backbone is whole as that of a network; building it takes a second."""
+    expected = _backbone_entries(name)
+    entries, _ = with_periods(backbone, expected, notes)
+    return compare_entries(entries, expected).whole(family_of(name))
 
 
 def _stem(entries: Mapping[str, Entry], expected: Mapping[str, Wanted]) -> str:

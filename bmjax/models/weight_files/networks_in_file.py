@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bmjax.errors import CheckpointError
-from bmjax.models.families import FAMILIES
+from bmjax.models.families import FAMILIES, family_of
 from bmjax.models.family import Family
 from bmjax.models.weight_files.entries import Entry, StateDicts
+from bmjax.models.weight_files.layouts import Translated, chunks_of, translate
 from bmjax.models.weight_files.torch_names import usual_name
+from bmjax.models.weight_files.vit_sizes import describe, networks_of, read_sizes
 
 _WRAPPED = re.compile(r"(?:^|(?<=\.))(?:module|_orig_mod)\.")  # by torch's wrappers
 # Passed over where there is another: averages, and the student, of which DINO's teacher
@@ -27,6 +29,7 @@ class Found(NamedTuple):
     address: str  # what stands before its entries, joined by dots; "" for nothing
     entries: dict[str, Entry]  # by the family's names, and by their own for others
     passed_over: tuple[str, ...]  # addresses of the other networks
+    notes: tuple[str, ...]  # on names and numbers that are not as in the file
 
 
 class _Place(NamedTuple):
@@ -61,17 +64,19 @@ def find_network(dicts: StateDicts, path: Path, wanted: str, family: Family) -> 
     Raises:
         CheckpointError: there is none, or several that the rule does not tell apart.
     """
-    bare = {
-        keys: {_WRAPPED.sub("", name): entry for name, entry in entries.items()}
-        for keys, entries in dicts.items()
-    }
+    translated = _translated(dicts)
+    bare = {keys: dict_.entries for keys, dict_ in translated.items()}
     places = [
         _Place(keys, prefix)
         for keys, entries in bare.items()
         for prefix in _prefixes(entries, family)
     ]
     if not places:
-        raise CheckpointError(_no_network(bare, path, family))
+        chunked = (chunks for names in bare.values() if (chunks := chunks_of(names)))
+        what = next(chunked, "")
+        raise CheckpointError(
+            f"{str(path)!r} {what}" if what else _no_network(bare, path, family)
+        )
     place = _choose(places, path, wanted)
     others = [other for other in places if other != place]
     entries = _strip(
@@ -79,7 +84,60 @@ def find_network(dicts: StateDicts, path: Path, wanted: str, family: Family) -> 
         place.prefix,
         [other.prefix for other in others if other.keys == place.keys],
     )
-    return Found(place.address, entries, tuple(other.address for other in others))
+    if chunks := chunks_of(entries):
+        raise CheckpointError(f"{str(path)!r} {chunks}")
+    return Found(
+        place.address,
+        entries,
+        tuple(other.address for other in others),
+        translated[place.keys].notes,
+    )
+
+
+def named_by_shapes(dicts: StateDicts) -> tuple[str, ...]:
+    """The names of the vision transformers that a file may hold, by their shapes."""
+    return tuple(
+        dict.fromkeys(
+            name
+            for entries, prefix in _vision_transformers(
+                {keys: found.entries for keys, found in _translated(dicts).items()}
+            )
+            for name in _networks_below(entries, prefix)
+        )
+    )
+
+
+def _translated(dicts: StateDicts) -> dict[str, Translated]:
+    return {
+        keys: translate({_WRAPPED.sub("", name): e for name, e in entries.items()})
+        for keys, entries in dicts.items()
+    }
+
+
+def _vision_transformers(
+    bare: dict[str, dict[str, Entry]],
+) -> list[tuple[dict[str, Entry], str]]:
+    """Where they stand: a dict of tensors, and what is before their names."""
+    first = "patch_embed.proj.weight"
+    return [
+        (entries, name.removesuffix(first))
+        for entries in bare.values()
+        for name in entries
+        if name == first or name.endswith(f".{first}")
+    ]
+
+
+def _networks_below(entries: dict[str, Entry], prefix: str) -> list[str]:
+    sizes = read_sizes(_below(entries, prefix))
+    return networks_of(sizes) if sizes else []
+
+
+def _below(entries: dict[str, Entry], prefix: str) -> dict[str, Entry]:
+    return {
+        name.removeprefix(prefix): entry
+        for name, entry in entries.items()
+        if name.startswith(prefix)
+    }
 
 
 def _choose(places: list[_Place], path: Path, wanted: str) -> _Place:
@@ -135,7 +193,18 @@ def _no_network(bare: dict[str, dict[str, Entry]], path: Path, family: Family) -
         if any(_prefixes(entries, other) for entries in bare.values())
     ]
     cure = "give a file of such a network"
-    if others:
+    transformers = _vision_transformers(bare)
+    named = [name for found in transformers for name in _networks_below(*found)]
+    candidates = (read_sizes(_below(*found)) for found in transformers)
+    if named:
+        title = family_of(named[0]).title
+        cure = f"it holds a {title}, {named[0]}; set --config.model.name={named[0]}"
+    elif sizes := next((a for a in candidates if a), None):
+        cure = (
+            f"it holds a vision transformer of {describe(sizes)}, which none of the "
+            "networks here is"
+        )
+    elif others:
         cure = (
             f"it holds a {others[0].title}; set --config.model.name to one of "
             f"{', '.join(others[0].specs)}"

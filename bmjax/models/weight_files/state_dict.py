@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from bmjax.errors import CheckpointError
+from bmjax.errors import CheckpointError, check_known
 from bmjax.files import write_whole
 from bmjax.models.families import family_of
 from bmjax.models.weight_files.entries import Entry, StateDicts, read_float32
 from bmjax.models.weight_files.file_kind import file_kind, swapped_suffix
+from bmjax.models.weight_files.layouts import with_periods
 from bmjax.models.weight_files.match import (
+    Match,
     Wanted,
     choice_note,
     compare_entries,
@@ -25,14 +27,22 @@ from bmjax.models.weight_files.match import (
 from bmjax.models.weight_files.match import (
     num_classes as classes_in,
 )
-from bmjax.models.weight_files.networks_in_file import find_network, split_address
+from bmjax.models.weight_files.networks_in_file import (
+    Found,
+    find_network,
+    named_by_shapes,
+    split_address,
+)
 from bmjax.models.weight_files.pth import open_pth
 from bmjax.models.weight_files.safetensors_file import (
     open_safetensors,
     safetensors_metadata,
 )
+from bmjax.models.weight_files.timm_layout import timm_entries
 from bmjax.models.weight_files.torch_names import from_torch, to_torch, torch_name
 from bmjax.types import Tree
+
+LAYOUTS = ("own", "timm")
 
 
 def read_weights(
@@ -46,8 +56,9 @@ def read_weights(
 ) -> tuple[Tree, Tree]:
     """Read a network's parameters and batch statistics from a file of weights.
 
-    Files of torchvision, timm, SwAV (facebookresearch/swav) and SupCon
-    (HobbitLong/SupContrast) are read, and those of `write_weights`: .safetensors, or
+    Files of torchvision, timm, SwAV (facebookresearch/swav), SupCon
+    (HobbitLong/SupContrast), DINOv2, DINOv3, DinoBloom and Hugging Face's transformers
+    are read (`layouts.py`), and those of `write_weights`: .safetensors, or
     torch's .pth, read without torch and without running its code. Prefixes such as
     `module.` and `encoder.` are found and taken off. One entry is read at a time, and
     none that is not wanted: a ResNet-50 takes less than twice its 94 MB of float32.
@@ -76,21 +87,16 @@ def read_weights(
     family = family_of(name)
     path, address = split_address(Path(path))
     with _open(path) as dicts:
-        found = find_network(dicts, path, address, family)
+        found, expected, match = _compare(dicts, path, address, name, pooling)
         entries = found.entries
-        expected = expected_entries(name, entries, pooling)
-        match = compare_entries(entries, expected)
         whole = match.whole(family)
         dropped = _dropped(path, entries, expected, new_classifier) if whole else {}
         if say is None and found.passed_over and not address:
             warnings.warn(choice_note(path, found), stacklevel=2)
         if say:
-            if note := swapped_suffix(path, file_kind(path)):
-                say(note)
-            for line in match_summary(path, name, found, match, dropped):
-                say(line)
+            _say_match(path, name, found, match, dropped, say)
         if not whole:
-            raise CheckpointError(misfit(path, name, entries, match))
+            raise CheckpointError(misfit(path, name, found, match))
         classes = classes_in(entries, family)
         if num_classes and classes not in (0, num_classes) and not dropped:
             raise CheckpointError(
@@ -104,6 +110,58 @@ def read_weights(
                 values = from_torch(_read_checked(path, entries[entry], key))
                 trees[tree][key] = jnp.asarray(values)
     return unflatten_dict(trees["params"]), unflatten_dict(trees["batch_stats"])
+
+
+def check_weights(
+    path: Path, name: str, *, pooling: str = "auto", say: Callable[[str], None]
+) -> None:
+    """Refuse a file that `read_weights` would refuse for its entries' names and shapes.
+
+    No numbers are read, so that this costs about a second whatever the file's size.
+
+    Args:
+        path: as for `read_weights`.
+        name: likewise.
+        pooling: likewise.
+        say: takes the summary of what matched, where the file is refused.
+
+    Raises:
+        ConfigError: for a name that does not exist.
+        CheckpointError: the file is damaged, is another network's, or lacks or
+            mis-shapes any entry.
+    """
+    family = family_of(name)
+    path, address = split_address(Path(path))
+    with _open(path) as dicts:
+        found, _, match = _compare(dicts, path, address, name, pooling)
+        if not match.whole(family):
+            _say_match(path, name, found, match, {}, say)
+            raise CheckpointError(misfit(path, name, found, match))
+
+
+def _compare(
+    dicts: StateDicts, path: Path, address: str, name: str, pooling: str
+) -> tuple[Found, dict[str, Wanted], Match]:
+    """Find a network in a file, and hold it against what is expected."""
+    found = find_network(dicts, path, address, family_of(name))
+    expected = expected_entries(name, found.entries, pooling)
+    entries, notes = with_periods(found.entries, expected, found.notes)
+    found = found._replace(entries=entries, notes=notes)
+    return found, expected, compare_entries(entries, expected)
+
+
+def _say_match(
+    path: Path,
+    name: str,
+    found: Found,
+    match: Match,
+    dropped: Mapping[str, str],
+    say: Callable[[str], None],
+) -> None:
+    if note := swapped_suffix(path, file_kind(path)):
+        say(note)
+    for line in match_summary(path, name, found, match, dropped):
+        say(line)
 
 
 def _dropped(
@@ -145,13 +203,22 @@ def _read_checked(path: Path, entry: Entry, key: tuple[str, ...]) -> np.ndarray:
 
 
 def write_weights(
-    path: Path, name: str, params: Tree, batch_stats: Tree, *, metadata: dict[str, str]
+    path: Path,
+    name: str,
+    params: Tree,
+    batch_stats: Tree,
+    *,
+    metadata: dict[str, str],
+    layout: str = "own",
 ) -> None:
-    """Write a .safetensors file under timm's names, whole or not at all.
+    """Write a .safetensors file, whole or not at all.
 
-    torch reads it with `safetensors.torch.load_file` and the strict
-    `load_state_dict` of timm's network of the same name (where no projection head or
-    prototypes are in it); a residual network's names are torchvision's too.
+    With the layout "own" names are the authors': torchvision's, SwAV's and
+    SupContrast's of residual networks and heads, timm's of plain vision transformers,
+    and those of facebookresearch/dinov2 and dinov3. With "timm", torch reads it with
+    `safetensors.torch.load_file` and the strict `load_state_dict` of timm's model
+    (`timm_model`); projection heads and prototypes are left out, and `read_weights`
+    reads it all the same.
 
     Args:
         path: the file.
@@ -159,9 +226,20 @@ def write_weights(
         params: as `read_weights` returns them.
         batch_stats: likewise.
         metadata: what `read_metadata` gives back.
+        layout: one of `LAYOUTS`.
+
+    Raises:
+        ConfigError: for a layout that does not exist, or one without a place for what
+            the network has.
     """
     from safetensors.numpy import save
 
+    check_known("layout", layout, LAYOUTS)
+    if layout == "timm":
+        params, batch_stats = (
+            {part: tree for part, tree in trees.items() if part in ("backbone", "fc")}
+            for trees in (params, batch_stats)
+        )
     hidden = params.get("head", {})
     head = "mlp_bn" if "bn1" in hidden else "mlp" if "fc1" in hidden else "linear"
     leaves = {**flatten_dict(params), **flatten_dict(batch_stats)}
@@ -170,6 +248,8 @@ def write_weights(
         torch_name(key, family, head=head): to_torch(leaf)
         for key, leaf in leaves.items()
     }
+    if layout == "timm":
+        entries = timm_entries(entries)
     write_whole(path, save(entries, metadata=metadata))
 
 
@@ -184,6 +264,25 @@ def read_metadata(path: Path) -> dict[str, str]:
     """
     path, _ = split_address(Path(path))
     return safetensors_metadata(path) if file_kind(path) == "safetensors" else {}
+
+
+def network_of_file(path: Path) -> str:
+    """Name the vision transformer in a file by its shapes.
+
+    Args:
+        path: the file, or FILE::ENTRY.
+
+    Returns:
+        one of `NETWORKS`; "" where none fits or several do, or where the file is not
+        whole, which is said when it is read.
+    """
+    path, _ = split_address(Path(path))
+    try:
+        with _open(path) as dicts:
+            names = named_by_shapes(dicts)
+    except CheckpointError:
+        return ""
+    return names[0] if len(names) == 1 else ""
 
 
 def _open(path: Path) -> contextlib.AbstractContextManager[StateDicts]:

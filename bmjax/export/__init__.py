@@ -1,0 +1,1 @@
+"""A trained network for other programs, and whether weights are still the same."""

@@ -1,0 +1,119 @@
+"""`python -m bmjax.export RUN --out=FILE.safetensors`: a run's network for others.
+
+With --check=FILE.json in place of --out: is a run or file of weights still the same?
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bmjax.console.command import run_command
+from bmjax.errors import ConfigError
+from bmjax.files import check_place
+
+if TYPE_CHECKING:
+    from bmjax.training.trained_network import Weights
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the weights of a run's newest checkpoint; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bmjax.export",
+        description="Write the network of a run as a .safetensors file, with its "
+        "classes, normalization and split in the metadata. --config.init_from and "
+        "bmjax.load take it in both layouts, and so does torch.",
+    )
+    parser.add_argument(
+        "run",
+        type=Path,
+        metavar="RUN",
+        help="workdir of a run; with --check a file of weights too",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=Path, metavar="FILE.safetensors")
+    what.add_argument(
+        "--check",
+        type=Path,
+        metavar="FILE.json",
+        help="write the SHA-256 of the parameters and the features of a fixed image "
+        "where there is no FILE, else compare with it: exit 5 where they differ",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=("own", "timm"),
+        default="own",
+        help="names of the entries. own: the authors', of torchvision, SwAV, "
+        "SupContrast, DINOv2 and DINOv3. timm: those that timm's model loads strictly, "
+        "such as vit_small_patch14_dinov2 (of dinov2_vits14 and dinobloom_s), "
+        "vit_small_patch14_reg4_dinov2, vit_small_patch16_dinov3_qkvb, and resnet50; "
+        "without projection head and prototypes, and without DINOv3's periods, which "
+        "timm computes anew",
+    )
+    parser.add_argument("--force", action="store_true", help="replace FILE")
+    options = parser.parse_args(arguments)
+    if options.check:
+        return run_command(lambda: check(options.run, options.check))
+    return run_command(
+        lambda: export(
+            options.run, options.out, layout=options.layout, force=options.force
+        ),
+        stopped=f"stopped; {options.out} was not written",
+    )
+
+
+def check(source: Path, record: Path) -> None:
+    """Compare weights with a record of them, or begin it; say which.
+
+    Raises:
+        BmjaxError: as `check_weights_against`.
+    """
+    from bmjax.export.same_weights import check_weights_against
+
+    print(check_weights_against(source, record))
+
+
+def export(run: Path, out: Path, *, layout: str = "own", force: bool) -> None:
+    """Write the weights of a run's newest checkpoint, and say what is in them.
+
+    Raises:
+        ConfigError: the folder is no run, or the file cannot be written or is there.
+        CheckpointError: no checkpoint is whole.
+    """
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"--out={str(out)!r} should end in .safetensors")
+    if out.exists() and not force:
+        raise ConfigError(
+            f"--out={str(out)!r} is there already; give another name, or --force"
+        )
+    check_place("--out", out)
+    from bmjax.devices.mesh import make_mesh, replicated
+    from bmjax.training.trained_network import read_run, write_file
+
+    weights = read_run(run, replicated(make_mesh(1)))
+    try:
+        write_file(out, weights, layout=layout)
+    except OSError as error:
+        raise ConfigError(
+            f"--out={str(out)!r} cannot be written: {error.strerror}; give another "
+            "place"
+        ) from None
+    about = weights.about
+    print(f"{out}: {about['network']} of {about['method']}, step {about['step']:,}")
+    left_out = ("head", "prototypes") if layout == "timm" else ()
+    parts = ", ".join(sorted(set(weights.params) - set(left_out)))
+    print(f"  holds {parts}; {out.stat().st_size / 1e6:,.1f} MB")
+    if layout == "timm":
+        from bmjax.models.weight_files.timm_layout import timm_model
+
+        model = timm_model(about["network"]).replace("=N", f"={_classes(weights)}")
+        print(f"  loaded by {model or 'no model of timm of these sizes'}")
+
+
+def _classes(weights: "Weights") -> int:
+    """How many the classifier has; 0 without one."""
+    return len(weights.params["fc"]["bias"]) if "fc" in weights.params else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
