@@ -8,7 +8,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -241,7 +241,8 @@ class Encoder(TransformerMixin, BaseEstimator):
             images: float [n, H, W, 3], (value in 0 to 1 - mean) / std.
 
         Returns:
-            "features" [n, F] and, with a classifier, "logits" [n, N], float32.
+            "features" [n, F] and, with a classifier, "logits" [n, N], float32; float64
+            where images are and jax_enable_x64 is set, and so is all that is computed.
         """
         images = np.asarray(images)
         if images.ndim != 4 or images.shape[-1] != 3 or images.dtype.kind != "f":
@@ -249,9 +250,12 @@ class Encoder(TransformerMixin, BaseEstimator):
                 f"normalized images are a float array [n, H, W, 3], not {images.dtype} "
                 f"{list(images.shape)}; `features` takes pixels"
             )
+        # float64 where jax has it enabled, else float32.
+        kind = jnp.promote_types(jnp.float32, images.dtype)
+        kind = jax.dtypes.canonicalize_dtype(kind)
         batches = []
         for start in range(0, max(len(images), 1), self.step):
-            chosen = images[start : start + self.step].astype(np.float32)
+            chosen = images[start : start + self.step].astype(kind)
             outputs = self._run(self.loaded.from_normalized, _filled(chosen, self.step))
             batches.append({k: v[: len(chosen)] for k, v in outputs.items()})
         return {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
@@ -324,7 +328,8 @@ class Encoder(TransformerMixin, BaseEstimator):
         placed = put_batch(images, self.loaded.mesh)
         outputs = function(weights.params, weights.batch_stats, placed)
         host = jax.device_get(outputs)
-        return {name: np.asarray(array, np.float32) for name, array in host.items()}
+        kind = np.float64 if placed.dtype == np.float64 else np.float32
+        return {name: np.asarray(array, kind) for name, array in host.items()}
 
     def _collect(
         self, images: ImageSource, take: Callable[[Outputs], np.ndarray]
@@ -458,14 +463,15 @@ def _load(source: Path, network: str, devices: int, asked: dict[str, str]) -> _L
             f"{str(source)!r} names {len(classes)} classes and its classifier has "
             f"{count}; export it again"
         )
-    made = make_network(
+    make = partial(
+        make_network,
         about["network"],
         num_classes=count,
         convolutions=model["convolutions"],
-        dtype=jnp.dtype(model["dtype"]),
         pooling=about["pooling"],
         interpolation=about["interpolation"],
     )
+    of_model = make(dtype=jnp.dtype(model["dtype"]))
     params, batch_stats = (
         jax.device_put(
             {part: tree[part] for part in parts if part in tree}, replicated(mesh)
@@ -478,6 +484,8 @@ def _load(source: Path, network: str, devices: int, asked: dict[str, str]) -> _L
 
     @jax.jit
     def from_normalized(params, batch_stats, images):
+        wide = images.dtype == jnp.float64
+        made = make(dtype=jnp.float64) if wide else of_model
         outputs, _ = made.apply(params, batch_stats, images, train=False)
         return {k: outputs[k] for k in ("features", "logits") if k in outputs}
 

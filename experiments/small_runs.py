@@ -7,9 +7,13 @@ it.
 """
 
 import argparse
+import itertools
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +21,10 @@ import numpy as np
 
 from bmjax.console.command import run_command
 from bmjax.data.matek import class_name
+from bmjax.errors import DONE
 from bmjax.evals.assess import compare
 from bmjax.evals.classification import classification_metrics, f1_by_frequency, thirds
-from bmjax.evals.over_runs import mean_and_sd
+from bmjax.evals.over_runs import mean_and_sd, paired_over_folds
 from bmjax.evals.predictions import Predictions
 from bmjax.files import write_whole
 from bmjax.main import main as train
@@ -48,11 +53,14 @@ class Experiment(NamedTuple):
         folder: of the results, named by date and module.
         title: of the page.
         about: a paragraph on the page; names in braces are keys of figures.json.
-        runs: arguments of bmjax.main by name, without workdir, data and seed.
+        runs: arguments of bmjax.main by name, without workdir, data, fold and seed;
+            `{NAME}` in one is the folder of the run NAME of the same fold and seed,
+            which is then made before.
         rows: the systems by key, baselines after the runs.
         metrics: shown ones and the titles of their columns.
         pairs: keys of the systems whose difference is shown.
         seeds: of every run.
+        folds: of every run.
         data: whether --data is asked for; if not, the runs draw their own cells.
         curves: names in metrics.jsonl that are kept.
         drawn: key of the system whose curves are drawn; "" for none.
@@ -66,6 +74,7 @@ class Experiment(NamedTuple):
     metrics: dict[str, str]
     pairs: tuple[tuple[str, str], ...] = ()
     seeds: tuple[int, ...] = (0,)
+    folds: tuple[int, ...] = (0,)
     data: bool = True
     curves: tuple[str, ...] = ()
     drawn: str = ""
@@ -94,16 +103,83 @@ def main(experiment: Experiment, description: str | None) -> int:
     parser.add_argument(
         "--out", type=Path, default=experiment.out, help="of the results"
     )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="runs at a time, each a process of its own; default: 1, in this process",
+    )
     options = parser.parse_args()
-    for seed in experiment.seeds:
-        for name, arguments in experiment.runs.items():
-            folder = run_folder(experiment, options.workdir, name, seed)
-            given = [*arguments, f"--workdir={folder}", f"--config.seed={seed}"]
-            if experiment.data:
-                given.append(f"--config.data.root={options.data}")
-            if code := train(given):
-                return code
+    if code := make_runs(experiment, options.workdir, options.data, options.jobs):
+        return code
     return run_command(lambda: write_results(experiment, options.workdir, options.out))
+
+
+def make_runs(
+    experiment: Experiment, workdir: Path, data: str | None, jobs: int = 1
+) -> int:
+    """Make the runs that are missing, and return the exit code of one that failed.
+
+    Args:
+        experiment: whose runs.
+        workdir: of all of them.
+        data: folder of the images; None where the runs draw their own.
+        jobs: runs at a time. More than one are processes of their own, each of which
+            writes what it says into NAME.log beside its folder.
+    """
+    if jobs == 1:
+        codes = (
+            train(given) for given in _commands(experiment, workdir, data).values()
+        )
+        return next((code for code in codes if code), DONE)
+    workdir.mkdir(parents=True, exist_ok=True)
+    commands = _commands(experiment, workdir, data)
+    made: dict[Path, Future[int]] = {}
+
+    def make(folder: Path) -> int:
+        needed = [other for other in commands if _needs(commands[folder], other)]
+        if code := next((c for other in needed if (c := made[other].result())), DONE):
+            return code
+        with folder.with_suffix(".log").open("a") as log:
+            command = [sys.executable, "-m", "bmjax.main", *commands[folder]]
+            return subprocess.run(command, stdout=log, stderr=log).returncode
+
+    # A run that another one needs comes before it, so that no thread waits for one
+    # that has not begun.
+    with ThreadPoolExecutor(jobs) as pool:
+        for folder in commands:
+            made[folder] = pool.submit(make, folder)
+    failed = {folder: code for folder in made if (code := made[folder].result())}
+    for folder, code in failed.items():
+        print(f"{folder.name}: exit code {code}; see {folder.with_suffix('.log')}")
+    return next(iter(failed.values()), DONE)
+
+
+def _commands(
+    experiment: Experiment, workdir: Path, data: str | None
+) -> dict[Path, list[str]]:
+    """The arguments of every run, by its folder."""
+    commands = {}
+    for name, arguments in experiment.runs.items():
+        for seed, fold in itertools.product(experiment.seeds, experiment.folds):
+            folder = run_folder(experiment, workdir, name, seed, fold)
+            others = {
+                other: run_folder(experiment, workdir, other, seed, fold)
+                for other in experiment.runs
+            }
+            given = [argument.format(**others) for argument in arguments]
+            given += [f"--workdir={folder}", f"--config.seed={seed}"]
+            if len(experiment.folds) > 1:
+                given.append(f"--config.data.fold={fold}")
+            if data is not None:
+                given.append(f"--config.data.root={data}")
+            commands[folder] = given
+    return commands
+
+
+def _needs(arguments: list[str], other: Path) -> bool:
+    return f"--config.init_from={other}" in arguments
 
 
 def write_results(experiment: Experiment, workdir: Path, out: Path) -> None:
@@ -116,9 +192,15 @@ def write_results(experiment: Experiment, workdir: Path, out: Path) -> None:
     print(result_page(experiment, stored))
 
 
-def run_folder(experiment: Experiment, workdir: Path, name: str, seed: int) -> Path:
-    """The folder of one run; its seed is in the name where there are several."""
-    return workdir / (f"{name}-{seed}" if len(experiment.seeds) > 1 else name)
+def run_folder(
+    experiment: Experiment, workdir: Path, name: str, seed: int, fold: int = 0
+) -> Path:
+    """The folder of one run; seed and fold are in the name where there are several."""
+    if len(experiment.seeds) > 1:
+        name += f"-{seed}"
+    if len(experiment.folds) > 1:
+        name += f"-fold-{fold}"
+    return workdir / name
 
 
 def collect(experiment: Experiment, workdir: Path) -> dict[str, Any]:
@@ -127,13 +209,15 @@ def collect(experiment: Experiment, workdir: Path) -> dict[str, Any]:
     shown: dict[str, Predictions] = {}
     for key, row in experiment.rows.items():
         rows[key] = []
-        for seed in experiment.seeds if isinstance(row, ShownRun) else ():
-            folder = run_folder(experiment, workdir, row.run, seed)
+        runs = list(itertools.product(experiment.seeds, experiment.folds))
+        for seed, fold in runs if isinstance(row, ShownRun) else ():
+            folder = run_folder(experiment, workdir, row.run, seed, fold)
             run = read_run_files(folder)
             results = run.results
             shown[key] = of_linear_probe(folder, run) if row.probe else run.predictions
             about = {
                 "seed": seed,
+                "fold": fold,
                 "minutes": round(results["seconds"] / 60, 1),
                 "knn_20": results["probe"]["knn_20"]["accuracy"],
                 "params_sha256": results["params_sha256"],
@@ -172,7 +256,7 @@ def _differences(
     experiment: Experiment, predictions: dict[str, Predictions]
 ) -> list[dict[str, Any]]:
     """Paired intervals over images, where every system was trained once."""
-    if len(experiment.seeds) > 1:
+    if len(experiment.seeds) * len(experiment.folds) > 1:
         return []
     entries = []
     for first, second in experiment.pairs:
@@ -238,16 +322,24 @@ def _systems(
         longest = NONE if math.isnan(minutes) else f"{minutes:.0f}"
         rows.append((titles[key], *shown, longest))
     caption = "One run each"
-    if (seeds := len(experiment.seeds)) > 1:
-        caption = f"Mean ± standard deviation of {seeds} seeds; minutes of the longest"
+    if (runs := len(experiment.seeds) * len(experiment.folds)) > 1:
+        of = _several(experiment)
+        caption = f"Mean ± standard deviation of {of}; minutes of the longest of {runs}"
     columns = ("system", *experiment.metrics.values(), "minutes")
     return Table(caption, (), columns, tuple(rows))
+
+
+def _several(experiment: Experiment) -> str:
+    """What the runs of a system differ in."""
+    seeds, folds = len(experiment.seeds), len(experiment.folds)
+    named = [f"{seeds} seeds"] * (seeds > 1) + [f"{folds} folds"] * (folds > 1)
+    return " and ".join(named)
 
 
 def _pairs(
     experiment: Experiment, stored: dict[str, Any], titles: dict[str, str]
 ) -> Table:
-    """Differences of systems: over images, with intervals, or seed by seed."""
+    """Differences of systems: over images or folds with intervals, or run by run."""
     intervals = {(e["first"], e["second"]): e for e in stored["differences"]}
     rows = []
     for pair in experiment.pairs:
@@ -257,6 +349,9 @@ def _pairs(
             text = _mean_sd([first[name] - second[name] for first, second in runs], "+")
             if ends := intervals.get(pair, {}).get(name):
                 text += f" ({ends[1]:+.3f} to {ends[2]:+.3f})"
+            elif len(experiment.folds) > 1:
+                low, high = _fold_interval(runs, name)
+                text += f" ({low:+.3f} to {high:+.3f})"
             cells.append(text)
         rows.append(tuple(cells))
     caption = "Differences seed by seed"
@@ -265,8 +360,26 @@ def _pairs(
             "Differences on the same test images, with 95 % intervals of a paired "
             "bootstrap over images"
         )
+    if len(experiment.folds) > 1:
+        caption = (
+            f"Differences run by run over {_several(experiment)}, with 95 % intervals "
+            "over folds by Nadeau and Bengio's corrected t"
+        )
     columns = ("difference", *experiment.metrics.values())
     return Table(caption, (), columns, tuple(rows))
+
+
+def _fold_interval(
+    runs: list[tuple[dict[str, Any], ...]], name: str
+) -> tuple[float, float]:
+    """Of the difference of a metric, whose seeds are averaged in each fold."""
+    means = []
+    for which in (0, 1):
+        by_fold: dict[int, list[float]] = {}
+        for run in runs:
+            by_fold.setdefault(run[which]["fold"], []).append(run[which][name])
+        means.append([float(np.mean(by_fold[fold])) for fold in sorted(by_fold)])
+    return paired_over_folds(*means).corrected_interval
 
 
 def _classes(stored: dict[str, Any], titles: dict[str, str]) -> Table:

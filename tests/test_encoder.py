@@ -262,3 +262,25 @@ def test_pooling_goes_with_a_run_its_features_and_its_file(tmp_path, capsys):
     assert "set --config.model.pooling=cls_patch_mean" in capsys.readouterr().err
     assert train(command) == 0
     assert "backbone, classifier\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "stored", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)]
+)
+def test_a_file_gives_the_authors_features_in_64_bits(tmp_path, stored):
+    network, case = "dinov2_tiny14", "n3_56"
+    entries = {name: v.astype(stored) for name, v in vit_entries(network).items()}
+    path = tmp_path / "weights.safetensors"
+    save_file(entries, path)
+    record = vit_record(network)
+    shape = tuple(int(length) for length in record[f"{case}/shape"])
+    images = vit_images(f"{network}-{case}", shape).astype(np.float64)
+    with jax.enable_x64(True):
+        features = bmjax.load(path, network, batch_size=3, devices=1).forward(images)
+    features = features["features"]
+    assert features.dtype == np.float64
+    expected = record[f"{case}/cls"]
+    assert abs(features - expected).max() < 1e-9
+    narrow = bmjax.load(path, network, batch_size=3, devices=1).forward(images)
+    assert narrow["features"].dtype == np.float32
+    assert 1e-9 < abs(narrow["features"] - expected).max() < 1e-4

@@ -1,6 +1,7 @@
 """From a list of runs to a page: tiny runs, a probe, a baseline, their differences."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -69,3 +70,43 @@ def test_runs_become_a_page(tmp_path, monkeypatch, capsys, seeds):
         assert low <= estimate <= high
     else:
         assert "Differences seed by seed" in files["RESULT.md"]
+
+
+def test_a_run_comes_after_the_one_that_it_starts_from(tmp_path, monkeypatch):
+    experiment = Experiment(
+        folder="2026-01-01-tiny",
+        title="",
+        about="",
+        runs={
+            "first": ("--config=vit:smoke",),
+            "fails": ("--config=vit:small",),
+            "second": ("--config=dinobloom:smoke", "--config.init_from={first}"),
+            "third": ("--config=vit:smoke", "--config.init_from={fails}"),
+        },
+        rows={},
+        metrics={},
+        seeds=(3, 4),
+        folds=(0, 2),
+    )
+    made = []
+
+    def run(command, **files):
+        made.append(command[3:])
+        return SimpleNamespace(returncode=5 * ("--config=vit:small" in command))
+
+    monkeypatch.setattr(small_runs.subprocess, "run", run)
+    code = small_runs.make_runs(experiment, tmp_path, "cells", jobs=3)
+    assert code == 5
+    assert len(made) == 3 * 4  # no run begins from one that failed
+    places = {
+        next(a for a in given if a.startswith("--workdir=")): place
+        for place, given in enumerate(made)
+    }
+    for seed, fold in ((3, 0), (3, 2), (4, 0), (4, 2)):
+        name = f"--workdir={tmp_path}/{{}}-{seed}-fold-{fold}"
+        second = made[places[name.format("second")]]
+        assert f"--config.init_from={tmp_path}/first-{seed}-fold-{fold}" in second
+        assert f"--config.data.fold={fold}" in second
+        assert f"--config.seed={seed}" in second
+        assert "--config.data.root=cells" in second
+        assert places[name.format("first")] < places[name.format("second")]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from bmjax.errors import CheckpointError
@@ -33,15 +34,25 @@ def wrong_type(path: object, entry: str, number_type: str) -> CheckpointError:
     )
 
 
-def read_float32(path: object, entry: Entry) -> np.ndarray:
-    """Read an entry as float32, to which float16 and bfloat16 convert exactly.
+def kept_type(entry: Entry) -> type:
+    """Of an entry's numbers once they are read: float32, or float64 left as it is.
+
+    float64 is left where jax has it enabled (jax_enable_x64) and the file holds it.
+    """
+    if entry.type != "float64":
+        return np.float32
+    return jax.dtypes.canonicalize_dtype(np.float64).type
+
+
+def read_floats(path: object, entry: Entry) -> np.ndarray:
+    """Read an entry; float16 and bfloat16 become float32, which holds them exactly.
 
     Args:
         path: of its file, for the errors.
         entry: to be read.
 
     Returns:
-        float32 of the entry's shape.
+        of the entry's shape and `kept_type`.
 
     Raises:
         CheckpointError: its numbers are of another type than `FLOATS`, or are infinite
@@ -50,10 +61,10 @@ def read_float32(path: object, entry: Entry) -> np.ndarray:
     if entry.type not in FLOATS:
         raise wrong_type(path, entry.name, entry.type)
     with np.errstate(over="ignore"):  # of float64, and found below
-        values = entry.read().astype(np.float32, copy=False)
+        values = entry.read().astype(kept_type(entry), copy=False)
     if not np.isfinite(values).all():
         raise CheckpointError(
-            f"{str(path)!r} has values in {entry.name!r} that are no finite float32 "
-            "numbers; take an earlier file of that training"
+            f"{str(path)!r} has values in {entry.name!r} that are no finite "
+            f"{values.dtype} numbers; take an earlier file of that training"
         )
     return values

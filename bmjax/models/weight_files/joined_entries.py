@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from bmjax.models.weight_files.entries import FLOATS, Entry
+from bmjax.models.weight_files.entries import FLOATS, Entry, kept_type
 
 MASK = "attn.qkv.bias_mask"  # of DINOv3, in a block
 
@@ -23,14 +23,15 @@ def join_entries(found: dict[str, Entry], name: str, parts: list[str]) -> None:
 def _joined(entries: list[Entry]) -> Entry:
     strange = [entry.type for entry in entries if entry.type not in FLOATS]
     length = sum(entry.shape[0] for entry in entries)
+    type_ = max(map(kept_type, entries), key=lambda kind: np.dtype(kind).itemsize)
 
     def read() -> np.ndarray:
-        return np.concatenate([entry.read().astype(np.float32) for entry in entries])
+        return np.concatenate([entry.read().astype(type_) for entry in entries])
 
     return Entry(
         ", ".join(dict.fromkeys(entry.name for entry in entries)),
         (length, *entries[0].shape[1:]),
-        (strange or ["float32"])[0],
+        (strange or [type_.__name__])[0],
         read,
     )
 

@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from bmjax.errors import CheckpointError, check_known
 from bmjax.files import write_whole
 from bmjax.models.families import family_of
-from bmjax.models.weight_files.entries import Entry, StateDicts, read_float32
+from bmjax.models.weight_files.entries import Entry, StateDicts, read_floats
 from bmjax.models.weight_files.file_kind import file_kind, swapped_suffix
 from bmjax.models.weight_files.layouts import with_periods
 from bmjax.models.weight_files.match import (
@@ -176,7 +176,7 @@ def _dropped(
         return dict.fromkeys(classifier, "a new classifier is begun")
     for entry in classifier:
         kernel = expected[entry].path == ("fc", "kernel")
-        if kernel and not read_float32(path, entries[entry]).any():
+        if kernel and not read_floats(path, entries[entry]).any():
             return dict.fromkeys(classifier, "its weights are all zero")
     return {}
 
@@ -188,7 +188,7 @@ def _read_checked(path: Path, entry: Entry, key: tuple[str, ...]) -> np.ndarray:
     last one often begins so (Goyal et al. 2017). A kernel may not: it begins with
     random numbers, and training does not take all of them to 0.
     """
-    values = read_float32(path, entry)
+    values = read_floats(path, entry)
     if key[-1] in ("kernel", "prototypes") and not values.any():
         raise CheckpointError(
             f"{str(path)!r} has nothing but zeros in {entry.name!r}, which no training "
