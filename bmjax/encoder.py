@@ -34,6 +34,7 @@ from bmjax.models import (
     preprocessing_of,
 )
 from bmjax.models.preprocessing import FOR_TORCHVISION
+from bmjax.models.saliency import CLASS_ACTIVATION, make_saliency, saliency_kind
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import network_of_file, read_metadata
 from bmjax.training import checkpoint
@@ -106,6 +107,7 @@ class _Loaded(NamedTuple):
     mesh: jax.sharding.Mesh
     from_pixels: Callable[..., dict[str, jax.Array]]
     from_normalized: Callable[..., dict[str, jax.Array]]
+    maps: Callable[..., jax.Array]
 
 
 class Encoder(TransformerMixin, BaseEstimator):
@@ -233,6 +235,48 @@ class Encoder(TransformerMixin, BaseEstimator):
         """
         self.check_classifier()
         return self._collect(images, self.probabilities)
+
+    def saliency(self, images: ImageSource) -> np.ndarray:
+        """Return where the network looks in each image, float32 [n, rows, columns].
+
+        What the numbers are, `saliency_kind` says: the attention of a vision
+        transformer's class token, or the class activation of the predicted class of a
+        residual network (`bmjax.models.saliency`).
+
+        Raises:
+            ConfigError: a residual network has no classifier.
+            DataError: an image cannot be read, or is no image.
+        """
+        return np.concatenate(
+            [
+                self.saliency_of_batch(pixels, self.outputs(pixels))[:count]
+                for pixels, count in self._batches(images)
+            ]
+        )
+
+    @property
+    def saliency_kind(self) -> str:
+        """What `saliency` gives: "attention" or "class activation"."""
+        return saliency_kind(self.loaded.about["network"])
+
+    def saliency_of_batch(self, pixels: np.ndarray, outputs: Outputs) -> np.ndarray:
+        """Return the maps of one full batch, uint8 [B, S, S, 3], and its outputs."""
+        loaded = self.loaded
+        kernel = np.zeros((outputs["features"].shape[1], 1), np.float32)
+        chosen = np.zeros(len(pixels), int)
+        if self.saliency_kind == CLASS_ACTIVATION:
+            self.check_classifier()
+            chosen = self.probabilities(outputs).argmax(axis=1)
+            if "fc" in loaded.weights.params:
+                kernel = np.asarray(loaded.weights.params["fc"]["kernel"])
+            else:
+                kernel = self._linear.kernel / self._linear.std[:, None]
+        placed = put_batch(
+            (pixels, np.ascontiguousarray(kernel.T[chosen])), loaded.mesh
+        )
+        weights = loaded.weights
+        maps = loaded.maps(weights.params, weights.batch_stats, *placed)
+        return np.asarray(jax.device_get(maps), np.float32)
 
     def forward(self, images: np.ndarray) -> Outputs:
         """Return the network's outputs for images that are normalized already.
@@ -493,8 +537,23 @@ def _load(source: Path, network: str, devices: int, asked: dict[str, str]) -> _L
     def from_pixels(params, batch_stats, pixels):
         return from_normalized(params, batch_stats, prepare(pixels))
 
+    @jax.jit
+    def maps(params, batch_stats, pixels, weights):
+        of_images = make_saliency(
+            about["network"],
+            interpolation=about["interpolation"],
+            convolutions=model["convolutions"],
+            dtype=jnp.dtype(model["dtype"]),
+        )
+        return of_images(params, batch_stats, prepare(pixels), weights)
+
     return _Loaded(
-        about, Weights(params, batch_stats, about), mesh, from_pixels, from_normalized
+        about,
+        Weights(params, batch_stats, about),
+        mesh,
+        from_pixels,
+        from_normalized,
+        maps,
     )
 
 

@@ -142,6 +142,9 @@ def base() -> ml_collections.ConfigDict:
     config.tsne = ml_collections.ConfigDict()
     config.tsne.images = 3000  # ours: what a page shows legibly
     config.tsne.perplexity = 30.0  # scikit-learn's; the paper gives none
+
+    config.saliency = ml_collections.ConfigDict()
+    config.saliency.images = 12  # most confident mistakes that are mapped; ours
     return config
 
 
@@ -181,6 +184,7 @@ def smoke(config: ml_collections.ConfigDict) -> None:
     config.logs.every = "1 step"
     config.probe.epochs = 2
     config.tsne.images = 60
+    config.saliency.images = 0
 
 
 def variants(text: str, known: tuple[str, ...]) -> tuple[str, ...]:

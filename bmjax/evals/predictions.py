@@ -34,6 +34,25 @@ class Predictions(NamedTuple):
     source: str = "the predictions"  # for messages
 
 
+def confidently_wrong(predictions: Predictions, limit: int) -> np.ndarray:
+    """Rows of wrong predictions, int [at most limit], most probable first.
+
+    Of equal ones, and where there are no probabilities, the path decides.
+    """
+    wrong = np.flatnonzero(predictions.predicted != predictions.labels)
+    sure = chosen_probabilities(predictions)
+    ranked = sorted(wrong, key=lambda row: (-sure[row], predictions.paths[row]))
+    return np.asarray(ranked[:limit], int)
+
+
+def chosen_probabilities(predictions: Predictions) -> np.ndarray:
+    """The probability of each image's predicted class, [n]; 0 where none is given."""
+    if predictions.probabilities is None:
+        return np.zeros(len(predictions.paths))
+    rows = np.arange(len(predictions.paths))
+    return predictions.probabilities[rows, predictions.predicted]
+
+
 def read_predictions(path: Path) -> Predictions:
     """Read a table of predictions; the columns p_CLASS may be missing all together.
 

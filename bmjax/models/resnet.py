@@ -18,6 +18,8 @@ from bmjax.models.init import fan_out
 from bmjax.models.norm import BatchNorm
 from bmjax.models.pool import max_pool
 
+FEATURE_MAP = "feature_map"  # among what a module leaves behind when asked
+
 
 class ResNetSpec(NamedTuple):
     """What tells one residual network from another."""
@@ -106,7 +108,11 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The backbone: stem, stages of blocks, global average pooling."""
+    """The backbone: stem, stages of blocks, global average pooling.
+
+    Where the collection "intermediates" can be written, what is averaged is left there,
+    [B, rows, columns, F] (`FEATURE_MAP`).
+    """
 
     spec: ResNetSpec
     lowering: str = "auto"
@@ -128,6 +134,8 @@ class ResNet(nn.Module):
                 stride = 2 if stage > 0 and block == 0 else 1
                 module = _block(spec, stage, block, stride, self.lowering, self.remat)
                 hidden = module(hidden, train)
+        if self.is_mutable_collection("intermediates"):
+            self.sow("intermediates", FEATURE_MAP, hidden)
         wide = jnp.promote_types(hidden.dtype, jnp.float32)
         return jnp.mean(hidden, axis=(1, 2), dtype=wide)
 

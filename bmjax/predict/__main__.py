@@ -15,6 +15,7 @@ from bmjax.console.apply_options import (
 from bmjax.console.command import run_command
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
+from bmjax.files import check_place
 
 _DESCRIPTION = """\
 Name every image below FOLDER with a trained run: one that learned classes, or one that
@@ -49,11 +50,27 @@ def _parser() -> argparse.ArgumentParser:
         out="CSV",
         folder="images, in folders or not",
     )
+    parser.add_argument(
+        "--explain",
+        type=Path,
+        metavar="FILE.html",
+        help="write a page of the least sure cells and where the network looks: the "
+        "class token's attention of a vision transformer, the class activation of a "
+        "residual network",
+    )
+    parser.add_argument(
+        "--explain-cells",
+        type=int,
+        default=60,
+        metavar="N",
+        help="on that page at most; default: 60",
+    )
     return parser
 
 
 def _predict(options: argparse.Namespace) -> int:
     check_apply_options(options)
+    _check_explain(options)
     from bmjax.data.open_images import open_any_images
 
     folder = options.folder.expanduser()
@@ -65,6 +82,7 @@ def _predict(options: argparse.Namespace) -> int:
     from bmjax.devices.mesh import make_mesh
     from bmjax.encoder import load
     from bmjax.predict.differential import NOT_A_DEVICE, differential
+    from bmjax.predict.least_sure import LeastSure
     from bmjax.predict.predict_folder import predict_folder
 
     devices = make_mesh(options.devices).size
@@ -88,6 +106,7 @@ def _predict(options: argparse.Namespace) -> int:
     own = "fc" in encoder.loaded.weights.params
     how = "its own classifier" if own else "linear classifier on its features"
     print(f"{len(images.paths):,} images; {encoder.description}, {how}")
+    least_sure = LeastSure(options.explain_cells) if options.explain else None
     predicted = predict_folder(
         folder,
         images,
@@ -95,6 +114,7 @@ def _predict(options: argparse.Namespace) -> int:
         options.out,
         complain=complain,
         progress=show_progress("images"),
+        least_sure=least_sure,
     )
     side = encoder.size
     if other := predicted.sizes.total() - predicted.sizes[side, side]:
@@ -118,8 +138,27 @@ def _predict(options: argparse.Namespace) -> int:
             print(sentence)
     print(NOT_A_DEVICE)
     print(options.out)
+    if least_sure is not None:
+        least_sure.write(options.explain, encoder, predicted.classes.total())
+        print(options.explain)
     unread = predicted.failed + images.other_formats
     return apply_exit_code(options, unread, images.notes)
+
+
+def _check_explain(options: argparse.Namespace) -> None:
+    """Raise ConfigError where the page cannot be written, before any work."""
+    page = options.explain
+    if page is None:
+        return
+    if options.explain_cells < 1:
+        raise ConfigError(f"--explain-cells={options.explain_cells}; give 1 or more")
+    if page.suffix != ".html":
+        raise ConfigError(f"--explain={str(page)!r} should end in .html")
+    check_place("--explain", page)
+    if page.exists() and not options.force:
+        raise ConfigError(
+            f"--explain={str(page)!r} is there already; give another name, or --force"
+        )
 
 
 def _source(run: Path) -> Path:

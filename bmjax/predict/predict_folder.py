@@ -11,6 +11,7 @@ from bmjax.data.open_images import OpenedImages
 from bmjax.encoder import Encoder
 from bmjax.errors import DataError
 from bmjax.evals.predictions import writing_predictions
+from bmjax.predict.least_sure import LeastSure
 
 
 class Predicted(NamedTuple):
@@ -39,6 +40,7 @@ def predict_folder(
     *,
     complain: Callable[[str], None],
     progress: Callable[[int, int], None],
+    least_sure: LeastSure | None = None,
 ) -> Predicted:
     """Name every image that can be read; the CSV is there whole, or not at all.
 
@@ -50,6 +52,7 @@ def predict_folder(
             a run's predictions.csv.
         complain: hears of each image that cannot be read.
         progress: called with how many images are done, and of how many.
+        least_sure: is shown every cell.
 
     Raises:
         DataError: not one image can be read.
@@ -65,11 +68,14 @@ def predict_folder(
             rows: np.ndarray | tuple = ()
             if batch.positions:
                 rows = encoder.probabilities(outputs)
-            for position, row in zip(batch.positions, rows, strict=False):  # filled up
+            cells = zip(batch.positions, batch.pixels, rows, strict=False)  # filled up
+            for position, pixels, row in cells:
                 path = images.paths[position]
                 label = images.label(position, encoder.classes)
                 name = writer.add(path, label, row)
                 predicted[name] += 1
+                if least_sure is not None:
+                    least_sure.add(position, path, pixels, row)
                 labeled += bool(label)
                 correct += label == name
             sizes += batch.sizes

@@ -7,9 +7,18 @@ import numpy as np
 
 from bmjax.data.matek import RARE
 from bmjax.evals.confusion import AVERAGE_TITLES, AVERAGES
-from bmjax.evals.predictions import Predictions
+from bmjax.evals.predictions import (
+    Predictions,
+    chosen_probabilities,
+    confidently_wrong,
+)
 from bmjax.report.dots import SHARES, ScoreInterval, strip
+from bmjax.report.pictures import Album
+from bmjax.report.saliency_file import SaliencyMaps
 from bmjax.report.words import NONE, count, interval_text, listing, score, shown_path
+
+_MISTAKES = 12  # that a table lists; ours
+_MISTAKE_SIDE = 144  # pixels of a picture, shown at two thirds of that
 
 # The averages that the pages show, by name, the two macro F1 beside each other.
 _FIRST = ("accuracy", "balanced_accuracy", "macro_f1", "macro_f1_without_rare")
@@ -192,29 +201,44 @@ def common_confusions(metrics: dict[str, Any], limit: int = 5) -> list[str]:
     ]
 
 
-def confident_mistakes(predictions: Predictions, limit: int = 12) -> list[list[str]]:
-    """Texts (file, true class, predicted class, probability), most confident first."""
-    wrong = np.flatnonzero(predictions.predicted != predictions.labels)
+class ConfidentMistake(NamedTuple):
+    """One image that is predicted as another class, in texts."""
+
+    file: str
+    label: str
+    predicted: str
+    probability: str
+    picture: str = ""  # of the cell, a data URI; "" where there is none
+    heat: str = ""  # of the cell with its saliency map
+
+
+def confident_mistakes(
+    predictions: Predictions, album: Album, saliency: SaliencyMaps | None
+) -> list[ConfidentMistake]:
+    """The wrong predictions with the highest probability, most confident first.
+
+    Those that have a map have their pictures too.
+    """
     sure = chosen_probabilities(predictions)
-    ranked = sorted(wrong, key=lambda row: (-sure[row], predictions.paths[row]))
     classes = predictions.classes
+    maps = saliency.maps if saliency else {}
+
+    def pictures(path: str) -> tuple[str, ...]:
+        if path not in maps:
+            return ()
+        found = album.picture(path, _MISTAKE_SIDE)
+        return found, found and album.picture(path, _MISTAKE_SIDE, maps[path])
+
     return [
-        [
+        ConfidentMistake(
             shown_path(predictions.paths[row]),
             classes[predictions.labels[row]],
             classes[predictions.predicted[row]],
             NONE if predictions.probabilities is None else score(float(sure[row])),
-        ]
-        for row in ranked[:limit]
+            *pictures(predictions.paths[row]),
+        )
+        for row in confidently_wrong(predictions, _MISTAKES)
     ]
-
-
-def chosen_probabilities(predictions: Predictions) -> np.ndarray:
-    """The probability of each image's predicted class, [n]; 0 where none is given."""
-    if predictions.probabilities is None:
-        return np.zeros(len(predictions.paths))
-    rows = np.arange(len(predictions.paths))
-    return predictions.probabilities[rows, predictions.predicted]
 
 
 def _precision(entry: dict[str, Any]) -> Shown:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bmjax.evals.predictions import Predictions
+from bmjax.evals.predictions import Predictions, chosen_probabilities
 from bmjax.evals.prototypes import hardest
-from bmjax.report.metric_tables import chosen_probabilities
 from bmjax.report.pictures import Album
 from bmjax.report.systems import System
 from bmjax.report.words import listing, shown_path

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmjax.errors import DataError
+from bmjax.report.saliency_file import heat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 MOST_BYTES = 2_500_000  # of all pictures of a page, so that it can be sent by mail
 _LARGEST = 20_000_000  # bytes of a file that is opened
 _QUALITY = 82  # of the JPEG
+
+
+def data_uri(pixels: "np.ndarray") -> str:
+    """An image, uint8 [H, W, 3] in RGB, as a JPEG inside a page; "" if that fails."""
+    import cv2
+
+    done, encoded = cv2.imencode(
+        ".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    )
+    text = base64.b64encode(encoded).decode("ascii")
+    return f"data:image/jpeg;base64,{text}" if done else ""
 
 
 class Album:
@@ -38,39 +50,41 @@ class Album:
         """Whether a picture had to be left out for want of room."""
         return self._left <= 0
 
-    def picture(self, path: str, size: int) -> str:
+    def picture(
+        self, path: str, size: int, saliency: "np.ndarray | None" = None
+    ) -> str:
         """The image as a data URI of `size` pixels a side; "" where there is none.
 
         Args:
             path: of the image, as in the predictions; never looked for outside the
                 data folders.
             size: side of the square picture.
+            saliency: a map that is laid over it, float [rows, columns].
         """
+        if saliency is not None:
+            return self._make(path, size, saliency)
         key = path, size
         if key not in self._made:
             self._made[key] = self._make(path, size)
         return self._made[key]
 
-    def _make(self, path: str, size: int) -> str:
+    def _make(self, path: str, size: int, saliency: "np.ndarray | None" = None) -> str:
         if self.full:
             return ""
         encoded = self._read(path)
         if encoded is None:
             return ""
-        import cv2
-
         from bmjax.data.images.decode import decode
 
         try:
             pixels = decode(encoded, size=size, name=path)
         except DataError:  # the table beside it names the file all the same
             return ""
-        done, encoded = cv2.imencode(
-            ".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-        )
-        uri = "data:image/jpeg;base64," + base64.b64encode(encoded).decode("ascii")
+        if saliency is not None:
+            pixels = heat(pixels, saliency)
+        uri = data_uri(pixels)
         self._left -= len(uri)
-        return uri if done else ""
+        return uri
 
     def _read(self, path: str) -> "np.ndarray | None":
         """The file of an image as it is, from the first root that has it."""

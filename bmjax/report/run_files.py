@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from bmjax.errors import DataError
 from bmjax.evals.predictions import Predictions, read_predictions
 from bmjax.files import without_dot
+from bmjax.report.saliency_file import SaliencyMaps, read_saliency
 
 
 class Point(NamedTuple):
@@ -39,6 +40,7 @@ class RunFiles(NamedTuple):
     unreadable: int  # lines of metrics.jsonl that were left out
     points: list[Point]  # empty where the run wrote no embedding.csv
     atlas: dict[str, Any] | None  # of prototypes, where the method has them
+    saliency: SaliencyMaps | None = None  # of its most confident mistakes
 
 
 def read_run_files(workdir: Path, predictions: Predictions | None = None) -> RunFiles:
@@ -54,6 +56,7 @@ def read_run_files(workdir: Path, predictions: Predictions | None = None) -> Run
     _read_text(table)  # a run that is not finished is said to be that
     series, unreadable = read_series(_read_text(workdir / "metrics.jsonl"))
     embedding, atlas = workdir / "embedding.csv", workdir / "atlas.json"
+    saliency = workdir / "saliency.npz"
     return RunFiles(
         predictions=read_predictions(table) if predictions is None else predictions,
         config=_read_object(workdir / "config.json"),
@@ -62,6 +65,7 @@ def read_run_files(workdir: Path, predictions: Predictions | None = None) -> Run
         unreadable=unreadable,
         points=_read_points(embedding) if embedding.exists() else [],
         atlas=_read_atlas(atlas) if atlas.exists() else None,
+        saliency=read_saliency(saliency) if saliency.exists() else None,
     )
 
 

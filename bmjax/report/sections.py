@@ -59,7 +59,10 @@ def describe_system(
         "lineages": meaning.lineage_confusion(metrics),
         "reliability": meaning.reliability_of(metrics, system.name),
         "common": tables.common_confusions(metrics),
-        "mistakes": tables.confident_mistakes(system.predictions),
+        "mistakes": tables.confident_mistakes(
+            system.predictions, album, run.saliency if run else None
+        ),
+        "saliency": run.saliency.kind if run and run.saliency else "",
         **(_of_run(run, metrics, album) if run else _of_table(system, metrics)),
     }
 

@@ -27,6 +27,7 @@ from bmjax.report import write_report
 from bmjax.run.build import BuiltRun, RunData, make_prepare
 from bmjax.run.frozen_features import augmented_features, part_features
 from bmjax.run.probes import Probes, fit_probes
+from bmjax.run.run_saliency import map_mistakes
 from bmjax.run.run_settings import Settings
 from bmjax.run.validation import Chosen
 from bmjax.run.validation_results import validation_results
@@ -126,6 +127,7 @@ def evaluate_run(
         ],
     )
     _write_atlas(data, state, workdir, folder, labels["train"])
+    map_mistakes(run, state, predictions, probes.linear, workdir, replaced)
     metrics = assess(
         predictions,
         train_counts=counts(data.catalog, data.split.train),

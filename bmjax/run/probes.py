@@ -13,7 +13,7 @@ import numpy as np
 from bmjax.data.sampling import drawn_shares
 from bmjax.evals.calibration import fit_temperature
 from bmjax.evals.knn_probe import knn_probabilities
-from bmjax.evals.linear_probe import apply_linear, fit_linear
+from bmjax.evals.linear_probe import Linear, apply_linear, fit_linear
 from bmjax.evals.logistic_probe import fit_logistic
 from bmjax.evals.recalibration import recalibrate
 from bmjax.evals.subset import held_out
@@ -33,6 +33,7 @@ class Probes(NamedTuple):
     temperature: float | None  # for "linear"; None: no image was held out
     validation_images: int  # that the temperature was fitted on
     on_validation: dict[str, np.ndarray]  # float32 [V, N], by probe; {}: no such part
+    linear: Linear  # the linear probe itself
 
 
 def fit_probes(
@@ -116,6 +117,7 @@ def fit_probes(
         temperature,
         len(truth),
         validation,
+        linear,
     )
 
 

@@ -211,6 +211,13 @@ class TsneSettings:
 
 
 @dataclass(frozen=True)
+class SaliencySettings:
+    """config.saliency."""
+
+    images: int = number(0, 1000)
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of a run.
 
@@ -236,6 +243,7 @@ class Settings:
     logs: LogSettings
     probe: ProbeSettings
     tsne: TsneSettings
+    saliency: SaliencySettings
 
 
 def read_config(config: ConfigDict) -> Settings:

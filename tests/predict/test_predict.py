@@ -315,3 +315,24 @@ def test_the_run_says_what_it_was_made_of(runs, cells, tmp_path, capsys):
         1,
         atol=1e-4,
     )
+
+
+def test_the_least_sure_cells_are_explained(runs, cells, tmp_path, capsys):
+    run = runs("supervised")
+    page = tmp_path / "why.html"
+    more = (f"--explain={page}", "--explain-cells=5")
+    assert predict(cells / "NGS", run, tmp_path / "out.csv", *more) == 0
+    assert str(page) in capsys.readouterr().out
+    rows = rows_of(tmp_path / "out.csv")
+    sure = {row["path"]: float(row[f"p_{row['predicted']}"]) for row in rows}
+    shown = [path for path in sure if f">{path}<" in page.read_text()]
+    assert len(shown) == 5
+    assert max(sure[path] for path in shown) <= sorted(sure.values())[5] + 1e-6
+    assert "Class activation" in page.read_text()
+    for wrong, said in (
+        (f"--explain={page}", "is there already"),
+        ("--explain=why.pdf", "should end in .html"),
+    ):
+        assert predict(cells / "NGS", run, tmp_path / "new.csv", wrong) == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "new.csv").exists()
