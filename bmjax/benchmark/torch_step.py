@@ -193,7 +193,7 @@ class Swav(nn.Module):
     def sinkhorn(self, scores: Tensor) -> Tensor:
         """Codes of scores [B, K], each row of sum 1; on logarithms, as on our side."""
         rows, columns = scores.shape
-        logs = scores / self.numbers["epsilon"]
+        logs = scores.float() / self.numbers["epsilon"]
         logs -= torch.logsumexp(logs.flatten(), dim=0)
         for _ in range(self.numbers["iterations"]):
             logs -= torch.logsumexp(logs, dim=0, keepdim=True) + math.log(columns)

@@ -10,6 +10,7 @@ DIR/accelerator.json has every figure. docs/accelerators.md says what each part 
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from bmjax.errors import DONE, ConfigError
 from bmjax.files import write_json, write_whole
 
 _MACHINE = Part("machine", "machine", seconds=120)
+_TERMINATED = 128 + signal.SIGTERM
 _LEAST_SECONDS = 20  # left, for a part to be begun (ours)
 _PROCESSORS_EACH = 4  # of parts that run side by side (ours)
 
@@ -38,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(arguments)
+    # So that what was started is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     command = " ".join(["python -m bmjax.benchmark.accelerator", *arguments])
     return run_command(lambda: _measure(options, command))
 

@@ -27,11 +27,11 @@ from bmjax.models.vision_transformer import VisionTransformer
 # As a share of the largest recorded value. float64: sums in another order (1e-13), and
 # for transformers positions that the originals interpolate in float32. float32: the
 # records' README; gradients of deep networks on 64 pixels stray by 0.6 %.
-_BOUNDS = {"float64": 1e-6, "float32": 1e-3}
+_BOUNDS = {"float64": 1e-6, "float32": 2e-4}
 _GRADIENT_BOUNDS = {"float64": 1e-6, "float32": 2e-2}
 _RESNETS = {
     "small": ("resnet18",),
-    "paper": ("resnet18", "resnet50", "resnext50_32x4d"),
+    "paper": ("resnet18", "resnext50_32x4d"),
 }
 _VITS = {
     "small": (("dinov2_tiny14", "n3_56"),),
@@ -70,11 +70,12 @@ def _losses(folder: Path, dtype: str) -> Iterator[dict[str, Any]]:
     """SwAV's codes and SupCon's loss with its gradient: the worst of all cases."""
     archive, strayed = np.load(folder / "swav_sinkhorn.npz"), []
     for case in _cases(archive):
-        codes = sinkhorn(
-            jnp.asarray(archive[f"{case}/scores"], dtype),
+        transport = partial(
+            sinkhorn,
             epsilon=float(archive[f"{case}/epsilon"]),
             iterations=int(archive[f"{case}/iterations"]),
         )
+        codes = jax.jit(transport)(jnp.asarray(archive[f"{case}/scores"], dtype))
         strayed.append(difference(codes, archive[f"{case}/q_float64"]))
     bound = _BOUNDS[dtype] if dtype == "float64" else 2e-3  # exponents magnify rounding
     yield check(f"Sinkhorn, {len(strayed)} cases, {dtype}", max(strayed), bound)
@@ -91,7 +92,8 @@ def _losses(folder: Path, dtype: str) -> Iterator[dict[str, Any]]:
         )
         temperature = float(archive[f"{case}/temperature"])
         factor = temperature / float(archive[f"{case}/base_temperature"])
-        found = jax.grad(partial(loss, temperature=temperature))(*arguments)
+        gradient = jax.jit(jax.grad(partial(loss, temperature=temperature)))
+        found = gradient(*arguments)
         expected = archive[f"{case}/grad_stable64"]
         strayed.append(difference(factor * found, expected))
     bound = _BOUNDS[dtype]
@@ -118,28 +120,34 @@ def _resnet(
     images, labels = helper.inputs(f"{name}-{_RESNET_CASE}", shape)
     images, labels = jnp.asarray(images, dtype), jnp.asarray(labels, jnp.int32)
     network = make_network(name, num_classes=21, dtype=jnp.dtype(dtype))
-    outputs, _ = jax.jit(partial(network.apply, train=False))(
-        params, batch_stats, images
-    )
-    strayed = difference(
-        outputs["logits"], record[f"{_RESNET_CASE}/eval_logits_float64"]
-    )
-    yield check(f"{name}, logits, {dtype}", strayed, _BOUNDS[dtype])
-    if not gradients:
-        return
 
+    @jax.jit
+    def evaluate(params: Any) -> Any:
+        return network.apply(params, batch_stats, images, train=False)[0]["logits"]
+
+    @partial(jax.grad, has_aux=True)
     def objective(params: Any) -> Any:
         outputs, _ = network.apply(params, batch_stats, images, train=True)
         logs = jax.nn.log_softmax(outputs["logits"])
-        return -logs[jnp.arange(len(labels)), labels].mean()
+        return -logs[jnp.arange(len(labels)), labels].mean(), outputs["logits"]
 
-    found = flatten_dict(jax.jit(jax.grad(objective))(params))
+    def strayed(found: Any, key: str) -> float:
+        return difference(found, record[f"{_RESNET_CASE}/{key}_float64"])
+
+    if not gradients:
+        apart = strayed(evaluate(params), "eval_logits")
+        yield check(f"{name}, logits, {dtype}", apart, _BOUNDS[dtype])
+        return
+    gradient, logits = jax.jit(objective)(params)
+    apart = strayed(logits, "train_logits")
+    yield check(f"{name}, logits in training, {dtype}", apart, _BOUNDS[dtype])
+    found = flatten_dict(gradient)
     norms = [
         np.linalg.norm(np.asarray(found[helper.bmjax_path(str(each))], np.float64))
         for each in record[f"{_RESNET_CASE}/grad_names"]
     ]
-    strayed = difference(norms, record[f"{_RESNET_CASE}/grad_norms_float64"])
-    yield check(f"{name}, gradient's norms, {dtype}", strayed, _GRADIENT_BOUNDS[dtype])
+    apart = strayed(norms, "grad_norms")
+    yield check(f"{name}, gradient's norms, {dtype}", apart, _GRADIENT_BOUNDS[dtype])
 
 
 def _vit(folder: Path, name: str, case: str, dtype: str) -> Iterator[dict[str, Any]]:

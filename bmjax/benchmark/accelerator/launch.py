@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bmjax.benchmark.accelerator.plan import Part
+from bmjax.benchmark.accelerator.predictions import PART as PREDICTIONS
 from bmjax.files import write_json
 
 _MODULE = "bmjax.benchmark.accelerator.part"
@@ -32,8 +33,8 @@ def read_record(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def is_done(record: dict[str, Any] | None) -> bool:
-    """Whether a part need not run again; one that failed is tried again."""
-    return record is not None and "failed" not in record
+    """Whether a part need not run again; one without figures is tried again."""
+    return record is not None and "figures" in record
 
 
 def run_part(
@@ -97,7 +98,9 @@ def _environment(part: Part) -> dict[str, str]:
     if part.flags:
         given = environment.get("XLA_FLAGS", "").split()
         environment["XLA_FLAGS"] = " ".join([*given, *part.flags])
-    if part.timed and part.kind != "torch":
+    if part.kind == PREDICTIONS:
+        environment["JAX_PLATFORMS"] = "cpu"  # it counts, and leaves the device alone
+    elif part.timed and part.kind != "torch":
         environment.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", _ALONE)
     else:
         # Several processes share the device: each takes what it needs.

@@ -98,7 +98,7 @@ def difference(found: Any, expected: Any) -> float:
 
 def check_bfloat16(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
     """SwAV's loss, embeddings and gradient at each precision, beside float32's."""
-    options = {"config": "swav"}
+    options: dict[str, Any] = {"config": "swav"}
     overrides = {"data.batch_size": _IMAGES[task["scale"]], "method.queue_length": 0}
     found = {}
     figures: dict[str, Any] = {"checks": [], "images": _IMAGES[task["scale"]]}

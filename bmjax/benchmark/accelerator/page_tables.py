@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from bmjax.benchmark.accelerator.predictions import predict
+
 Records = dict[str, dict[str, Any]]
 _BASE = "step-swav-bfloat16"  # what accumulation, remat and devices are held against
 
@@ -114,7 +116,7 @@ def memory(records: Records) -> list[str]:
     rows = [
         [
             name,
-            _number(f, "predicted_memory_bytes", 1e9),
+            _least(records, name),
             _number(f, "program_bytes", 1e9),
             _number(f, "peak_memory_bytes", 1e9),
             f["peak_memory_of"],
@@ -224,21 +226,29 @@ def torch(records: Records) -> list[str]:
     return _table([*head, "share of the product", "PyTorch's"], rows)
 
 
+def _least(records: Records, name: str) -> str:
+    """Memory by arithmetic, GB."""
+    found, _ = predict(records, name)
+    return f"{found.memory / 1e9:.3g}" if found else "-"
+
+
 def predictions(records: Records) -> list[str]:
     """docs/scaling.md's bounds beside what was measured."""
-    rows = [
-        [
-            name,
-            f["predicted_for"],
-            _number(f, "predicted_step_seconds", 1e-3),
-            _number(f, "step_seconds", 1e-3),
-            f"{f['predicted_step_seconds'] / f['step_seconds']:.1%}",
-            _number(f, "predicted_memory_bytes", 1e9),
-            _number(f, "peak_memory_bytes", 1e9),
-        ]
-        for name, f in _of_kind(records, "step-", "scaling-")
-        if "predicted_step_seconds" in f
-    ]
+    rows = []
+    for name, f in _of_kind(records, "step-", "scaling-"):
+        found, on = predict(records, name)
+        if found and on:
+            rows.append(
+                [
+                    name,
+                    on,
+                    f"{found.seconds * 1e3:.3g}",
+                    _number(f, "step_seconds", 1e-3),
+                    f"{found.seconds / f['step_seconds']:.1%}",
+                    f"{found.memory / 1e9:.3g}",
+                    _number(f, "peak_memory_bytes", 1e9),
+                ]
+            )
     head = ["step", "bound of", "bound, ms", "measured, ms", "of the bound"]
     return _table([*head, "least memory, GB", "held at most, GB"], rows)
 

@@ -28,6 +28,7 @@ KINDS = {
     "bfloat16": ("numerics", "check_bfloat16"),
     "devices": ("sharding", "check_devices"),
     "resume": ("resume", "check_resume"),
+    "predictions": ("predictions", "count_work"),
     "step": ("steps", "measure_step"),
     "lowerings": ("lowerings", "measure_lowerings"),
     "collectives": ("sharding", "measure_collectives"),

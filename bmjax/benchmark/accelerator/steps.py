@@ -9,12 +9,10 @@ import jax
 from bmjax.benchmark.accelerator.configuration import part_config
 from bmjax.benchmark.measure import about_run, of_program
 from bmjax.benchmark.operations import useful_flops
-from bmjax.benchmark.scaling import ACCELERATORS, Accelerator, estimate, work_of
 from bmjax.benchmark.stand_in import build_to_measure
 from bmjax.benchmark.turns import time_step, time_turns
 from bmjax.devices.hardware import memory_left, peak_memory
 from bmjax.devices.jax_setup import noted_cache_hits
-from bmjax.models.resnet import RESNETS
 from bmjax.run.build import BuiltRun, batch_shapes
 from bmjax.run.compile import init_shapes, jit_step
 from bmjax.run.memory import more_chunks, wanted_bytes
@@ -55,7 +53,7 @@ def measure_step(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
         with_loop=with_loop,
         say=print,
     )
-    return figures | _cached(run, chunks) | _predicted(config, run, chunks)
+    return figures | _cached(run, chunks)
 
 
 def _compile_that_fits(run: BuiltRun):
@@ -100,31 +98,3 @@ def _cached(run: BuiltRun, chunks: int) -> dict[str, Any]:
         "cached_compile_seconds": time.perf_counter() - traced,
         "cached_from_cache": bool(hits),
     }
-
-
-def _predicted(config: Any, run: BuiltRun, chunks: int) -> dict[str, Any]:
-    """What docs/scaling.md's arithmetic says of a residual network's step."""
-    if run.settings.model.name not in RESNETS.specs:
-        return {}
-    work = work_of(config)
-    work = work._replace(normalized=work.normalized / chunks)
-    itemsize = 2 if run.settings.model.dtype == "bfloat16" else 4
-    kind = run.mesh.devices.flat[0].device_kind
-    anywhere = next(on for on in ACCELERATORS if on.itemsize == itemsize)
-    on = known_accelerator(kind, run.settings.model.dtype, config.train.precision)
-    found = estimate(work, on or anywhere, run.mesh.size)
-    figures = {"predicted_memory_bytes": found.memory}
-    if on:
-        whole = work._replace(normalized=work.normalized * chunks)
-        figures["predicted_step_seconds"] = estimate(whole, on, run.mesh.size).seconds
-        figures["predicted_for"] = f"{on.name}, {on.units}"
-    return figures
-
-
-def known_accelerator(kind: str, dtype: str, precision: str) -> Accelerator | None:
-    """The line of docs/scaling.md for a device and a precision; None: it has none."""
-    units = {"bfloat16": "bfloat16", "float32": "TF32"}[dtype]
-    if dtype == "float32" and precision == "float32":
-        units = "float32"
-    known = [on for on in ACCELERATORS if on.name in kind and on.units == units]
-    return known[0] if known else None
