@@ -51,7 +51,7 @@ def _train(argv: Sequence[str]) -> int:
         return DONE
     from bmjax.devices.jax_setup import start_jax
 
-    start_jax(devices=config.mesh.devices)
+    start_jax(devices=config.mesh.devices, precision=config.train.precision)
     from bmjax.run.train import train
 
     train(config, workdir)

@@ -101,6 +101,9 @@ def base() -> ml_collections.ConfigDict:
     config.train = ml_collections.ConfigDict()
     config.train.duration = "100 epochs"
     config.train.accumulate = 1  # chunks a batch is embedded in, to fit a small device
+    # Of float32 products on an accelerator: "default" is jax's (TF32 on an NVIDIA A100
+    # or newer), or "tensorfloat32", or "float32".
+    config.train.precision = "default"
 
     config.init_from = ""  # a run's workdir, or a file of weights (.safetensors, .pth)
     config.init_new_classifier = False  # True: do not take the classifier from there

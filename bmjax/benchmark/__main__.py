@@ -36,7 +36,7 @@ def _benchmark(options: argparse.Namespace, rest: Sequence[str]) -> int:
         config, _ = read_flags([*rest, f"--workdir={scratch}"])
         from bmjax.devices.jax_setup import start_jax
 
-        start_jax(devices=config.mesh.devices)
+        start_jax(devices=config.mesh.devices, precision=config.train.precision)
         figures = _measure(options, config, Path(scratch))
     _show(figures, options.out)
     return DONE

@@ -27,11 +27,20 @@ from bmjax.training.step import TrainState, make_init, make_train_step
 from bmjax.types import Batch, Views
 
 _KNOWN = ("supervised", "swav")  # that the peer knows
-_PEAK = 2048  # rows and columns of the matrices whose product is taken as the peak
+# Rows and columns of the matrices whose product is taken as the peak.
+_PEAK = {"cpu": 2048, "cuda": 8192}
 
 
 def compare_with_torch(
-    config: ConfigDict, scratch: Path, *, steps: int, turns: int, python: str
+    config: ConfigDict,
+    scratch: Path,
+    *,
+    steps: int,
+    turns: int,
+    python: str,
+    device: str = "cpu",
+    precision: str = "float32",
+    compiled: bool = False,
 ) -> dict[str, Any]:
     """Time train step and inference of a configuration on both sides.
 
@@ -41,6 +50,10 @@ def compare_with_torch(
         steps: in each turn.
         turns: of each kind, alternating, after one that is not counted.
         python: interpreter that has torch.
+        device: of the other side, "cpu" or "cuda".
+        precision: of its products, "float32", "tensorfloat32", or "bfloat16" for
+            automatic mixed precision. Ours is the configuration's.
+        compiled: whether `torch.compile` makes its network.
 
     Returns:
         names and figures. Rates are medians over turns, in images (of which SwAV's step
@@ -64,8 +77,13 @@ def compare_with_torch(
         )
     config.mesh.devices = 1
     run = build_to_measure(config, scratch, with_images=False)
-    peer = Peer(python, "bmjax.benchmark.torch_step", _task(run), needs="torch")
-    jobs, figures = _make_jobs(run)
+    task = _task(run, device) | {
+        "device": device,
+        "precision": precision,
+        "compiled": compiled,
+    }
+    peer = Peer(python, "bmjax.benchmark.torch_step", task, needs="torch")
+    jobs, figures = _make_jobs(run, task["peak"])
     seconds: dict[str, list[float]] = {}
     for turn in range(turns + 1):
         for name, job in jobs.items():
@@ -76,14 +94,18 @@ def compare_with_torch(
                 if theirs is not None:
                     seconds.setdefault(f"torch_{name}", []).append(theirs)
     peer.close()
-    return figures | _figures(run, seconds, steps, peer)
+    return figures | _figures(run, seconds, steps, peer, task["peak"])
 
 
 _SHARED = ("train", "predict", "peak")
 
 
 def _figures(
-    run: BuiltRun, seconds: dict[str, list[float]], steps: int, peer: Peer
+    run: BuiltRun,
+    seconds: dict[str, list[float]],
+    steps: int,
+    peer: Peer,
+    peak_size: int,
 ) -> dict[str, Any]:
     """Rates, ratios and shares of what both sides took."""
     settings = run.settings
@@ -104,7 +126,7 @@ def _figures(
         )
         figures |= summarize(f"{name}_over_torch", _ratios(theirs, ours))
     for side in ("", "torch_"):
-        peak = [2 * steps * _PEAK**3 / s for s in seconds[f"{side}peak"]]
+        peak = [2 * steps * peak_size**3 / s for s in seconds[f"{side}peak"]]
         figures |= summarize(f"{side}peak_gigaflops", [rate / 1e9 for rate in peak])
         for name in ("train", "predict"):
             useful = steps * peer.about["flops"][name]
@@ -124,7 +146,9 @@ def _ratios(above: list[float], below: list[float]) -> list[float]:
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
-def _make_jobs(run: BuiltRun) -> tuple[dict[str, Callable[[], Any]], dict[str, Any]]:
+def _make_jobs(
+    run: BuiltRun, peak_size: int
+) -> tuple[dict[str, Callable[[], Any]], dict[str, Any]]:
     """Compile our side: what a step of each kind does, and what compiling took."""
     settings, learner = run.settings, run.learner
     size, count = settings.data.size, settings.data.batch_size
@@ -164,8 +188,9 @@ def _make_jobs(run: BuiltRun) -> tuple[dict[str, Callable[[], Any]], dict[str, A
 
     predict = jax.jit(method.predict)
     augment = jax.jit(learner.method.views)
-    pixels = jnp.zeros((count, size, size, 3), jnp.uint8)
-    matrix = jnp.ones((_PEAK, _PEAK))
+    pixels = jax.random.bits(jax.random.key(3), (count, size, size, 3), jnp.uint8)
+    matrix = jax.random.normal(jax.random.key(4), (peak_size,) * 2)
+    matrix = matrix.astype(settings.model.dtype)
     product = jax.jit(jnp.matmul)
     images = views.images[0][:, 0]
     key = jax.random.key(2)
@@ -214,7 +239,7 @@ def _threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
-def _task(run: BuiltRun) -> dict[str, Any]:
+def _task(run: BuiltRun, device: str) -> dict[str, Any]:
     """What the peer has to build: the same network, sizes and update."""
     settings = run.settings
     swav = None
@@ -235,5 +260,5 @@ def _task(run: BuiltRun) -> dict[str, Any]:
         },
         "swav": swav,
         "threads": _threads(),
-        "peak": _PEAK,
+        "peak": _PEAK[device],
     }

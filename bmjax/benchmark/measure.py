@@ -58,11 +58,11 @@ def measure(
     compile_seconds = time.perf_counter() - started
     check_fits(learner, state, shapes, mesh, compiled, say)
     operations = useful_flops(run)
-    figures = _about(run) | {
+    figures = about_run(run) | {
         "compile_seconds": compile_seconds,
         "compiled_from_cache": bool(hits),
         "useful_flops": operations,
-        **_of_program(run, compiled),
+        **of_program(run, compiled),
     }
     batch = settings.data.batch_size
     with explained(compiled, batch, more_chunks(batch, mesh.size, learner.chunks)):
@@ -80,7 +80,7 @@ def measure(
     return figures | {"peak_memory_bytes": memory, "peak_memory_of": holder}
 
 
-def _about(run: BuiltRun) -> dict[str, Any]:
+def about_run(run: BuiltRun) -> dict[str, Any]:
     """What is measured, and on what."""
     settings, device = run.settings, run.mesh.devices.flat[0]
     known = versions()
@@ -111,7 +111,7 @@ def _views(augment: AugmentSettings) -> list[tuple[int, int]]:
     return [pair for pair in pairs if pair[0]]
 
 
-def _of_program(run: BuiltRun, compiled: jax.stages.Compiled) -> dict[str, Any]:
+def of_program(run: BuiltRun, compiled: jax.stages.Compiled) -> dict[str, Any]:
     """What the compiled step says of itself."""
     figures: dict[str, Any] = {}
     if flops := (compiled.cost_analysis() or {}).get("flops"):

@@ -12,7 +12,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bmjax.errors import DONE
 
@@ -120,17 +120,20 @@ def estimate(work: Work, on: Accelerator, devices: int) -> Estimate:
     return Estimate(devices, compute, ring, small, memory, memory < on.memory)
 
 
-def work_of(path: Path) -> Work:
-    """Count what a configuration's step does, from shapes."""
+def work_of(config: Any) -> Work:
+    """Count what a configuration's step does, from shapes.
+
+    Args:
+        config: a `ConfigDict` of a residual network; it is left as it is.
+    """
     import jax
 
     from bmjax.benchmark.stand_in import stand_in_catalog
     from bmjax.run.build import batch_shapes, build
-    from bmjax.run.command_line import load_config
     from bmjax.run.compile import init_shapes
     from bmjax.run.run_settings import read_config
 
-    config = load_config(path)
+    config = config.copy_and_resolve_references()
     config.mesh.devices = 1
     settings = read_config(config)
     paper = build(settings, Path(), stand_in_catalog())
@@ -230,7 +233,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--config", type=Path, default=Path("configs/swav.py"), metavar="FILE"
     )
     options = parser.parse_args(arguments)
-    for line in scaling_tables(work_of(options.config)):
+    from bmjax.run.command_line import load_config
+
+    for line in scaling_tables(work_of(load_config(options.config))):
         print(line)
     return DONE
 

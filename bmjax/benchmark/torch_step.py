@@ -21,17 +21,30 @@ from torch.nn import functional as F
 def main() -> None:
     """Answer until standard input ends."""
     task = json.loads(sys.stdin.readline())
-    torch.set_num_threads(task["threads"])
+    if task["device"] == "cpu":
+        torch.set_num_threads(task["threads"])
+    set_precision(task)
     torch.manual_seed(0)
     jobs, flops = make_jobs(task)
+    wait = torch.cuda.synchronize if task["device"] == "cuda" else lambda: None
     _say({"versions": {"torch": torch.__version__}, "flops": flops})
     for line in sys.stdin:
         steps, name = line.split()
         jobs[name]()
+        wait()
         started = time.perf_counter()
         for _ in range(int(steps)):
             jobs[name]()
+        wait()
         _say({"seconds": time.perf_counter() - started})
+
+
+def set_precision(task: dict) -> None:
+    """Multiply float32 numbers as the task says, and let cuDNN look for its fastest."""
+    fast = task["precision"] != "float32"
+    torch.backends.cuda.matmul.allow_tf32 = fast
+    torch.backends.cudnn.allow_tf32 = fast
+    torch.backends.cudnn.benchmark = True
 
 
 def count_torch_flops(backbone: nn.Module, images: Tensor) -> dict[str, int]:
@@ -60,19 +73,27 @@ def make_jobs(task: dict) -> tuple[dict[str, Callable[[], object]], dict[str, in
 
     Args:
         task: "network" (a `ResNetSpec` as a dict), "size", "batch_size", "classes",
-            "optimizer" and, for SwAV, "swav".
+            "optimizer" and, for SwAV, "swav"; "device", "precision" and "compiled" as
+            `bmjax.benchmark.against_torch` explains them.
     """
-    layout = torch.channels_last
+    layout, device = torch.channels_last, torch.device(task["device"])
+    mixed = torch.autocast(
+        task["device"], torch.bfloat16, enabled=task["precision"] == "bfloat16"
+    )
     backbone = TorchResNet(task["network"])
     shape = (task["batch_size"], 3, task["size"], task["size"])
     if task["swav"]:
         learner = Swav(backbone, task["swav"])
-        views = [torch.randn(shape).to(memory_format=layout) for _ in range(2)]
+        views = [torch.randn(shape).to(device, memory_format=layout) for _ in range(2)]
     else:
         learner = Classifier(backbone, task["classes"])
-        views = [torch.randn(shape).to(memory_format=layout)]
-        labels = torch.arange(task["batch_size"]) % task["classes"]
-    learner = learner.to(memory_format=layout)
+        views = [torch.randn(shape).to(device, memory_format=layout)]
+        labels = torch.arange(task["batch_size"], device=device) % task["classes"]
+    learner = learner.to(device, memory_format=layout)
+    flops = count_torch_flops(backbone, views[0])
+    flops["train"] *= len(views)
+    if task["compiled"]:
+        backbone.compile()
     optimizer = torch.optim.SGD(
         learner.parameters(),
         lr=task["optimizer"]["learning_rate"],
@@ -85,7 +106,8 @@ def make_jobs(task: dict) -> tuple[dict[str, Callable[[], object]], dict[str, in
     def train() -> None:
         learner.train()
         optimizer.zero_grad(set_to_none=True)
-        loss = learner(views) if task["swav"] else learner(views, labels)
+        with mixed:
+            loss = learner(views) if task["swav"] else learner(views, labels)
         loss.backward()
         if task["optimizer"]["larc_trust"]:
             adapt(list(learner.parameters()), **task["optimizer"])
@@ -96,11 +118,12 @@ def make_jobs(task: dict) -> tuple[dict[str, Callable[[], object]], dict[str, in
     @torch.inference_mode()
     def predict() -> Tensor:
         learner.eval()
-        return backbone(views[0])
+        with mixed:
+            return backbone(views[0])
 
-    matrix = torch.randn(task["peak"], task["peak"])
-    flops = count_torch_flops(backbone, views[0])
-    flops["train"] *= len(views)
+    matrix = torch.randn(task["peak"], task["peak"], device=device)
+    if task["precision"] == "bfloat16":
+        matrix = matrix.bfloat16()
     return {
         "train": train,
         "predict": predict,
@@ -170,7 +193,7 @@ class Swav(nn.Module):
     def sinkhorn(self, scores: Tensor) -> Tensor:
         """Codes of scores [B, K], each row of sum 1; on logarithms, as on our side."""
         rows, columns = scores.shape
-        logs = scores / self.numbers["epsilon"]
+        logs = scores.float() / self.numbers["epsilon"]
         logs -= torch.logsumexp(logs.flatten(), dim=0)
         for _ in range(self.numbers["iterations"]):
             logs -= torch.logsumexp(logs, dim=0, keepdim=True) + math.log(columns)

@@ -55,13 +55,13 @@ def time_turns(
         run.mesh, jnp.dtype(run.settings.model.dtype)
     )
     bare, peaks, fractions, looped, ratios = [], [], [], [], []
-    state, _ = _time_step(run, compiled, state, steps=1)
-    state, seconds = _time_step(run, compiled, state, steps=1)
+    state, _ = time_step(run, compiled, state, steps=1)
+    state, seconds = time_step(run, compiled, state, steps=1)
     whole = turns * (steps * seconds * (1 + with_loop) + _PRODUCT_SECONDS)
     say(f"{turns} turns of {steps} steps: about {short_duration(whole)}")
     for _ in range(turns):
         peaks.append(matrix_speed(product, product_flops, seconds=_PRODUCT_SECONDS))
-        state, seconds = _time_step(run, compiled, state, steps=steps)
+        state, seconds = time_step(run, compiled, state, steps=steps)
         bare.append(images / seconds)
         fractions.append(steps * operations / seconds / peaks[-1])
         if with_loop:
@@ -81,7 +81,7 @@ def time_turns(
     return figures
 
 
-def _time_step(run: BuiltRun, compiled, state: TrainState, *, steps: int):
+def time_step(run: BuiltRun, compiled, state: TrainState, *, steps: int):
     """Seconds of some steps on one batch that stays on the devices."""
     random = np.random.Generator(np.random.PCG64(0))
     size, count = run.settings.data.size, run.settings.data.batch_size

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
@@ -17,6 +17,7 @@ from bmjax.devices.mesh import batch_sharded
 # Rows and columns of the matrices (ours): large enough for the processor's best speed,
 # small enough that a product takes a fraction of a second.
 _CPU_SIZE, _ACCELERATOR_SIZE = 1024, 8192
+_BURST = 8  # products under way on an accelerator, of some milliseconds each (ours)
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -67,8 +68,16 @@ def make_matrix_product(mesh: Mesh, dtype: Any) -> tuple[Callable[[], Array], in
     on_cpu = mesh.devices.flat[0].platform == "cpu"
     size = _CPU_SIZE if on_cpu else _ACCELERATOR_SIZE
     dealt = batch_sharded(mesh)
-    # A hundredth everywhere: a product of small numbers overflows in no type.
-    matrices = jnp.full((mesh.size, size, size), 0.01, dtype, device=dealt)
+    # Small random numbers: equal ones would cost an accelerator less power and let it
+    # run faster than any data do, and a product of small ones overflows in no type.
+    block = np.random.Generator(np.random.PCG64(0)).normal(0, 0.01, (_CPU_SIZE,) * 2)
+    times = size // _CPU_SIZE
+    matrices = jax.device_put(
+        np.broadcast_to(
+            np.tile(block.astype(np.float32), (times, times)), (mesh.size, size, size)
+        ),
+        dealt,
+    ).astype(dtype)
     product = jax.jit(lambda a: a @ a, out_shardings=dealt).lower(matrices).compile()
     return lambda: product(matrices), 2 * mesh.size * size**3
 
@@ -78,10 +87,13 @@ def matrix_speed(
 ) -> float:
     """Floating-point operations a second of a product repeated for some time."""
     product().block_until_ready()
+    # Several are handed over at a time, so that a fast device never waits for the host.
+    burst = 1 if next(iter(product().devices())).platform == "cpu" else _BURST
     rounds, started = 0, time.perf_counter()
     while (spent := time.perf_counter() - started) < seconds or not rounds:
-        product().block_until_ready()
-        rounds += 1
+        made = [product() for _ in range(burst)]
+        made[-1].block_until_ready()
+        rounds += burst
     return rounds * operations / spent
 
 

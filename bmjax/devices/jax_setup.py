@@ -8,6 +8,8 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
+from bmjax.errors import check_known
+
 _PACKAGES = (
     "jax",
     "jaxlib",
@@ -20,6 +22,9 @@ _PACKAGES = (
     "opencv-python-headless",
 )
 
+# Of products of float32 numbers: jax's own choice, or by the names that jax knows.
+PRECISIONS = ("default", "tensorfloat32", "float32")
+
 _HIT = "/jax/compilation_cache/cache_hits"
 
 
@@ -31,13 +36,22 @@ _KEEP_MEMORY = (
 )
 
 
-def start_jax(*, devices: int) -> None:
+def start_jax(*, devices: int, precision: str = "default") -> None:
     """Set jax up before its first use.
 
     Where there is no accelerator, `devices` of them are made out of the CPU, so that
     the four-device program can be run anywhere. Compiled programs are kept in
     $XDG_CACHE_HOME/bmjax (~/.cache/bmjax): a second start takes them from there.
+
+    Args:
+        devices: to make out of the CPU.
+        precision: of products of float32 numbers, one of `PRECISIONS`. A CPU multiplies
+            in float32 whatever it is.
+
+    Raises:
+        ConfigError: a precision that is not known.
     """
+    check_known("config.train.precision", precision, PRECISIONS)
     _keep_memory()
     import jax
 
@@ -45,6 +59,8 @@ def start_jax(*, devices: int) -> None:
         # Where jax runs already, as in a notebook, its devices are what they are.
         with contextlib.suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", devices)
+    if precision != "default":
+        jax.config.update("jax_default_matmul_precision", precision)
     if not jax.config.jax_compilation_cache_dir:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(home) / "bmjax"))

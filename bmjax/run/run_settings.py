@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from bmjax.data.images.resize import RESIZES
 from bmjax.data.sampling import SAMPLINGS
+from bmjax.devices.jax_setup import PRECISIONS
 from bmjax.errors import ConfigError, check_known
 from bmjax.methods import METHODS
 from bmjax.models import LOWERINGS, NETWORKS
@@ -150,6 +151,7 @@ class TrainSettings:
 
     duration: str = duration()
     accumulate: int = number(1, 2**20)
+    precision: str = choice(*PRECISIONS)  # `start_jax` sets it
 
 
 @dataclass(frozen=True)

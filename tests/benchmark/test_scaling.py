@@ -76,8 +76,9 @@ def test_no_accelerator_is_listed_twice():
 @pytest.mark.slow
 def test_the_page_shows_what_is_computed():
     from bmjax.benchmark.scaling import scaling_tables, work_of
+    from bmjax.run.command_line import load_config
 
-    work = work_of(ROOT / "configs" / "swav.py")
+    work = work_of(load_config(ROOT / "configs" / "swav.py"))
     page = (ROOT / "docs" / "scaling.md").read_text()
     assert "\n".join(scaling_tables(work)) in page
     # ResNet-50 with SwAV's linear head and prototypes.

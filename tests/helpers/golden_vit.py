@@ -15,6 +15,7 @@ DINOv3's periods and masks of biases are not drawn.
 """
 
 import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +25,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from bmjax.models.families import NETWORKS, family_of
 from bmjax.models.vision_transformer import VisionTransformer
-from tests.conftest import GOLDEN
 from tests.helpers.golden_weights import generator
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 TOKENS = (
     "cls_token",
     "reg_token",
