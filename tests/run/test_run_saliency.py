@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import bmjax
+from bmjax.data.images.folder import read_folder
 from bmjax.evals.predictions import confidently_wrong
 from bmjax.main import main as train
 from bmjax.report.saliency_file import read_saliency
@@ -40,6 +41,6 @@ def test_the_most_confident_mistakes_are_mapped(config, kind, tmp_path):
     # The loaded network gives the same.
     encoder = bmjax.load(tmp_path / "run", batch_size=8, devices=1)
     (cells,) = (tmp_path / "run").glob("cells*")
-    paths = [cells / path for path in found.maps]
+    paths = [read_folder(cells).root / path for path in found.maps]
     maps = np.stack(list(found.maps.values()))
     np.testing.assert_allclose(encoder.saliency(paths), maps, atol=1e-4)
