@@ -22,6 +22,11 @@ _COLUMNS = ("path", "label", "predicted")
 _NAMED = 3  # paths that a message names
 
 
+def _written(probability: np.floating | float) -> str:
+    """How a table has a probability."""
+    return f"{probability:.6g}"
+
+
 class Predictions(NamedTuple):
     """What one system says of the images of one test part."""
 
@@ -37,11 +42,13 @@ class Predictions(NamedTuple):
 def confidently_wrong(predictions: Predictions, limit: int) -> np.ndarray:
     """Rows of wrong predictions, int [at most limit], most probable first.
 
-    Of equal ones, and where there are no probabilities, the path decides.
+    Of equal ones, and where there are no probabilities, the path decides. Equal is
+    what a table of predictions writes alike, so that its rows come in the same order.
     """
     wrong = np.flatnonzero(predictions.predicted != predictions.labels)
     sure = chosen_probabilities(predictions)
-    ranked = sorted(wrong, key=lambda row: (-sure[row], predictions.paths[row]))
+    written = {row: float(_written(sure[row])) for row in wrong}
+    ranked = sorted(wrong, key=lambda row: (-written[row], predictions.paths[row]))
     return np.asarray(ranked[:limit], int)
 
 
@@ -143,7 +150,7 @@ class PredictionsWriter:
         """
         predicted = self._classes[probabilities.argmax()]
         cells = (plain_cell(text) for text in (path, label, predicted))
-        self._write([*cells, *(f"{p:.6g}" for p in probabilities)])
+        self._write([*cells, *map(_written, probabilities)])
         return predicted
 
     def _write(self, cells: Sequence[str]) -> None:
