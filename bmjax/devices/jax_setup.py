@@ -101,9 +101,9 @@ def _keep_memory() -> None:
 
     On CPU a step's temporaries are one piece of memory, some hundred megabytes, which
     would go back to the system after every step and be fetched again, page by page: a
-    tenth to a sixth of a ResNet-50's step. On an accelerator nothing is gained, and the
-    threads that decode would wait for each other's arena. Only glibc has these settings; elsewhere
-    nothing happens. They hold for threads that start later.
+    tenth to a sixth of a ResNet-50's step. On an accelerator nothing is gained by it,
+    and threads that decode could wait for the one arena. Only glibc has these settings;
+    elsewhere nothing happens. They hold for threads that start later.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -122,8 +122,11 @@ def check_bfloat16(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
             overrides: dict[str, Any] = {"data.batch_size": images}
             if method == "swav":
                 overrides["method.queue_length"] = 0
-            options = {"config": method, "precision": precision}
-            options |= {"overrides": overrides}
+            options = {
+                "config": method,
+                "precision": precision,
+                "overrides": overrides,
+            }
             config = part_config(task | {"options": options})
             run = build_to_measure(config, scratch, with_images=False)
             begun = time.perf_counter()
