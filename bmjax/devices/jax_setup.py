@@ -52,7 +52,8 @@ def start_jax(*, devices: int, precision: str = "default") -> None:
         ConfigError: a precision that is not known.
     """
     check_known("config.train.precision", precision, PRECISIONS)
-    _keep_memory()
+    if not _accelerator_expected():
+        _keep_memory()
     import jax
 
     if devices > 1:
@@ -85,13 +86,24 @@ def noted_cache_hits() -> Iterator[list[str]]:
         jax.monitoring.unregister_event_listener(note)
 
 
+def _accelerator_expected() -> bool:
+    """Whether jax has a plugin for other devices than the CPU, and may use it.
+
+    Asked before jax is imported: memory that is kept has to be so from the start.
+    """
+    named = os.environ.get("JAX_PLATFORMS", "")
+    plugins = importlib.metadata.entry_points(group="jax_plugins")
+    return named != "cpu" and bool(plugins)
+
+
 def _keep_memory() -> None:
     """Have the C library keep freed memory for the next step.
 
     On CPU a step's temporaries are one piece of memory, some hundred megabytes, which
     would go back to the system after every step and be fetched again, page by page: a
-    tenth to a sixth of a ResNet-50's step. Only glibc has these settings; elsewhere
-    nothing happens. They hold for threads that start later.
+    tenth to a sixth of a ResNet-50's step. On an accelerator nothing is gained by it,
+    and threads that decode could wait for the one arena. Only glibc has these settings;
+    elsewhere nothing happens. They hold for threads that start later.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

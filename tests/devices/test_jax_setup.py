@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bmjax.devices import jax_setup
+from bmjax.errors import ConfigError
+
 ROOT = Path(__file__).parents[2]
 # Compiles what a run compiles before its first step, and counts what the cache says.
 START = """
@@ -50,3 +53,21 @@ def test_a_second_start_compiles_nothing_wherever_it_is_started(tmp_path):
     assert (first["hits"], first["step"]) == (0, 0)
     assert first["misses"] >= 1
     assert second == {"hits": first["misses"], "misses": 0, "step": 1}
+
+
+def test_memory_is_kept_for_a_cpu_alone(monkeypatch):
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    found = {"jax_plugins": ()}
+    monkeypatch.setattr(
+        jax_setup.importlib.metadata, "entry_points", lambda group: found[group]
+    )
+    assert not jax_setup._accelerator_expected()
+    found["jax_plugins"] = ("xla_cuda13",)
+    assert jax_setup._accelerator_expected()
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert not jax_setup._accelerator_expected()
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ConfigError, match=r"config\.train\.precision.*tensorfloat32"):
+        jax_setup.start_jax(devices=1, precision="tf32")

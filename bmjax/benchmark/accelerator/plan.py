@@ -49,7 +49,11 @@ def all_parts() -> list[Part]:
         *_torch("supervised", "bfloat16"),
         *(each for name in ("dino", "supcon", "linear") for each in _steps(name)),
         _step(
-            "step-swav-bfloat16-deterministic", "swav", "bfloat16", flags=DETERMINISTIC
+            "step-swav-bfloat16-deterministic",
+            "swav",
+            "bfloat16",
+            flags=DETERMINISTIC,
+            seconds=150,
         ),
         *_torch("swav", "bfloat16", compiled=True),
         *(each for name in ("mixup", "cutmix") for each in _steps(name)),
@@ -80,6 +84,7 @@ def _step(
     with_loop: bool = False,
     devices: int = 1,
     flags: tuple[str, ...] = (),
+    seconds: int = 300,
     **overrides: Any,
 ) -> Part:
     options = {
@@ -88,7 +93,7 @@ def _step(
         "with_loop": with_loop,
         "overrides": overrides,
     }
-    return Part(part, "step", options, devices=devices, cold=True, flags=flags)
+    return Part(part, "step", options, seconds, devices=devices, cold=True, flags=flags)
 
 
 def _memory() -> Iterator[Part]:
