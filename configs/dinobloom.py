@@ -44,6 +44,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.name = "linear"
     config.method.smoothing = 0.05  # HemaHier
     config.method.class_weights = "none"
+    config.method.logit_adjustment = 0.0
 
     config.optim.name = "adamw"  # HemaHier
     config.optim.learning_rate = 3e-4  # HemaHier

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bmjax.data.class_weights import class_weights
+from bmjax.data.class_shares import loss_shares, network_prior
 from bmjax.data.pipeline import Replaced
 from bmjax.data.sampling import drawn_shares
 from bmjax.data.splits.make_split import counts
@@ -223,7 +223,7 @@ def _recalibrated(
     used = drawn_shares(labels["train"], "natural", classes=len(classes))
     temperature, images = probes.temperature, probes.validation_images
     if logits["test"] is not None:
-        trained = _trained_shares(run.settings, run.data, labels["train"])
+        trained = _trained_prior(run.settings, run.data)
         # A classifier has learned all training images: only others can validate it.
         temperature, images = None, 0
         if logits.get("validation") is not None:
@@ -241,17 +241,14 @@ def _recalibrated(
     )
 
 
-def _trained_shares(
-    settings: Settings, data: RunData, labels: np.ndarray
-) -> np.ndarray:
-    """Shares of the classes in the loss: as drawn, times their weights."""
-    classes = data.catalog.classes
-    shares = drawn_shares(labels, settings.data.sampling, classes=len(classes))
-    scheme = getattr(settings.method, "class_weights", "none")
-    weights = class_weights(counts(data.catalog, data.split.train), scheme)
-    if weights is not None:
-        shares = shares * weights
-    return shares / shares.sum()
+def _trained_prior(settings: Settings, data: RunData) -> np.ndarray:
+    """The prior that the classifier's probabilities have, float [N]."""
+    shares = loss_shares(
+        counts(data.catalog, data.split.train),
+        settings.data.sampling,
+        getattr(settings.method, "class_weights", "none"),
+    )
+    return network_prior(shares, getattr(settings.method, "logit_adjustment", 0.0))
 
 
 def _averages(
