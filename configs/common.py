@@ -138,6 +138,9 @@ def base() -> ml_collections.ConfigDict:
     probe.logistic_strength = 0.0  # 0: features x classes / 100, as DinoBloom
     probe.logistic_iterations = 1000  # DinoBloom
     probe.logistic_images = 0  # training images at most; 0: all, as DinoBloom
+    probe.protocol = "none"  # or "dinobloom": its readout too, beside these probes
+    probe.protocol_gradient = 1e-5  # at which its regression ends, relative; ours
+    probe.protocol_iterations = 5000  # at most; ours: DinoBloom's 1000 may not suffice
 
     config.tsne = ml_collections.ConfigDict()
     config.tsne.images = 3000  # ours: what a page shows legibly

@@ -26,7 +26,8 @@ from bmjax.models import feature_settings
 from bmjax.report import write_report
 from bmjax.run.build import BuiltRun, RunData, make_prepare
 from bmjax.run.frozen_features import augmented_features, part_features
-from bmjax.run.probes import Probes, fit_probes
+from bmjax.run.logs import say
+from bmjax.run.probes import Probes, fit_probes, protocol_note
 from bmjax.run.run_settings import Settings
 from bmjax.run.validation import Chosen
 from bmjax.run.validation_results import validation_results
@@ -96,6 +97,9 @@ def evaluate_run(
             data, settings.data, run.mesh, learner, state, folder, passes, replaced
         ),
     )
+    notes = [*notes, *protocol_note(probes.described)]
+    for sentence in protocol_note(probes.described):
+        say(sentence)
     predictor, probabilities = "linear", probes.probabilities["linear"]
     if logits["test"] is not None:
         predictor, probabilities = "classifier", softmax(logits["test"])
