@@ -8,14 +8,35 @@ and earlier than then; here it goes on to a stated length of the gradient.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from bmjax.evals.linear_probe import Linear, softmax
-from bmjax.evals.logistic_probe import LogisticFit
 
 NEIGHBORS = (1, 20)  # DinoBloom
 _BLOCK = 4096  # rows looked at at a time: bounds the memory
+
+
+class DinobloomFit(NamedTuple):
+    """A fitted logistic regression and how its fit ended.
+
+    Attributes:
+        linear: the classifier.
+        iterations: of L-BFGS.
+        converged: whether both lengths are as short as was asked for.
+        images: it was fitted on.
+        gradient: length of the gradient at the end, relative to that at zero.
+        scaled_gradient: the same in coordinates in which the features are uncorrelated
+            and of one size.
+    """
+
+    linear: Linear
+    iterations: int
+    converged: bool
+    images: int
+    gradient: float
+    scaled_gradient: float
 
 
 def fit_dinobloom_logistic(
@@ -25,21 +46,21 @@ def fit_dinobloom_logistic(
     classes: int,
     gradient: float,
     iterations: int,
-) -> LogisticFit:
+) -> DinobloomFit:
     """Minimize sum of cross-entropies + |kernel|^2 / (2 C), C = F N / 100, in float64.
 
     The bias is not penalized; N counts the classes with images. L-BFGS begins at zero
-    and ends where the gradient is `gradient` times as long as there. It moves the
-    weights in coordinates in which the features are uncorrelated and of one size, so
-    that features of very different scales take tens of iterations and not thousands;
-    objective, minimum and the gradient that is measured are those of the features as
-    they are.
+    and ends where the gradient is `gradient` times as long as there, in two ways: as it
+    is, and in coordinates in which the features are uncorrelated and of one size. As it
+    is, a few features of a large mean decide its length, and it is short long before
+    the others are used. L-BFGS moves in these coordinates too, which takes tens of
+    iterations where it would take thousands; objective and minimum are the same.
 
     Args:
         features: float32 [n, F], may be mapped from disk; read once an iteration.
         labels: int [n].
         classes: number of outputs; a class without images has a probability of 0.
-        gradient: length at which to end, relative to that at zero.
+        gradient: both lengths at which to end, relative to those at zero.
         iterations: at most; `converged` says whether they were enough.
     """
     from scipy.optimize import minimize
@@ -59,7 +80,7 @@ def fit_dinobloom_logistic(
     curvature = np.outer(np.maximum(sizes, 0.0), shares * (1 - shares))
     scale = 1 / np.sqrt(curvature + penalty[0] + 1e-12 * curvature.max())
 
-    lengths: dict[str, float] = {}
+    lengths: dict[str, np.ndarray] = {}  # as it is, and in the scaled coordinates
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = axes @ (scale * flat.reshape(scale.shape))
@@ -74,13 +95,14 @@ def fit_dinobloom_logistic(
             errors[rows, known] -= 1
             slope += block.T @ errors
         slope = slope / count + penalty * weights
-        lengths["last"] = float(np.linalg.norm(slope))
+        scaled = (scale * (axes.T @ slope)).ravel()
+        lengths["last"] = np.array([np.linalg.norm(slope), np.linalg.norm(scaled)])
         lengths.setdefault("first", lengths["last"])
         value = loss / count + float((penalty * weights**2).sum()) / 2
-        return value, (scale * (axes.T @ slope)).ravel()
+        return value, scaled
 
     def reached() -> bool:
-        return lengths["last"] <= gradient * lengths["first"]
+        return bool((lengths["last"] <= gradient * lengths["first"]).all())
 
     def stop_when_reached(flat: np.ndarray) -> None:
         del flat  # the last point that was looked at
@@ -106,13 +128,14 @@ def fit_dinobloom_logistic(
     bias = np.full(classes, -np.inf, np.float32)
     kernel[:, present], bias[present] = weights[:-1], weights[-1]
     plain = np.zeros(width, np.float32), np.ones(width, np.float32)
-    first = lengths["first"]
-    return LogisticFit(
+    relative = lengths["last"] / np.maximum(lengths["first"], np.finfo(float).tiny)
+    return DinobloomFit(
         Linear(kernel, bias, *plain),
         int(solution.nit),
         reached(),
         count,
-        lengths["last"] / first if first else 0.0,
+        float(relative[0]),
+        float(relative[1]),
     )
 
 

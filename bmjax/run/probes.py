@@ -12,7 +12,11 @@ import numpy as np
 
 from bmjax.data.sampling import drawn_shares
 from bmjax.evals.calibration import fit_temperature
-from bmjax.evals.dinobloom_protocol import dinobloom_neighbors, fit_dinobloom_logistic
+from bmjax.evals.dinobloom_protocol import (
+    DinobloomFit,
+    dinobloom_neighbors,
+    fit_dinobloom_logistic,
+)
 from bmjax.evals.knn_probe import knn_probabilities
 from bmjax.evals.linear_probe import apply_linear, fit_linear
 from bmjax.evals.logistic_probe import LogisticFit, fit_logistic
@@ -47,7 +51,7 @@ def fit_probes(
     labels: dict[str, np.ndarray],
     augmented: Callable[[int], tuple[np.ndarray, np.ndarray]],
 ) -> Probes:
-    """Fit the paper's linear probe, a logistic regression, k-NN and a published readout.
+    """Fit the paper's linear probe, a logistic regression, k-NN, a published readout.
 
     The last one (`config.probe.protocol`) has names of its own and changes no other.
 
@@ -103,6 +107,7 @@ def fit_probes(
         published = fit_dinobloom_logistic(*train, classes=classes, **ending)
         described[DINOBLOOM + "logistic"] = {
             **_ended(published),
+            "relative_scaled_gradient": published.scaled_gradient,
             "asked_gradient": ending["gradient"],
         }
         for part, shares in judged.items():
@@ -148,13 +153,13 @@ def protocol_note(described: dict[str, dict[str, Any]]) -> list[str]:
     return [
         f"DinoBloom's logistic regression ended after {ended['iterations']:,} "
         f"iterations, {how}, with a gradient {ended['relative_gradient']:.2g} times as "
-        f"long as at zero (config.probe.protocol_gradient = "
-        f"{ended['asked_gradient']:g})."
+        f"long as at zero, {ended['relative_scaled_gradient']:.2g} times for scaled "
+        f"features (config.probe.protocol_gradient = {ended['asked_gradient']:g})."
         + ("" if ended["converged"] else " It has not converged.")
     ]
 
 
-def _ended(fit: LogisticFit) -> dict[str, Any]:
+def _ended(fit: LogisticFit | DinobloomFit) -> dict[str, Any]:
     """How a regression ended, for results.json."""
     return {
         "iterations": fit.iterations,
