@@ -19,7 +19,7 @@ def base() -> ml_collections.ConfigDict:
     data.root = ""  # folder of [one folder/]CLASS/**/image
     data.synthetic_images = 0  # with no root: so many synthetic cells, made in workdir
     data.split = "holdout"  # paper, Table 4: one 80/20 split; kfold, blocks, dinobloom
-    # or a CSV of path,part or path,group
+    # or a CSV of path,part or path,group, or a folder of lists
     data.fold = 0  # 0 to 4 of kfold, blocks and groups
     data.split_seed = 42  # authors' code; the same split whatever `seed` is
     data.pretrain_on = "train"  # or all: test images too, without labels (transductive;
