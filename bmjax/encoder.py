@@ -456,9 +456,11 @@ def _load(source: Path, network: str, devices: int, asked: dict[str, str]) -> _L
             f"{str(source)!r} names {len(classes)} classes and its classifier has "
             f"{count}; export it again"
         )
+    kept = weights.batch_stats.get("fc", {}) if classifier is not None else {}
     made = make_network(
         about["network"],
         num_classes=count,
+        lineages=tuple(int(number) for number in kept.get("lineages", ())),
         convolutions=model["convolutions"],
         dtype=jnp.dtype(model["dtype"]),
         pooling=about["pooling"],

@@ -62,6 +62,8 @@ def base() -> ml_collections.ConfigDict:
     config.model = ml_collections.ConfigDict()
     config.model.name = "resnet50"  # any of bmjax/models/families.py
     config.model.head = "classifier"  # or a projection: "linear", "mlp", "mlp_bn"
+    config.model.lineages = ""  # of a classifier: "matek", or a CSV of class,lineage:
+    # p(class) = p(lineage) p(class | lineage), as HemaHier
     config.model.embedding_dim = 128
     config.model.hidden_dim = 0  # of an MLP head; 0: as wide as the features
     config.model.convolutions = "auto"  # "xla" or "matmul" to force one lowering

@@ -14,7 +14,7 @@ import numpy as np
 
 from bmjax.evals.linear_probe import Linear, softmax
 
-NEIGHBORS = (1, 20)  # DinoBloom
+_NEIGHBORS = (1, 20)  # DinoBloom
 _BLOCK = 4096  # rows looked at at a time: bounds the memory
 
 
@@ -154,11 +154,11 @@ def dinobloom_neighbors(
         classes: N.
 
     Returns:
-        for each of NEIGHBORS, float32 [m, N]; rows sum to 1.
+        for 1 and 20, float32 [m, N]; rows sum to 1.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    most = min(max(NEIGHBORS), len(train))
+    most = min(max(_NEIGHBORS), len(train))
     index = NearestNeighbors(n_neighbors=most, algorithm="brute").fit(train)
     found = np.concatenate(
         [
@@ -167,7 +167,7 @@ def dinobloom_neighbors(
         ]
     )
     votes = np.eye(classes, dtype=np.float32)[np.asarray(train_labels)[found]]
-    return {k: votes[:, :k].mean(axis=1) for k in NEIGHBORS}
+    return {k: votes[:, :k].mean(axis=1) for k in _NEIGHBORS}
 
 
 def _blocks(

@@ -32,6 +32,7 @@ from bmjax.methods import METHODS
 from bmjax.methods.spec import RunFacts
 from bmjax.models import layer_scales, make_network
 from bmjax.models.lora import add_lora
+from bmjax.run.class_lineages import class_lineages, numbered
 from bmjax.run.logs import say
 from bmjax.run.run_settings import (
     AugmentSettings,
@@ -284,9 +285,13 @@ def make_method(
     """
     model = settings.model
     supervised = model.head == "classifier"
+    lineages: tuple[int, ...] = ()
+    if supervised and model.lineages:
+        lineages = numbered(class_lineages(tuple(train), model.lineages))
     network = make_network(
         model.name,
         num_classes=len(train) if supervised else 0,
+        lineages=lineages,
         head="none" if supervised else model.head,
         embedding_dim=model.embedding_dim,
         hidden_dim=model.hidden_dim,

@@ -25,6 +25,7 @@ from bmjax.methods import METHODS
 from bmjax.models import feature_settings
 from bmjax.report import write_report
 from bmjax.run.build import BuiltRun, RunData, make_prepare
+from bmjax.run.class_lineages import class_lineages
 from bmjax.run.frozen_features import augmented_features, part_features
 from bmjax.run.logs import say
 from bmjax.run.probes import Probes, fit_probes, protocol_note
@@ -171,6 +172,7 @@ def _described(run: BuiltRun) -> dict[str, Any]:
         "method": settings.method_name,
         "method_title": METHODS[settings.method_name].title,
         "network": settings.model.name,
+        "lineages": _lineages(settings, data),
         **feature_settings(
             settings.model.name,
             pooling=settings.model.pooling,
@@ -189,6 +191,14 @@ def _described(run: BuiltRun) -> dict[str, Any]:
         "split_digest": data.split_digest,
         "versions": versions(),
     }
+
+
+def _lineages(settings: Settings, data: RunData) -> dict[str, str] | None:
+    """The lineage of each class, where the classifier has some."""
+    table, classes = settings.model.lineages, data.catalog.classes
+    if not table:
+        return None
+    return dict(zip(classes, class_lineages(classes, table), strict=True))
 
 
 def _kept_metrics(

@@ -97,6 +97,7 @@ class ModelSettings:
 
     name: str = choice(*NETWORKS)
     head: str
+    lineages: str
     embedding_dim: int = number(1, 2**20)
     hidden_dim: int = number(0, 2**20)
     convolutions: str = choice(*LOWERINGS)
