@@ -34,7 +34,12 @@ from bmjax.models import (
     preprocessing_of,
 )
 from bmjax.models.preprocessing import FOR_TORCHVISION
-from bmjax.models.saliency import CLASS_ACTIVATION, make_saliency, saliency_kind
+from bmjax.models.saliency import (
+    CLASS_ACTIVATION,
+    class_kernel,
+    make_saliency,
+    saliency_kind,
+)
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import network_of_file, read_metadata
 from bmjax.training import checkpoint
@@ -268,7 +273,8 @@ class Encoder(TransformerMixin, BaseEstimator):
             self.check_classifier()
             chosen = self.probabilities(outputs).argmax(axis=1)
             if "fc" in loaded.weights.params:
-                kernel = np.asarray(loaded.weights.params["fc"]["kernel"])
+                weights = loaded.weights
+                kernel = np.asarray(class_kernel(weights.params, weights.batch_stats))
             else:
                 kernel = self._linear.kernel / self._linear.std[:, None]
         placed = put_batch(
@@ -507,10 +513,12 @@ def _load(source: Path, network: str, devices: int, asked: dict[str, str]) -> _L
             f"{str(source)!r} names {len(classes)} classes and its classifier has "
             f"{count}; export it again"
         )
+    kept = weights.batch_stats.get("fc", {}) if classifier is not None else {}
     make = partial(
         make_network,
         about["network"],
         num_classes=count,
+        lineages=tuple(int(number) for number in kept.get("lineages", ())),
         convolutions=model["convolutions"],
         pooling=about["pooling"],
         interpolation=about["interpolation"],

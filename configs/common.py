@@ -19,7 +19,7 @@ def base() -> ml_collections.ConfigDict:
     data.root = ""  # folder of [one folder/]CLASS/**/image
     data.synthetic_images = 0  # with no root: so many synthetic cells, made in workdir
     data.split = "holdout"  # paper, Table 4: one 80/20 split; kfold, blocks, dinobloom
-    # or a CSV of path,part or path,group
+    # or a CSV of path,part or path,group, or a folder of lists
     data.fold = 0  # 0 to 4 of kfold, blocks and groups
     data.split_seed = 42  # authors' code; the same split whatever `seed` is
     data.pretrain_on = "train"  # or all: test images too, without labels (transductive;
@@ -62,6 +62,8 @@ def base() -> ml_collections.ConfigDict:
     config.model = ml_collections.ConfigDict()
     config.model.name = "resnet50"  # any of bmjax/models/families.py
     config.model.head = "classifier"  # or a projection: "linear", "mlp", "mlp_bn"
+    config.model.lineages = ""  # of a classifier: "matek", or a CSV of class,lineage:
+    # p(class) = p(lineage) p(class | lineage), as HemaHier
     config.model.embedding_dim = 128
     config.model.hidden_dim = 0  # of an MLP head; 0: as wide as the features
     config.model.convolutions = "auto"  # "xla" or "matmul" to force one lowering
@@ -141,6 +143,9 @@ def base() -> ml_collections.ConfigDict:
     probe.logistic_strength = 0.0  # 0: features x classes / 100, as DinoBloom
     probe.logistic_iterations = 1000  # DinoBloom
     probe.logistic_images = 0  # training images at most; 0: all, as DinoBloom
+    probe.protocol = "none"  # or "dinobloom": its readout too, beside these probes
+    probe.protocol_gradient = 1e-5  # at which its regression ends, relative; ours
+    probe.protocol_iterations = 5000  # at most; ours: DinoBloom's 1000 may not suffice
 
     config.tsne = ml_collections.ConfigDict()
     config.tsne.images = 3000  # ours: what a page shows legibly

@@ -9,7 +9,8 @@ Hugging Face (MarrLab/DinoBloom). Give one of the size in `model.name`:
         --config.init_from=DinoBloom-S.pth
 
 Without a variant the backbone is frozen and a linear classifier learns on it. Every run
-ends in the probes too, of which "logistic" is DinoBloom's own. DinoBloom learned on
+ends in the probes too, and in DinoBloom's own readout of the features
+(probe.protocol). DinoBloom learned on
 images of the Matek set too, without labels: but for its own fixed split
 (data.split=dinobloom), test images may be among them, which no file says. Variants,
 joined by a comma:
@@ -44,6 +45,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.name = "linear"
     config.method.smoothing = 0.05  # HemaHier
     config.method.class_weights = "none"
+    config.method.logit_adjustment = 0.0
 
     config.optim.name = "adamw"  # HemaHier
     config.optim.learning_rate = 3e-4  # HemaHier
@@ -53,6 +55,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     # last counts here
 
     config.init_new_classifier = True
+
+    config.probe.protocol = "dinobloom"
 
     if "flat" in asked:
         config.model.pooling = "cls4_patch_mean"  # HemaHier

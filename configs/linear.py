@@ -36,6 +36,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.name = "linear"
     config.method.smoothing = 0.0
     config.method.class_weights = "none"
+    config.method.logit_adjustment = 0.0
 
     config.optim.learning_rate = 0.3  # eval_linear.py, for a batch of 256
     config.optim.weight_decay = 1e-6  # eval_linear.py

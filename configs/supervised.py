@@ -48,8 +48,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
     config.method.name = "supervised"
     config.method.smoothing = 0.0
-    config.method.class_weights = "none"  # authors' code; or inverse, sqrt, effective,
-    # or given, as "ABE:10,FGC:5"
+    # Or inverse, sqrt, effective, effective:0.9999, or given, as "ABE:10,FGC:5".
+    config.method.class_weights = "none"  # authors' code
+    config.method.logit_adjustment = 0.0  # authors' code; 1: Menon et al. 2021
 
     config.optim.learning_rate = 0.1  # authors' code
     config.optim.weight_decay = 1e-6  # authors' code

@@ -48,6 +48,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.name = "supervised"
     config.method.smoothing = 0.1  # DeiT
     config.method.class_weights = "none"
+    config.method.logit_adjustment = 0.0
 
     config.optim.name = "adamw"  # DeiT
     config.optim.learning_rate = 2.5e-4  # DeiT: 5e-4 for a batch of 512

@@ -137,7 +137,7 @@ def _add_stats(commands) -> None:
 def _add_folds(commands) -> None:
     command = commands.add_parser(
         "folds",
-        help="show a split class by class, or write it as a CSV",
+        help="show a split class by class, or write it as a CSV or as lists",
         description="Show how many images of each class a split puts into its test "
         "part, with the digest that a run of it stores.",
     )
@@ -146,7 +146,8 @@ def _add_folds(commands) -> None:
         "--split",
         required=True,
         metavar="NAME",
-        help="holdout, kfold, blocks, dinobloom, or a CSV of path,part or path,group",
+        help="holdout, kfold, blocks, dinobloom, a CSV of path,part or path,group, or "
+        "a folder of lists",
     )
     command.add_argument(
         "--fold", type=int, metavar="N", help="one fold alone (default: all)"
@@ -163,6 +164,13 @@ def _add_folds(commands) -> None:
         type=Path,
         metavar="FILE.csv",
         help="write the fold (default: 0) as path,part; a split in itself",
+    )
+    command.add_argument(
+        "--lists",
+        type=Path,
+        metavar="FOLDER",
+        help="write all folds, or the one, as sorted lists of paths with their hashes "
+        "(SHA256SUMS); a split in itself",
     )
     command.set_defaults(run=_folds)
 
@@ -238,6 +246,7 @@ def _folds(options: argparse.Namespace) -> None:
             seed=options.seed,
             exclude=_excluded(options),
             out=options.out,
+            lists=options.lists,
         )
     )
 

@@ -119,6 +119,15 @@ def lineage_metrics(
     }
 
 
+def release_lineage(name: str) -> str:
+    """The lineage of a class of the release; "" for any other.
+
+    Args:
+        name: abbreviation or name, in any case of letters.
+    """
+    return _lineage(_BY_NAME.get(name.casefold(), ""))
+
+
 def _kind(truth: str, predicted: str) -> str:
     """What kind of mistake it is, of MISTAKE_KINDS."""
     if truth == predicted:

@@ -31,8 +31,14 @@ def make_linear(network: Network, *, recipe: Recipe, **settings: Any) -> Method:
         params, batch_stats, state = method.init(network_key, views)
         fc = params["network"]["fc"]
         kernel = _SCALE * jax.random.normal(fc_key, fc["kernel"].shape)
-        fc = {"kernel": kernel, "bias": 0.0 * fc["bias"]}
-        return {"network": {**params["network"], "fc": fc}}, batch_stats, state
+        new = {"kernel": kernel, "bias": 0.0 * fc["bias"]}
+        if "lineage" in fc:
+            own = jax.random.normal(
+                jax.random.fold_in(fc_key, 1), fc["lineage"]["kernel"].shape
+            )
+            bias = 0.0 * fc["lineage"]["bias"]
+            new["lineage"] = {"kernel": _SCALE * own, "bias": bias}
+        return {"network": {**params["network"], "fc": new}}, batch_stats, state
 
     def embed(key, params, batch_stats, state, views):
         del key, state

@@ -45,7 +45,9 @@ class MethodSpec:
     Attributes:
         title: as a report names it.
         make: make(network, *, recipe, **settings) -> Method. Settings are the fields of
-            `settings`: a duration as steps, `class_weights` as float [N] or None.
+            `settings`: a duration as steps; `class_weights` as float [N] or None;
+            `logit_adjustment` as float [N] or None, tau ln(prior), where the prior is
+            of the training images as the sampling draws and the weights count them.
         settings: the dataclass of config.method (`bmjax.settings`).
         heads: values of config.model.head that fit.
         large_views: config.augment.large, at the least.

@@ -27,6 +27,7 @@ class SupervisedSettings:
 
     smoothing: Number = number(0, 0.999)  # of the labels
     class_weights: str = checked(_check_scheme)
+    logit_adjustment: Number = number(0, 10)  # "tau" of Menon et al. 2021
 
 
 def make_supervised(
@@ -35,18 +36,23 @@ def make_supervised(
     recipe: Recipe,
     smoothing: float = 0.0,
     class_weights: Array | None = None,
+    logit_adjustment: Array | None = None,
 ) -> Method:
     """Learn the classes from one augmented view of each image.
 
     The network's classifier gives logits; the loss is their cross-entropy with the
     labels, averaged over the batch (equations 1 to 4). The paper weighs classes by
-    balanced sampling; weights in the loss are there for those who want them.
+    balanced sampling; weights in the loss are there for those who want them, and so is
+    logit adjustment (Menon et al. 2021, equation 10): the loss sees the logits plus
+    tau ln(prior), predictions the logits alone, which are then best by the mean recall
+    of the classes where tau is 1.
 
     Args:
         network: with a classifier of as many classes as the data has.
         recipe: the augmentation; its first view is used.
         smoothing: label smoothing.
         class_weights: float [N]; the mean is then over the weights, not the images.
+        logit_adjustment: float [N], tau ln(prior).
     """
 
     def init(key, views):
@@ -68,8 +74,11 @@ def make_supervised(
         del params, step
         logits = embeddings.astype(jnp.promote_types(embeddings.dtype, jnp.float32))
         targets = views.labels if views.targets is None else views.targets
+        adjusted = logits
+        if logit_adjustment is not None:
+            adjusted = logits + logit_adjustment.astype(logits.dtype)[None]
         each = cross_entropy(
-            logits, targets, smoothing=smoothing, class_weights=class_weights
+            adjusted, targets, smoothing=smoothing, class_weights=class_weights
         )
         if class_weights is None:
             value = each.mean()

@@ -1,5 +1,7 @@
 """What stands on the features: projection heads for embeddings, and dense layers."""
 
+import jax
+import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
@@ -35,6 +37,53 @@ class Dense(nn.Module):
         return inputs @ kernel.astype(inputs.dtype) + bias.astype(inputs.dtype).reshape(
             *ones, -1
         )
+
+
+class LineageClassifier(nn.Module):
+    """A classifier whose classes are grouped into lineages.
+
+    p(class) = p(lineage) p(class | lineage), two affine maps of the features, as the
+    joint posterior of HemaHier (2026). The groups are kept beside the running
+    statistics, so that a file of weights holds them.
+    """
+
+    lineages: tuple[int, ...]  # of each class; numbers from 0 on without a gap
+
+    @nn.compact
+    def __call__(self, features: Array) -> Array:
+        """Maps [B, F] to ln p(class), [B, N]: logits whose softmax is itself."""
+        count, classes = max(self.lineages) + 1, (len(self.lineages),)
+        width = features.shape[-1]
+        kernel = self.param("kernel", FanIn(width), (width, *classes))
+        bias = self.param("bias", FanIn(width), classes)
+        begins = Given(tuple(map(float, self.lineages)))
+        kept = self.variable("batch_stats", "lineages", begins, None, classes)
+        scores = features @ kernel.astype(features.dtype)
+        scores = scores + bias.astype(scores.dtype)[None]
+        of_lineages = Dense(count, name="lineage")(features)
+        return class_log_probabilities(scores, of_lineages, kept.value)
+
+
+def class_log_probabilities(
+    scores: Array, of_lineages: Array, lineages: Array
+) -> Array:
+    """Adds up ln p(class) = ln p(lineage) + ln p(class | lineage), float [B, N].
+
+    Args:
+        scores: float [B, N]; their softmax within a lineage is p(class | lineage).
+        of_lineages: float [B, L]; their softmax is p(lineage).
+        lineages: [N], the number of each class's lineage.
+    """
+    own = lineages.astype(jnp.int32)
+    numbers = jnp.arange(of_lineages.shape[-1])
+    member = own[None, :] == numbers[:, None]  # [L, N]
+    grouped = jnp.where(member[None], scores[:, None, :], -jnp.inf)
+    # Off the largest first, so that large scores do not cost the small ones' digits.
+    largest = jax.lax.stop_gradient(grouped.max(axis=-1))
+    above = jnp.exp(grouped - largest[..., None]).sum(axis=-1)
+    of_lineages = jax.nn.log_softmax(of_lineages) - jnp.log(above)
+    # Looked up and not multiplied: a product may round to fewer digits on a GPU.
+    return scores - largest[:, own] + of_lineages[:, own]
 
 
 class ProjectionHead(nn.Module):

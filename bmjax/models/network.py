@@ -12,7 +12,7 @@ from bmjax.errors import ConfigError, check_known
 from bmjax.models.conv.dispatch import LOWERINGS
 from bmjax.models.families import AUTO, family_of, spec_of
 from bmjax.models.family import Family
-from bmjax.models.heads import HEADS, Dense, ProjectionHead
+from bmjax.models.heads import HEADS, Dense, LineageClassifier, ProjectionHead
 from bmjax.models.init import draw_declared
 from bmjax.models.vision_transformer import TokenOutputs, VisionTransformer, VitSpec
 from bmjax.types import Network, Tree
@@ -24,6 +24,7 @@ def make_network(
     name: str,
     *,
     num_classes: int = 0,
+    lineages: tuple[int, ...] = (),
     head: str = "none",
     embedding_dim: int = 128,
     hidden_dim: int = 0,
@@ -42,6 +43,9 @@ def make_network(
     Args:
       name: one of `NETWORKS`.
       num_classes: N of the outputs' `logits`; 0 for none.
+      lineages: the number of each class's lineage, from 0 on, for a classifier of
+        lineages and of the classes in each (`LineageClassifier`), whose logits are
+        logarithms of probabilities; () for a plain one.
       head: "none", or how `embeddings` come from features: "linear", "mlp" (SupCon's)
         or "mlp_bn" (SwAV's). They are not normalized.
       embedding_dim: D of the outputs' `embeddings`.
@@ -73,6 +77,7 @@ def make_network(
             drop_path=drop_path,
         ),
         num_classes=num_classes,
+        lineages=lineages,
         head_kind=head,
         embedding_dim=embedding_dim,
         hidden_dim=hidden_dim,
@@ -165,6 +170,7 @@ class _NetworkModule(nn.Module):
     family: Family
     spec: Any
     num_classes: int
+    lineages: tuple[int, ...]
     head_kind: str
     embedding_dim: int
     hidden_dim: int
@@ -191,6 +197,8 @@ class _NetworkModule(nn.Module):
                 self.head_kind, self.embedding_dim, self.hidden_dim, name="head"
             )
             outputs["embeddings"] = head(features, train=train)
-        if self.num_classes:
+        if self.num_classes and self.lineages:
+            outputs["logits"] = LineageClassifier(self.lineages, name="fc")(features)
+        elif self.num_classes:
             outputs["logits"] = Dense(self.num_classes, name="fc")(features)
         return outputs

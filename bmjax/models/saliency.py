@@ -35,6 +35,23 @@ def saliency_kind(network: str) -> str:
     return ATTENTION if isinstance(spec_of(network), VitSpec) else CLASS_ACTIVATION
 
 
+def class_kernel(params: Tree, batch_stats: Tree) -> Array:
+    """Returns the weights of each class in a network's classifier, float [F, N].
+
+    Where it is one of lineages, those of the class's lineage are added; what makes
+    probabilities of the scores is left out.
+
+    Args:
+      params: with "fc".
+      batch_stats: with "fc" where the classifier is one of lineages.
+    """
+    kernel = params["fc"]["kernel"]
+    if "lineage" not in params["fc"]:
+        return kernel
+    own = batch_stats["fc"]["lineages"].astype(jnp.int32)
+    return kernel + params["fc"]["lineage"]["kernel"][:, own]
+
+
 def make_saliency(
     network: str,
     *,

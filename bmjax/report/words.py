@@ -72,7 +72,9 @@ def method_name(method: Any) -> str:
 
 
 def probe_name(probe: str) -> str:
-    """`linear` and `knn_20` in words."""
+    """`linear`, `knn_20` and `dinobloom_knn_20` in words."""
+    if probe.startswith("dinobloom_"):
+        return f"{probe_name(probe.removeprefix('dinobloom_'))}, DinoBloom's protocol"
     neighbors = re.fullmatch(r"knn_(\d+)", probe)
     if neighbors:
         return f"{neighbors[1]}-nearest neighbor{'' if neighbors[1] == '1' else 's'}"

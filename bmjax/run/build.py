@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from bmjax.augment.recipes import Color, Crops, Recipe, multi_crop, plain
+from bmjax.data.class_shares import loss_shares
 from bmjax.data.class_weights import class_weights
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.open_images import read_catalog
@@ -31,6 +32,7 @@ from bmjax.methods import METHODS
 from bmjax.methods.spec import RunFacts
 from bmjax.models import layer_scales, make_network
 from bmjax.models.lora import add_lora
+from bmjax.run.class_lineages import class_lineages, numbered
 from bmjax.run.logs import say
 from bmjax.run.run_settings import (
     AugmentSettings,
@@ -283,9 +285,13 @@ def make_method(
     """
     model = settings.model
     supervised = model.head == "classifier"
+    lineages: tuple[int, ...] = ()
+    if supervised and model.lineages:
+        lineages = numbered(class_lineages(tuple(train), model.lineages))
     network = make_network(
         model.name,
         num_classes=len(train) if supervised else 0,
+        lineages=lineages,
         head="none" if supervised else model.head,
         embedding_dim=model.embedding_dim,
         hidden_dim=model.hidden_dim,
@@ -307,10 +313,26 @@ def make_method(
         held = tuple(f"{name}.backbone" for name in spec.trained_networks)
     arguments = with_steps(settings.method, steps_per_epoch)
     if "class_weights" in arguments:
-        weights = class_weights(train, arguments["class_weights"])
-        arguments["class_weights"] = None if weights is None else jnp.asarray(weights)
+        arguments |= _class_terms(settings, train)
     method = spec.make(network, recipe=recipe, **arguments)
     return method._replace(frozen=(*method.frozen, *held))
+
+
+def _class_terms(
+    settings: Settings, train: dict[str, int]
+) -> dict[str, jax.Array | None]:
+    """What a loss on labels needs to know of the classes, each float32 [N] or None."""
+    scheme, tau = settings.method.class_weights, settings.method.logit_adjustment
+    weights, adjustment = class_weights(train, scheme), None
+    if tau:
+        # Not of the natural frequencies: what sampling or weights have made even
+        # already would be corrected twice.
+        shares = loss_shares(train, settings.data.sampling, scheme)
+        adjustment = jnp.asarray(tau * np.log(shares), jnp.float32)
+    return {
+        "class_weights": None if weights is None else jnp.asarray(weights),
+        "logit_adjustment": adjustment,
+    }
 
 
 def _check_divides(batch: int, devices: int, chunks: int) -> None:

@@ -1,8 +1,13 @@
 """Warnings for configurations that are valid but probably a mistake."""
 
+import numpy as np
+
+from bmjax.data.class_shares import loss_shares
 from bmjax.methods import METHODS
 from bmjax.methods.spec import RunFacts
 from bmjax.run.run_settings import Settings
+
+_EVEN = 1e-6  # difference of two shares, relative; class weights are float32
 
 
 def config_warnings(settings: Settings, facts: RunFacts) -> list[str]:
@@ -26,6 +31,15 @@ def config_warnings(settings: Settings, facts: RunFacts) -> list[str]:
             f"config.method.class_weights = {scheme} on top of balanced sampling "
             "counts rare classes twice; use one of the two"
         )
+    tau = getattr(settings.method, "logit_adjustment", 0.0)
+    if tau:
+        shares = loss_shares(facts.class_images, settings.data.sampling, scheme)
+        if np.ptp(shares) < _EVEN * shares.mean():
+            notes.append(
+                f"config.method.logit_adjustment = {tau} changes nothing: sampling and "
+                "class weights count all classes the same already, and their prior is "
+                "the one it takes; use config.data.sampling = natural without weights"
+            )
     if 0 < facts.steps <= facts.to_steps(optim.freeze_backbone):
         notes.append(
             f"config.optim.freeze_backbone = {optim.freeze_backbone} is the whole run: "

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bmjax.data.class_weights import class_weights
+from bmjax.data.class_shares import loss_shares, network_prior
 from bmjax.data.pipeline import Replaced
 from bmjax.data.sampling import drawn_shares
 from bmjax.data.splits.make_split import counts
@@ -25,8 +25,10 @@ from bmjax.methods import METHODS
 from bmjax.models import feature_settings
 from bmjax.report import write_report
 from bmjax.run.build import BuiltRun, RunData, make_prepare
+from bmjax.run.class_lineages import class_lineages
 from bmjax.run.frozen_features import augmented_features, part_features
-from bmjax.run.probes import Probes, fit_probes
+from bmjax.run.logs import say
+from bmjax.run.probes import Probes, fit_probes, protocol_note
 from bmjax.run.run_saliency import map_mistakes
 from bmjax.run.run_settings import Settings
 from bmjax.run.validation import Chosen
@@ -97,6 +99,9 @@ def evaluate_run(
             data, settings.data, run.mesh, learner, state, folder, passes, replaced
         ),
     )
+    notes = [*notes, *protocol_note(probes.described)]
+    for sentence in protocol_note(probes.described):
+        say(sentence)
     predictor, probabilities = "linear", probes.probabilities["linear"]
     if logits["test"] is not None:
         predictor, probabilities = "classifier", softmax(logits["test"])
@@ -169,6 +174,7 @@ def _described(run: BuiltRun) -> dict[str, Any]:
         "method": settings.method_name,
         "method_title": METHODS[settings.method_name].title,
         "network": settings.model.name,
+        "lineages": _lineages(settings, data),
         **feature_settings(
             settings.model.name,
             pooling=settings.model.pooling,
@@ -187,6 +193,14 @@ def _described(run: BuiltRun) -> dict[str, Any]:
         "split_digest": data.split_digest,
         "versions": versions(),
     }
+
+
+def _lineages(settings: Settings, data: RunData) -> dict[str, str] | None:
+    """The lineage of each class, where the classifier has some."""
+    table, classes = settings.model.lineages, data.catalog.classes
+    if not table:
+        return None
+    return dict(zip(classes, class_lineages(classes, table), strict=True))
 
 
 def _kept_metrics(
@@ -225,7 +239,7 @@ def _recalibrated(
     used = drawn_shares(labels["train"], "natural", classes=len(classes))
     temperature, images = probes.temperature, probes.validation_images
     if logits["test"] is not None:
-        trained = _trained_shares(run.settings, run.data, labels["train"])
+        trained = _trained_prior(run.settings, run.data)
         # A classifier has learned all training images: only others can validate it.
         temperature, images = None, 0
         if logits.get("validation") is not None:
@@ -243,17 +257,14 @@ def _recalibrated(
     )
 
 
-def _trained_shares(
-    settings: Settings, data: RunData, labels: np.ndarray
-) -> np.ndarray:
-    """Shares of the classes in the loss: as drawn, times their weights."""
-    classes = data.catalog.classes
-    shares = drawn_shares(labels, settings.data.sampling, classes=len(classes))
-    scheme = getattr(settings.method, "class_weights", "none")
-    weights = class_weights(counts(data.catalog, data.split.train), scheme)
-    if weights is not None:
-        shares = shares * weights
-    return shares / shares.sum()
+def _trained_prior(settings: Settings, data: RunData) -> np.ndarray:
+    """The prior that the classifier's probabilities have, float [N]."""
+    shares = loss_shares(
+        counts(data.catalog, data.split.train),
+        settings.data.sampling,
+        getattr(settings.method, "class_weights", "none"),
+    )
+    return network_prior(shares, getattr(settings.method, "logit_adjustment", 0.0))
 
 
 def _averages(

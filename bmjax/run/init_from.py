@@ -58,6 +58,7 @@ def start_from(
     )
     if "fc" in state.params["network"] and "fc" in weights.params and not renew:
         _refuse_other_classes(path, weights, data.catalog.classes, say)
+        _refuse_other_lineages(path, weights, state)
 
     ours = _arrays({**state.params, **state.params["network"]}, state.batch_stats)
     theirs = _arrays(weights.params, weights.batch_stats)
@@ -159,6 +160,26 @@ def _refuse_other_classes(
             f"{', '.join(differing[:5])}); start a new one with "
             "--config.init_new_classifier=True"
         )
+
+
+def _refuse_other_lineages(path: Path, weights: Weights, state: TrainState) -> None:
+    """A classifier of lineages is no plain one, nor one of other lineages."""
+    kept = [tree.get("fc", {}) for tree in (weights.batch_stats, state.batch_stats)]
+    theirs, ours = ([int(n) for n in fc.get("lineages", ())] for fc in kept)
+    if theirs != ours:
+        raise CheckpointError(
+            f"config.init_from = {str(path)!r} has a classifier {_said(theirs)}, and "
+            f"config.model.lineages makes one {_said(ours)}; set that key as it was "
+            "there, or start a new classifier with --config.init_new_classifier=True"
+        )
+
+
+def _said(lineages: Sequence[int]) -> str:
+    if not lineages:
+        return "without lineages"
+    return (
+        f"of {max(lineages) + 1} lineages (by class: {', '.join(map(str, lineages))})"
+    )
 
 
 def _refuse_other_pooling(

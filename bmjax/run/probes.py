@@ -12,9 +12,14 @@ import numpy as np
 
 from bmjax.data.sampling import drawn_shares
 from bmjax.evals.calibration import fit_temperature
+from bmjax.evals.dinobloom_protocol import (
+    DinobloomFit,
+    dinobloom_neighbors,
+    fit_dinobloom_logistic,
+)
 from bmjax.evals.knn_probe import knn_probabilities
 from bmjax.evals.linear_probe import Linear, apply_linear, fit_linear
-from bmjax.evals.logistic_probe import fit_logistic
+from bmjax.evals.logistic_probe import LogisticFit, fit_logistic
 from bmjax.evals.recalibration import recalibrate
 from bmjax.evals.subset import held_out
 from bmjax.run.run_settings import ProbeSettings
@@ -22,6 +27,8 @@ from bmjax.run.run_settings import ProbeSettings
 NEIGHBORS = (1, 20)
 _OWN = ("augmented_passes", "validation_share")  # keys of config.probe used here
 _LOGISTIC = "logistic_"  # and those of the logistic regression
+_PROTOCOL = "protocol_"  # and those of a published readout
+DINOBLOOM = "dinobloom_"  # before the names of its probes
 
 
 class Probes(NamedTuple):
@@ -45,7 +52,9 @@ def fit_probes(
     labels: dict[str, np.ndarray],
     augmented: Callable[[int], tuple[np.ndarray, np.ndarray]],
 ) -> Probes:
-    """Fit the paper's linear probe, DinoBloom's logistic regression and k-NN.
+    """Fit the paper's linear probe, a logistic regression, k-NN, a published readout.
+
+    The last one (`config.probe.protocol`) has names of its own and changes no other.
 
     The temperature is for the linear probe. Where the run has a validation part, it is
     the one that suits the probe best on these images. Otherwise a second probe, trained
@@ -64,11 +73,15 @@ def fit_probes(
     """
     settings = dataclasses.asdict(probe)
     passes, share = (settings.pop(name) for name in _OWN)
-    logistic = {
-        name.removeprefix(_LOGISTIC): settings.pop(name)
-        for name in list(settings)
-        if name.startswith(_LOGISTIC)
-    }
+    logistic, ending = (
+        {
+            name.removeprefix(prefix): settings.pop(name)
+            for name in list(settings)
+            if name.startswith(prefix)
+        }
+        for prefix in (_LOGISTIC, _PROTOCOL)
+    )
+    protocol = settings.pop("protocol")
     settings |= {"classes": classes, "seed": seed}
     train = (features["train"], labels["train"])
     fitted_on = augmented(passes) if passes else train
@@ -90,6 +103,20 @@ def fit_probes(
         for part in features
         if part != "train"
     }
+    described = {"logistic": _ended(regression)}
+    if protocol == "dinobloom":
+        published = fit_dinobloom_logistic(*train, classes=classes, **ending)
+        described[DINOBLOOM + "logistic"] = {
+            **_ended(published),
+            "relative_scaled_gradient": published.scaled_gradient,
+            "asked_gradient": ending["gradient"],
+        }
+        for part, shares in judged.items():
+            nearest = dinobloom_neighbors(*train, features[part], classes=classes)
+            shares[DINOBLOOM + "logistic"] = apply_linear(
+                published.linear, features[part]
+            )
+            shares |= {f"{DINOBLOOM}knn_{k}": found for k, found in nearest.items()}
     trained = drawn_shares(labels["train"], settings["sampling"], classes=classes)
     natural = drawn_shares(labels["train"], "natural", classes=classes)
     validation = judged.get("validation", {})
@@ -106,19 +133,42 @@ def fit_probes(
         temperature = fit_temperature(truth, recalibrate(shares, trained, natural))
     return Probes(
         judged["test"],
-        {
-            "logistic": {
-                "iterations": regression.iterations,
-                "converged": regression.converged,
-                "images": regression.images,
-            }
-        },
+        described,
         trained,
         temperature,
         len(truth),
         validation,
         linear,
     )
+
+
+def protocol_note(described: dict[str, dict[str, Any]]) -> list[str]:
+    """A sentence on how the published readout's fit ended, where there is one.
+
+    Args:
+        described: of `Probes`.
+    """
+    ended = described.get(DINOBLOOM + "logistic")
+    if ended is None:
+        return []
+    how = "as asked for" if ended["converged"] else "where more were not allowed"
+    return [
+        f"DinoBloom's logistic regression ended after {ended['iterations']:,} "
+        f"iterations, {how}, with a gradient {ended['relative_gradient']:.2g} times as "
+        f"long as at zero, {ended['relative_scaled_gradient']:.2g} times for scaled "
+        f"features (config.probe.protocol_gradient = {ended['asked_gradient']:g})."
+        + ("" if ended["converged"] else " It has not converged.")
+    ]
+
+
+def _ended(fit: LogisticFit | DinobloomFit) -> dict[str, Any]:
+    """How a regression ended, for results.json."""
+    return {
+        "iterations": fit.iterations,
+        "converged": fit.converged,
+        "images": fit.images,
+        "relative_gradient": fit.gradient,
+    }
 
 
 def _nearest(

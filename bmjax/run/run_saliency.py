@@ -12,7 +12,7 @@ from bmjax.devices.mesh import replicated
 from bmjax.evals.linear_probe import Linear
 from bmjax.evals.predictions import Predictions, confidently_wrong
 from bmjax.models.lora import merge_adapters
-from bmjax.models.saliency import make_saliency, saliency_kind
+from bmjax.models.saliency import class_kernel, make_saliency, saliency_kind
 from bmjax.report.saliency_file import write_saliency
 from bmjax.run.build import BuiltRun, make_prepare
 from bmjax.run.frozen_features import run_batches
@@ -66,7 +66,7 @@ def map_mistakes(
         return make_map(params, batch_stats, prepare(pixels), weights)
 
     if "fc" in params:
-        kernel = jax.device_get(params["fc"]["kernel"])
+        kernel = jax.device_get(class_kernel(params, state.batch_stats))
     else:
         kernel = linear.kernel / linear.std[:, None]
     once = dataclasses.replace(settings.data, batch_size=len(rows))

@@ -98,6 +98,7 @@ class ModelSettings:
 
     name: str = choice(*NETWORKS)
     head: str
+    lineages: str
     embedding_dim: int = number(1, 2**20)
     hidden_dim: int = number(0, 2**20)
     convolutions: str = choice(*LOWERINGS)
@@ -202,6 +203,9 @@ class ProbeSettings:
     logistic_strength: Number = number(0, 1e12)
     logistic_iterations: int = number(1, 10**6)
     logistic_images: int = number(0, 10**9)
+    protocol: str = choice("none", "dinobloom")
+    protocol_gradient: Number = number(1e-12, 1)
+    protocol_iterations: int = number(1, 10**6)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from bmjax.methods import METHODS
 from bmjax.methods.spec import MethodSpec
 from bmjax.models import check_image_size, spec_of
 from bmjax.models.weight_files.networks_in_file import split_address
+from bmjax.run.class_lineages import check_lineages
 from bmjax.run.run_settings import Settings, read_config
 from bmjax.run.validation_settings import check_validation
 
@@ -24,6 +25,7 @@ def validate(config: ConfigDict) -> Settings:
     settings = read_config(config)
     spec = METHODS[settings.method_name]
     check_known("config.model.head", settings.model.head, spec.heads)
+    check_lineages(settings.model.lineages, settings.model.head)
     model = settings.model
     spec_of(
         model.name,

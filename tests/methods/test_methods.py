@@ -53,6 +53,7 @@ def make(name, network="toy"):
     if "class_weights" in settings:
         counts = dict.fromkeys("ABC", 10)
         settings["class_weights"] = class_weights(counts, settings["class_weights"])
+        settings["logit_adjustment"] = None
     if config.model.head == "classifier":
         heads = {"num_classes": 3}
     else:

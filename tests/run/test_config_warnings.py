@@ -74,6 +74,12 @@ def test_the_papers_own_configurations_raise_no_doubt(name):
             "finer than bfloat16",
         ),
         ("supervised", {"method__class_weights": "sqrt"}, "counts rare classes twice"),
+        ("supervised", {"method__logit_adjustment": 1.0}, "changes nothing"),
+        (
+            "linear",
+            {"method__logit_adjustment": 1.0, "method__class_weights": "inverse"},
+            "changes nothing",
+        ),
         ("linear", {}, "a random one, which is a control"),
         ("finetune", {"train__duration": "1 epoch"}, "the backbone is never trained"),
     ],
@@ -82,6 +88,12 @@ def test_a_doubtful_configuration_is_doubted(name, changes, sentence):
     found = notes(name, **changes)
     assert any(sentence in note for note in found), found
     assert all("config." in note for note in found)
+
+
+def test_an_adjustment_to_a_prior_that_is_not_even_raises_no_doubt():
+    changes = {"method__logit_adjustment": 1.0, "data__sampling": "natural"}
+    assert notes("supervised", **changes) == []
+    assert notes("supervised", **changes | {"data__sampling": "sqrt"}) == []
 
 
 def test_supcon_names_the_classes_of_one_training_image():

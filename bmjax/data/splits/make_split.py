@@ -13,11 +13,12 @@ import numpy as np
 
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.splits.split_file import split_from_file
+from bmjax.data.splits.split_lists import folds_of_lists, split_from_lists
 from bmjax.errors import ConfigError, DataError, check_known
 
 FOLDS = 5  # paper, Table 3
 TEST_SHARE = 0.2  # paper's single split; the authors' code rounds the test part up
-SPLITS = ("holdout", "kfold", "blocks", "dinobloom", "FILE.csv")
+SPLITS = ("holdout", "kfold", "blocks", "dinobloom", "FILE.csv", "FOLDER")
 FOLDED = ("kfold", "blocks")
 _DINOBLOOM = Path(__file__).parent / "dinobloom.txt"
 # Garbled, and absent from DinoBloom's count of 171,373: it neither trains nor tests.
@@ -42,7 +43,7 @@ def make_split(catalog: Catalog, *, name: str, fold: int, seed: int) -> Split:
     its own images, its name and the seed alone: leaving another class out does not
     change it. `dinobloom` is the published test list of DinoBloom (Koch et al. 2024),
     34,266 images of the release. A .csv file says part or group of every image
-    (`splitfile`).
+    (`split_file`), a folder has lists of them (`split_lists`).
 
     Raises:
         ConfigError: unknown name, or a fold out of range.
@@ -54,6 +55,9 @@ def make_split(catalog: Catalog, *, name: str, fold: int, seed: int) -> Split:
         split = Split(*split_from_file(catalog, Path(name), fold=fold, seed=seed))
     elif name == "dinobloom":
         split = _dinobloom(catalog)
+    elif is_lists(name):
+        folder = Path(name).expanduser()
+        split = Split(*split_from_lists(catalog, folder, fold=fold))
     else:
         split = _by_class(catalog, name, fold, seed)
     images, training = counts(catalog), counts(catalog, split.train)
@@ -83,17 +87,30 @@ def shown_to_training(split: Split, pretrain_on: str) -> np.ndarray:
     return split.train
 
 
+def is_lists(name: str) -> bool:
+    """Whether a split is given as a folder of lists."""
+    other = name in SPLITS[:-1] or name.endswith(".csv")
+    return not other and Path(name).expanduser().is_dir()
+
+
 def check_split(name: str, fold: int) -> None:
     """Raise ConfigError for an unknown split or a fold that it does not have."""
     if name.endswith(".csv"):
         if not Path(name).expanduser().is_file():
             raise ConfigError(
                 f"config.data.split = {name!r} is no file; give a CSV of path,part or "
-                "path,group, or one of " + ", ".join(SPLITS[:-1])
+                "path,group, or one of " + ", ".join(SPLITS[:-2])
             )
         folds = FOLDS
+    elif is_lists(name):
+        folds = len(folds_of_lists(Path(name).expanduser()))
     else:
         check_known("config.data.split", name, SPLITS)
+        if name == SPLITS[-1]:
+            raise ConfigError(
+                f"config.data.split = {name!r} is no folder that exists; give one of "
+                "lists, or one of " + ", ".join(SPLITS[:-1])
+            )
         folds = FOLDS if name in FOLDED else 1
     if not 0 <= fold < folds:
         allowed = f"0 to {folds - 1}" if folds > 1 else "0 (it has one split)"

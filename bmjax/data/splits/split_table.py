@@ -11,10 +11,16 @@ from bmjax.data.splits.make_split import (
     Split,
     check_split,
     counts,
+    is_lists,
     make_split,
     split_digest,
 )
 from bmjax.data.splits.split_file import folds_of_file
+from bmjax.data.splits.split_lists import (
+    folds_of_lists,
+    refuse_existing,
+    write_lists,
+)
 from bmjax.errors import ConfigError, DataError
 from bmjax.files import check_place, plain_cell, write_csv, writing
 
@@ -27,8 +33,9 @@ def show_folds(
     seed: int,
     exclude: tuple[str, ...],
     out: Path | None,
+    lists: Path | None = None,
 ) -> str:
-    """Describe a split, all of its folds or one, and write one as a CSV.
+    """Describe a split, all of its folds or one, and write it.
 
     Args:
         root: the folder of images, or a prepared set.
@@ -37,9 +44,10 @@ def show_folds(
         seed: of the split.
         exclude: class folders to leave out.
         out: CSV to write, `path,part`; it can be given as a split itself.
+        lists: folder to make, of sorted lists with their hashes; likewise.
 
     Raises:
-        ConfigError: unknown split or fold, or a file that is there already.
+        ConfigError: unknown split or fold, or a file or folder that is there already.
         DataError: no images, or a split that leaves a class untrained.
     """
     check_split(name, fold or 0)
@@ -49,6 +57,8 @@ def show_folds(
         check_place("--out", out)
         if out.exists():
             raise ConfigError(f"--out={str(out)!r} is there already; give another name")
+    if lists is not None:
+        refuse_existing("--lists", lists)
     catalog = read_catalog(root, exclude=exclude)
     shown = [fold] if fold is not None else _folds(name)
     splits = {number: _try(catalog, name, number, seed) for number in shown}
@@ -63,11 +73,19 @@ def show_folds(
         with writing("--out", out):
             write_csv(out, ("path", "part"), _rows(catalog, first))
         text += f"\nfold {shown[0]} written to {out}"
+    if lists is not None:
+        for number in shown:
+            if number not in made:
+                raise splits[number]
+        written = write_lists("--lists", lists, catalog, made)
+        text += f"\nwritten to {lists}: {', '.join(path.name for path in written)}"
     return text
 
 
 def _folds(name: str) -> list[int]:
     """All folds that a split has."""
+    if is_lists(name):
+        return folds_of_lists(Path(name).expanduser())
     if name not in SPLITS:
         return folds_of_file(Path(name))
     try:

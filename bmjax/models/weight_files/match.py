@@ -77,6 +77,7 @@ def expected_entries(
     network = make_network(
         name,
         num_classes=num_classes(entries, family),
+        lineages=_lineages(entries, family),
         head=head,
         embedding_dim=dim,
         hidden_dim=hidden,
@@ -105,6 +106,15 @@ def num_classes(entries: Mapping[str, Entry], family: Family) -> int:
     """How many classes the classifier in a file has; 0 where there is none."""
     weight = entries.get(f"{family.classifier}.weight")
     return weight.shape[0] if weight and weight.shape else 0
+
+
+def _lineages(entries: Mapping[str, Entry], family: Family) -> tuple[int, ...]:
+    """Some lineages of the classes, as many as the classifier in a file has; or ()."""
+    lineage = entries.get(f"{family.classifier}.lineage.weight")
+    if not lineage or not lineage.shape:
+        return ()
+    last = lineage.shape[0] - 1
+    return tuple(min(n, last) for n in range(num_classes(entries, family)))
 
 
 def compare_entries(
@@ -202,7 +212,8 @@ def _part(entry: str, family: Family) -> str:
     """The row of the table that an entry counts in."""
     if re.match(r"[^.\d\s]*", entry)[0] in family.backbone_roots:
         return "backbone"
-    if entry.rpartition(".")[0] == family.classifier:
+    own = (family.classifier, f"{family.classifier}.lineage")
+    if entry.rpartition(".")[0] in own:
         return "classifier"
     names = {"projection_head": "head", "head": "head", "prototypes": "prototypes"}
     return names.get(entry.split(".")[0], "other")

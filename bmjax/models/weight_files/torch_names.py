@@ -28,6 +28,7 @@ _LEAVES = {
     "bias": "bias",
     "mean": "running_mean",
     "var": "running_var",
+    "lineages": "lineages",
 }
 # Axes by the number of them: kernels of convolutions and of dense layers.
 _TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0)}
@@ -48,7 +49,7 @@ def torch_name(path: tuple[str, ...], family: Family, *, head: str = "none") -> 
     if part == "backbone":
         return family.entry((*modules, leaf))
     if part == "fc":
-        return f"{family.classifier}.{_LEAVES[leaf]}"
+        return ".".join([family.classifier, *modules, _LEAVES[leaf]])
     return f"{_HEADS[head][modules[0]]}.{_LEAVES[leaf]}"
 
 

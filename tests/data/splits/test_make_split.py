@@ -247,3 +247,16 @@ def test_the_digest_tells_splits_apart_and_stays():
     assert len(digests) == len(splits)
     again = make_split(SMALL, name="kfold", fold=1, seed=1)
     assert split_digest(SMALL, again) == split_digest(SMALL, splits["kfold", 1, 1])
+
+
+@pytest.mark.slow
+def test_dinobloom_is_what_its_lists_in_their_own_form_give(tmp_path):
+    known = make_split(NAMED, name="dinobloom", fold=0, seed=0)
+    for part, positions in known._asdict().items():
+        rows = (
+            f"/lustre/BM_cytomorphology_data/{part}/{NAMED.paths[n]},{NAMED.paths[n][:3]}"
+            for n in positions
+        )
+        (tmp_path / f"{part}.csv").write_text("\n".join(["Image Path,Label", *rows]))
+    found = make_split(NAMED, name=str(tmp_path), fold=0, seed=0)
+    assert split_digest(NAMED, found) == split_digest(NAMED, known)
