@@ -44,6 +44,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method.teacher_momentum = 0.9995  # dino: for a batch of 256
     config.method.teacher_still_from = config.train.get_ref("duration") * 1  # dino
     config.method.teacher_temperature = 0.04  # dino
+    start = config.method.get_ref("teacher_temperature") * 1
+    config.method.teacher_temperature_start = start  # dino: no warm-up, by default
+    config.method.teacher_temperature_warmup = "0 epochs"  # likewise
     config.method.temperature = 0.1  # dino
     config.method.center_momentum = 0.9  # dino
 

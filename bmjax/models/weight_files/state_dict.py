@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from bmjax.errors import CheckpointError
 from bmjax.files import write_whole
-from bmjax.models.families import family_of
+from bmjax.models.families import family_of, feature_dim
 from bmjax.models.weight_files.entries import Entry, StateDicts, read_float32
 from bmjax.models.weight_files.file_kind import file_kind, swapped_suffix
 from bmjax.models.weight_files.match import (
@@ -31,7 +31,12 @@ from bmjax.models.weight_files.safetensors_file import (
     open_safetensors,
     safetensors_metadata,
 )
-from bmjax.models.weight_files.torch_names import from_torch, to_torch, torch_name
+from bmjax.models.weight_files.torch_names import (
+    MASK_TOKEN,
+    from_torch,
+    to_torch,
+    torch_name,
+)
 from bmjax.types import Tree
 
 
@@ -42,6 +47,7 @@ def read_weights(
     num_classes: int = 0,
     new_classifier: bool = False,
     pooling: str = "auto",
+    mask_token: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> tuple[Tree, Tree]:
     """Read a network's parameters and batch statistics from a file of weights.
@@ -59,6 +65,7 @@ def read_weights(
         num_classes: N that the classifier must have; 0 takes any.
         new_classifier: leave the file's classifier out.
         pooling: how the features were made that its heads stand on; see `spec_of`.
+        mask_token: take the file's mask token too, where it has one.
         say: takes the summary of what matched, line by line; without it, networks that
             are passed over unasked are a warning.
 
@@ -79,6 +86,9 @@ def read_weights(
         found = find_network(dicts, path, address, family)
         entries = found.entries
         expected = expected_entries(name, entries, pooling)
+        if mask_token and MASK_TOKEN in entries:
+            width = feature_dim(name)
+            expected[MASK_TOKEN] = Wanted("params", (MASK_TOKEN,), (1, width))
         match = compare_entries(entries, expected)
         whole = match.whole(family)
         dropped = _dropped(path, entries, expected, new_classifier) if whole else {}
@@ -163,7 +173,8 @@ def write_weights(
     from safetensors.numpy import save
 
     hidden = params.get("head", {})
-    head = "mlp_bn" if "bn1" in hidden else "mlp" if "fc1" in hidden else "linear"
+    marks = {"bn1": "mlp_bn", "fc3": "mlp_gelu", "fc1": "mlp"}
+    head = next((marks[layer] for layer in marks if layer in hidden), "linear")
     leaves = {**flatten_dict(params), **flatten_dict(batch_stats)}
     family = family_of(name)
     entries = {
