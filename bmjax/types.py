@@ -31,7 +31,7 @@ class Views(NamedTuple):
     images: tuple[Array, ...]  # each float [B, V, H, W, C], normalized
     labels: Array  # int32 [B]
     targets: Array | None = None  # float [B, N], for methods that mix labels
-    # bool [B, V, rows, columns] of the first entry's patches, for methods that hide some
+    # bool [B, V, rows, columns], patches of the first views, for methods that hide some
     masks: Array | None = None
 
 

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from bmjax.settings import Number
+
 _SMALLEST = 4  # patches of a block, at the least; dinov2
 _LARGEST = 0.5  # of all patches; dinov2, train.py
 _ASPECT = 0.3  # height to width, or width to height, at the least; dinov2
@@ -63,18 +65,6 @@ def block_masks(
     return masks
 
 
-def masked_views(views: int, batch: int, probability: float) -> tuple[int, int]:
-    """How many views are masked: in the whole batch, and at most in one image.
-
-    Args:
-        views: of an image, that may be masked.
-        batch: images.
-        probability: that a view is masked.
-    """
-    total = int(views * batch * probability)
-    return total, -(-total // batch)
-
-
 def draw_masks(
     key: Array,
     *,
@@ -82,8 +72,8 @@ def draw_masks(
     views: int,
     rows: int,
     columns: int,
-    probability: float,
-    ratio: tuple[float, float],
+    probability: Number,
+    ratio: tuple[Number, Number],
 ) -> Bool[Array, "{batch} {views} {rows} {columns}"]:
     """Draw which patches of a batch's views are masked.
 
@@ -91,10 +81,9 @@ def draw_masks(
     and each of these has a share of its patches masked that is uniform in the range;
     the shares are spread over it, one in each of so many equal parts, as in DINOv2.
     Other than there, the masked views are spread over the images too: at a probability
-    of 0.5 it is one of the two views of each image. So the number of views of an image
-    that are masked is at most `masked_views(...)[1]`, and the loss of the patches needs
-    no more room. Each view is masked with the same probability and in the same way as
-    there.
+    of 0.5 it is one of the two views of each image. So at most `views` x `probability`
+    of an image, rounded up, are masked, and the patches' loss needs no more room. Each
+    view is masked with the same probability and in the same way as there.
 
     Args:
         key: one random key.
@@ -106,7 +95,7 @@ def draw_masks(
         ratio: the least and the largest share of a view's patches.
     """
     order_key, image_key, part_key, share_key, block_key = jax.random.split(key, 5)
-    total, _ = masked_views(views, batch, probability)
+    total = int(views * batch * probability)
     each, further = divmod(total, batch)
     # Views of an image in a random order, of which the first are masked.
     place = _ranks(jax.random.uniform(order_key, (batch, views)))
@@ -124,5 +113,8 @@ def draw_masks(
 
 
 def _ranks(values: Float[Array, "lists length"]) -> Int[Array, "lists length"]:
-    """The place of each value in its list, from the smallest."""
-    return jnp.argsort(jnp.argsort(values, axis=1), axis=1)
+    """The place of each value in its list, from the smallest; no two have the same."""
+    length = values.shape[1]
+    earlier = jnp.arange(length)[None, :] < jnp.arange(length)[:, None]
+    this, other = values[:, :, None], values[:, None, :]
+    return ((other < this) | ((other == this) & earlier[None])).sum(axis=2)

@@ -21,7 +21,12 @@ from bmjax.methods.embed_views import (
     make_views,
     unit,
 )
-from bmjax.methods.momentum_teacher import follow_student, teacher_temperature_at
+from bmjax.methods.momentum_teacher import (
+    code_metrics,
+    follow_student,
+    moved_center,
+    teacher_temperature_at,
+)
 from bmjax.methods.prototype_count import too_many_prototypes
 from bmjax.methods.spec import MethodSpec, RunFacts
 from bmjax.settings import Number, duration, number
@@ -153,8 +158,9 @@ def make_dino(
         ]
         value = sum(pairs) / len(pairs)
         mean = taught.mean(axis=(0, 1))
-        center = center_momentum * state.center + (1 - center_momentum) * mean
-        return value, (DinoState(center), _metrics(value, embeddings, codes))
+        center = moved_center(state.center, mean, center_momentum)
+        metrics = {"loss": value, **code_metrics(embeddings["student"], codes)}
+        return value, (DinoState(center), jax.lax.stop_gradient(metrics))
 
     def after_update(params, state, step):
         moved = follow_student(
@@ -181,29 +187,6 @@ def _apart(batch_stats):
     """Return the teacher's batch statistics and the student's."""
     teacher = {part: tree for part, tree in batch_stats.items() if part != "student"}
     return teacher, batch_stats["student"]
-
-
-def _metrics(
-    value: Array, embeddings: dict[str, Array], codes: Array
-) -> dict[str, Array]:
-    """How the run is: each is a scalar.
-
-    code_entropy: of the codes, over ln K; 1 is a teacher that says nothing.
-    prototypes_used: share of the outputs that are some image's first choice; falls to
-        1 / K when one output takes all.
-    embedding_spread: as SwAV's.
-    """
-    count, dim = codes.shape[-1], embeddings["student"].shape[-1]
-    chosen = jnp.argmax(codes, axis=-1).reshape(-1)
-    entropy = -jnp.sum(jax.scipy.special.xlogy(codes, codes), axis=-1).mean()
-    spread = jnp.std(embeddings["student"].reshape(-1, dim), axis=0).mean()
-    metrics = {
-        "loss": value,
-        "code_entropy": entropy / jnp.log(count),
-        "prototypes_used": jnp.zeros(count).at[chosen].set(1.0).mean(),
-        "embedding_spread": spread * jnp.sqrt(dim),
-    }
-    return jax.lax.stop_gradient(metrics)
 
 
 def _warn(settings: DinoSettings, facts: RunFacts) -> list[str]:

@@ -1,16 +1,21 @@
-"""What DINO and iBOT have in common: a teacher that is a slow average of its student."""
+"""What DINO and iBOT share: a teacher that is a slow average of its student."""
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from bmjax.losses import sinkhorn
 from bmjax.methods.embed_views import unit
+from bmjax.settings import Number
 from bmjax.types import Tree
+
+_SINKHORN = "sinkhorn"
+CENTERINGS = (_SINKHORN, "softmax")
 
 
 def teacher_temperature_at(
-    step: Array | int, *, start: float, final: float, warmup: int
-) -> Array | float:
+    step: Array | int, *, start: Number, final: Number, warmup: int
+) -> Array | Number:
     """The temperature of the codes: a line from `start` to `final`, then `final`.
 
     Both ends are taken: the last step of the warm-up has the final one already
@@ -32,7 +37,7 @@ def follow_student(
     params: Tree,
     step: Array,
     *,
-    momentum: float,
+    momentum: Number,
     still_from: int,
     columns: tuple[str, ...],
 ) -> Tree:
@@ -61,3 +66,68 @@ def follow_student(
     )
     # An average of unit vectors is shorter.
     return {**with_unit_columns(teacher), "student": student}
+
+
+def teacher_codes(
+    scores: Array,
+    center: Array,
+    *,
+    temperature: Array | Number,
+    centering: str,
+    iterations: int,
+    counted: Array | None = None,
+) -> tuple[Array, Array]:
+    """Return the codes of a teacher's scores, and the scores' mean [K].
+
+    Args:
+        scores: float [..., K]; no gradient flows through them.
+        center: [K], subtracted by "softmax".
+        temperature: of the codes.
+        centering: "sinkhorn": one transport of all of them onto the prototypes;
+            "softmax": of each by itself.
+        iterations: Sinkhorn's rounds.
+        counted: bool [...], what has a part in transport and mean; None: all.
+    """
+    scores = jax.lax.stop_gradient(scores)
+    flat = scores.reshape(-1, scores.shape[-1])
+    if counted is None:
+        mean = flat.mean(axis=0)
+    else:
+        counted = counted.reshape(-1)
+        total = jnp.where(counted[:, None], flat, 0.0).sum(axis=0)
+        mean = total / jnp.maximum(counted.sum(), 1)
+    if centering == _SINKHORN:
+        codes = sinkhorn(
+            flat, epsilon=temperature, iterations=iterations, counted=counted
+        )
+    else:
+        codes = jax.nn.softmax((flat - center[None]) / temperature)
+    return codes.reshape(scores.shape), mean
+
+
+def moved_center(center: Array, mean: Array, momentum: Number) -> Array:
+    """Return the running mean of a teacher's scores, after another batch's mean."""
+    return momentum * center + (1 - momentum) * mean
+
+
+def code_metrics(embeddings: Array, codes: Array) -> dict[str, Array]:
+    """Return how the codes are; each is a scalar.
+
+    code_entropy: of the codes, over ln K; 1 is a teacher that says nothing.
+    prototypes_used: share of the outputs that are some image's first choice; falls to
+        1 / K when one output takes all.
+    embedding_spread: as SwAV's.
+
+    Args:
+        embeddings: the student's, [..., D].
+        codes: the teacher's, [..., K].
+    """
+    count, dim = codes.shape[-1], embeddings.shape[-1]
+    chosen = jnp.argmax(codes, axis=-1).reshape(-1)
+    entropy = -jnp.sum(jax.scipy.special.xlogy(codes, codes), axis=-1).mean()
+    spread = jnp.std(embeddings.reshape(-1, dim), axis=0).mean()
+    return {
+        "code_entropy": entropy / jnp.log(count),
+        "prototypes_used": jnp.zeros(count).at[chosen].set(1.0).mean(),
+        "embedding_spread": spread * jnp.sqrt(dim),
+    }

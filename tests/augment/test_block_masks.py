@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmjax.augment.block_masks import block_masks, draw_masks, masked_views
+from bmjax.augment.block_masks import block_masks, draw_masks
 from tests.conftest import GOLDEN
 
 ARCHIVE = np.load(GOLDEN / "dinov2_losses.npz")
@@ -39,14 +39,12 @@ def test_masks_are_like_dinov2s():
 @pytest.mark.parametrize("probability", [0.0, 0.25, 0.5, 0.7, 1.0])
 def test_so_many_views_are_masked_and_no_more_of_one_image(probability):
     batch = 12
-    total, most = masked_views(2, batch, probability)
-    assert total == int(24 * probability)
     masks = draw_masks(
         jax.random.key(1), batch=batch, probability=probability, **NUMBERS
     )
     counts = np.asarray(masks.sum(axis=(2, 3)))
-    assert (counts > 0).sum() == total
-    assert (counts > 0).sum(axis=1).max() == most
+    assert (counts > 0).sum() == int(24 * probability)
+    assert (counts > 0).sum(axis=1).max() == np.ceil(2 * probability)
     assert counts.max() <= 0.5 * 48
     assert np.all((counts == 0) | (counts >= 2))  # 0.1 x 48 is 4; it may fall short
 
