@@ -13,12 +13,12 @@ from bmjax.types import Network, Tree
 class Slots(NamedTuple):
     """Room for the masked patches of a batch's views.
 
-    index: int [B, masked views, slots], of a patch among those of all of its image's
-        views.
+    patch: int [B, masked views, slots], a patch by its number among those of all of the
+        views of its image.
     held: bool of the same shape, whether a slot holds a masked patch.
     """
 
-    index: Array
+    patch: Array
     held: Array
 
 
@@ -44,8 +44,8 @@ def take_slots(patches: Array, slots: Slots) -> Array:
     """Put patches [B, V, P, F] into their slots, [B, masked views, slots, F]."""
     batch, width = len(patches), patches.shape[-1]
     every = patches.reshape(batch, -1, width)
-    index = slots.index.reshape(batch, -1, 1)
-    return jnp.take_along_axis(every, index, axis=1).reshape(*slots.index.shape, width)
+    index = slots.patch.reshape(batch, -1, 1)
+    return jnp.take_along_axis(every, index, axis=1).reshape(*slots.patch.shape, width)
 
 
 def view_tokens(
