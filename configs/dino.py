@@ -81,11 +81,11 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
 
 def _vit(config: ml_collections.ConfigDict) -> None:
-    """Take dino's recipe for a ViT-S/16: its defaults, or README's for 800 epochs."""
+    """Take dino's recipe for a ViT-S/16: its defaults, and README's temperatures."""
     common.imagenet(config, size=224)
-    config.augment.large_scale = (0.25, 1.0)  # dino, README
+    config.augment.large_scale = (0.4, 1.0)  # dino
     config.augment.small_size = 96  # dino; a multiple of the patch
-    config.augment.small_scale = (0.05, 0.25)  # dino, README
+    config.augment.small_scale = (0.05, 0.4)  # dino
 
     config.model.name = "vit_small_patch16_224"
     config.model.head = "mlp_gelu"  # dino's
