@@ -145,10 +145,15 @@ def test_the_number_of_devices_does_not_change_losses(name, network, trained):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", [VIT, "dinov3_nano16"])
-def test_the_number_of_devices_does_not_change_a_vision_transformer(network, trained):
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [("swav", VIT), ("swav", "dinov3_nano16"), ("supcon", VIT), ("dino", VIT)],
+)
+def test_the_number_of_devices_does_not_change_a_vision_transformer(
+    name, network, trained
+):
     # The second has registers, rotary positions and what is not trained.
-    one, four = trained("swav", network, 1), trained("swav", network, 4)
+    one, four = trained(name, network, 1), trained(name, network, 4)
     # float32; four devices add the same numbers in another order.
     np.testing.assert_allclose(one[0], four[0], rtol=1e-5)
 
