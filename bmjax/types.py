@@ -31,6 +31,8 @@ class Views(NamedTuple):
     images: tuple[Array, ...]  # each float [B, V, H, W, C], normalized
     labels: Array  # int32 [B]
     targets: Array | None = None  # float [B, N], for methods that mix labels
+    # bool [B, V, rows, columns], patches of the first views, for methods that hide some
+    masks: Array | None = None
 
 
 class Network(NamedTuple):
@@ -46,11 +48,24 @@ class Network(NamedTuple):
     nothing. With `train` false they come back unchanged. `key` is for networks that
     draw in training (stochastic depth); the others ignore it, and without one nothing
     is drawn.
+
+    A network that cuts images into patches, and whose features are its class token's,
+    has a side of these in pixels, `patch`, and
+
+    `tokens(params, batch_stats, images, *, train, key=None, mask=None,
+    mask_token=None) -> (class_tokens [B, F], patches [B, rows * columns, F],
+    batch_stats)`, for images [B, H, W, C] of one size; `mask_token` [F, 1] stands in
+    the place of the patches where `mask`, bool [B, rows, columns], is true;
+    `project(params, tokens) -> embeddings [n, D]`, its head on any tokens [n, F], for
+    heads without statistics of a batch.
     """
 
     init: Callable[..., tuple[Tree, Tree]]
     apply: Callable[..., tuple[dict[str, Array], Tree]]
     num_classes: int = 0  # N of the classifier; 0: it has none
+    patch: int = 0  # 0: no patches, and neither of the two below
+    tokens: Callable[..., tuple[Array, Array, Tree]] | None = None
+    project: Callable[[Tree, Array], Array] | None = None
 
 
 def _unchanged(params: Tree, state: Tree, step: Array) -> tuple[Tree, Tree]:

@@ -96,6 +96,7 @@ def base() -> ml_collections.ConfigDict:
     optim.larc_trust = 0.0  # 0: plain SGD
     optim.betas = (0.9, 0.999)  # of adamw; torch's
     optim.clip_norm = 0.0  # largest length of the whole gradient; 0: any
+    optim.clip_each = False  # True: of each array's gradient, as dino
     optim.layer_decay = 1.0  # factor of the rate, a layer down; vision transformers
     optim.freeze_prototypes = "0 epochs"
     optim.freeze_backbone = "0 epochs"

@@ -2,6 +2,7 @@
 
 from bmjax.methods.cutmix import CUTMIX
 from bmjax.methods.dino import DINO
+from bmjax.methods.ibot import IBOT
 from bmjax.methods.linear import LINEAR
 from bmjax.methods.mixup import MIXUP
 from bmjax.methods.supcon import SUPCON
@@ -17,4 +18,5 @@ METHODS = {
     "swav": SWAV,
     "supcon": SUPCON,
     "dino": DINO,
+    "ibot": IBOT,
 }

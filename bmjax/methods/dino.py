@@ -21,6 +21,12 @@ from bmjax.methods.embed_views import (
     make_views,
     unit,
 )
+from bmjax.methods.momentum_teacher import (
+    code_metrics,
+    follow_student,
+    moved_center,
+    teacher_temperature_at,
+)
 from bmjax.methods.prototype_count import too_many_prototypes
 from bmjax.methods.spec import MethodSpec, RunFacts
 from bmjax.settings import Number, duration, number
@@ -38,6 +44,8 @@ class DinoSettings:
     teacher_momentum: Number = number(0, 1)
     teacher_still_from: str = duration()
     teacher_temperature: Number = number(1e-4, 1e3)
+    teacher_temperature_start: Number = number(1e-4, 1e3)
+    teacher_temperature_warmup: str = duration()
     temperature: Number = number(1e-4, 1e3)
     center_momentum: Number = number(0, 1)
 
@@ -56,7 +64,9 @@ def make_dino(
     prototypes_from: int,
     teacher_momentum: float,
     teacher_still_from: int,
-    teacher_temperature: float,
+    teacher_temperature: Number,
+    teacher_temperature_start: Number,
+    teacher_temperature_warmup: int,
     temperature: float,
     center_momentum: float,
 ) -> Method:
@@ -77,7 +87,10 @@ def make_dino(
         teacher_momentum: share of the teacher that stays at the first step; it rises
             to 1 along half a cosine.
         teacher_still_from: step at which it has reached 1.
-        teacher_temperature: of the codes.
+        teacher_temperature: of the codes, after the warm-up.
+        teacher_temperature_start: of the codes, at the first step.
+        teacher_temperature_warmup: steps in which it goes from one to the other; 0:
+            none.
         temperature: of the prediction.
         center_momentum: share of the center that stays.
     """
@@ -129,9 +142,13 @@ def make_dino(
         columns = jnp.where(step < prototypes_from, held, columns)
         scores = jnp.moveaxis(embeddings["student"] @ columns, 1, 0)  # [V, B, K]
         taught = jax.lax.stop_gradient(embeddings["teacher"] @ params["prototypes"])
-        codes = jax.nn.softmax(
-            (taught - state.center[None, None]) / teacher_temperature
+        sharpness = teacher_temperature_at(
+            step,
+            start=teacher_temperature_start,
+            final=teacher_temperature,
+            warmup=teacher_temperature_warmup,
         )
+        codes = jax.nn.softmax((taught - state.center[None, None]) / sharpness)
         predict_from = partial(swapped_prediction, temperature=temperature)
         pairs = [
             predict_from(scores[view], codes[:, source]).mean()
@@ -141,23 +158,19 @@ def make_dino(
         ]
         value = sum(pairs) / len(pairs)
         mean = taught.mean(axis=(0, 1))
-        center = center_momentum * state.center + (1 - center_momentum) * mean
-        return value, (DinoState(center), _metrics(value, embeddings, codes))
+        center = moved_center(state.center, mean, center_momentum)
+        metrics = {"loss": value, **code_metrics(embeddings["student"], codes)}
+        return value, (DinoState(center), jax.lax.stop_gradient(metrics))
 
     def after_update(params, state, step):
-        student = params["student"]
-        columns = unit(student["prototypes"], axis=0)
-        student = {**student, "prototypes": columns}
-        turn = jnp.pi * jnp.minimum(step / max(teacher_still_from, 1), 1.0)
-        stays = 1 - (1 - teacher_momentum) * (jnp.cos(turn) + 1) / 2
-        teacher = jax.tree.map(
-            lambda old, new: stays * old + (1 - stays) * new,
-            {name: params[name] for name in student},
-            student,
+        moved = follow_student(
+            params,
+            step,
+            momentum=teacher_momentum,
+            still_from=teacher_still_from,
+            columns=("prototypes",),
         )
-        # Its columns are an average of unit vectors, and shorter.
-        columns = unit(teacher["prototypes"], axis=0)
-        return {**teacher, "prototypes": columns, "student": student}, state
+        return moved, state
 
     return Method(
         init=init,
@@ -174,29 +187,6 @@ def _apart(batch_stats):
     """Return the teacher's batch statistics and the student's."""
     teacher = {part: tree for part, tree in batch_stats.items() if part != "student"}
     return teacher, batch_stats["student"]
-
-
-def _metrics(
-    value: Array, embeddings: dict[str, Array], codes: Array
-) -> dict[str, Array]:
-    """How the run is: each is a scalar.
-
-    code_entropy: of the codes, over ln K; 1 is a teacher that says nothing.
-    prototypes_used: share of the outputs that are some image's first choice; falls to
-        1 / K when one output takes all.
-    embedding_spread: as SwAV's.
-    """
-    count, dim = codes.shape[-1], embeddings["student"].shape[-1]
-    chosen = jnp.argmax(codes, axis=-1).reshape(-1)
-    entropy = -jnp.sum(jax.scipy.special.xlogy(codes, codes), axis=-1).mean()
-    spread = jnp.std(embeddings["student"].reshape(-1, dim), axis=0).mean()
-    metrics = {
-        "loss": value,
-        "code_entropy": entropy / jnp.log(count),
-        "prototypes_used": jnp.zeros(count).at[chosen].set(1.0).mean(),
-        "embedding_spread": spread * jnp.sqrt(dim),
-    }
-    return jax.lax.stop_gradient(metrics)
 
 
 def _warn(settings: DinoSettings, facts: RunFacts) -> list[str]:

@@ -9,7 +9,7 @@ from jax import Array
 from bmjax.augment.recipes import Recipe
 from bmjax.types import Batch, Network, Tree, Views
 
-PROJECTIONS = ("linear", "mlp", "mlp_bn")  # the heads that give embeddings
+PROJECTIONS = ("linear", "mlp", "mlp_bn", "mlp_gelu")  # heads that give embeddings
 
 
 def make_views(recipe: Recipe) -> Callable[[Array, Batch], Views]:

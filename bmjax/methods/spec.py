@@ -52,6 +52,8 @@ class MethodSpec:
         heads: values of config.model.head that fit.
         large_views: config.augment.large, at the least.
         uses_labels: whether it learns from the labels.
+        needs_patches: whether the network has to be a vision transformer whose features
+            are its class token's.
         trained_networks: names of the parameters of each network that gradients move,
             "network" or below another name, as "student.network".
         trains_backbone: whether the backbone changes; one that does not has learned
@@ -70,6 +72,7 @@ class MethodSpec:
     heads: tuple[str, ...]
     large_views: int = 1
     uses_labels: bool = False
+    needs_patches: bool = False
     trained_networks: tuple[str, ...] = ("network",)
     trains_backbone: bool = True
     check: Callable[[Any, int], None] = _no_check

@@ -18,7 +18,7 @@ from bmjax.models.families import (
     smallest_images,
     spec_of,
 )
-from bmjax.models.network import make_network, read_tokens
+from bmjax.models.network import has_class_features, make_network, read_tokens
 
 __all__ = [
     "AUTO",
@@ -28,6 +28,7 @@ __all__ = [
     "family_of",
     "feature_dim",
     "feature_settings",
+    "has_class_features",
     "layer_scales",
     "make_network",
     "preprocessing_of",

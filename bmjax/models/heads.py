@@ -8,7 +8,8 @@ from jax import Array
 from bmjax.models.init import Constant, FanIn, Given, Normal
 from bmjax.models.norm import BatchNorm
 
-HEADS = ("none", "linear", "mlp", "mlp_bn")
+HEADS = ("none", "linear", "mlp", "mlp_bn", "mlp_gelu")
+_DINO_STD = 0.02  # of initial kernels; dino and dinov2, DINOHead
 
 
 class Dense(nn.Module):
@@ -91,7 +92,8 @@ class ProjectionHead(nn.Module):
 
     "linear" is one affine map. "mlp" is SupCon's (Khosla et al. 2020): affine, ReLU,
     affine. "mlp_bn" is SwAV's (Caron et al. 2020), with batch normalization before the
-    ReLU.
+    ReLU. "mlp_gelu" is DINO's (Caron et al. 2021) and DINOv2's, up to its bottleneck:
+    affine, GELU, affine, GELU, affine.
     """
 
     kind: str  # one of HEADS, except "none"
@@ -103,6 +105,13 @@ class ProjectionHead(nn.Module):
         """Maps [B, F] to [B, embedding_dim]."""
         if self.kind == "linear":
             return Dense(self.embedding_dim, name="fc")(features)
+        if self.kind == "mlp_gelu":
+            hidden = features
+            for name in ("fc1", "fc2"):
+                width = self.hidden_dim or features.shape[-1]
+                hidden = Dense(width, std=_DINO_STD, name=name)(hidden)
+                hidden = nn.gelu(hidden, approximate=False)
+            return Dense(self.embedding_dim, std=_DINO_STD, name="fc3")(hidden)
         hidden = Dense(self.hidden_dim or features.shape[-1], name="fc1")(features)
         if self.kind == "mlp_bn":
             hidden = BatchNorm(name="bn1")(hidden, train=train)

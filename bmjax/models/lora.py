@@ -8,6 +8,7 @@ and "lora_b" [rank, outputs].
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +63,16 @@ def add_lora(
         with nn.intercept_methods(_beside(flatten_dict(adapters), scale)):
             return network.apply(own, batch_stats, images, train=train, key=key)
 
-    return network._replace(init=init, apply=apply)
+    def tokens(
+        params: Tree, batch_stats: Tree, images: Array, **options: Any
+    ) -> tuple[Array, Array, Tree]:
+        own, adapters = split_adapters(params)
+        assert network.tokens is not None
+        with nn.intercept_methods(_beside(flatten_dict(adapters), scale)):
+            return network.tokens(own, batch_stats, images, **options)
+
+    found = network._replace(init=init, apply=apply)
+    return found._replace(tokens=tokens) if network.tokens else found
 
 
 def init_adapters(

@@ -10,7 +10,7 @@ from jax import Array
 
 from bmjax.errors import ConfigError, check_known
 from bmjax.models.conv.dispatch import LOWERINGS
-from bmjax.models.families import AUTO, family_of, spec_of
+from bmjax.models.families import AUTO, NETWORKS, family_of, spec_of
 from bmjax.models.family import Family
 from bmjax.models.heads import HEADS, Dense, LineageClassifier, ProjectionHead
 from bmjax.models.init import draw_declared
@@ -46,8 +46,8 @@ def make_network(
       lineages: the number of each class's lineage, from 0 on, for a classifier of
         lineages and of the classes in each (`LineageClassifier`), whose logits are
         logarithms of probabilities; () for a plain one.
-      head: "none", or how `embeddings` come from features: "linear", "mlp" (SupCon's)
-        or "mlp_bn" (SwAV's). They are not normalized.
+      head: "none", or how `embeddings` come from features: "linear", "mlp" (SupCon's),
+        "mlp_bn" (SwAV's) or "mlp_gelu" (DINO's). They are not normalized.
       embedding_dim: D of the outputs' `embeddings`.
       hidden_dim: width of the hidden layer of an MLP head; 0 for that of the features.
       convolutions: how they are carried out, "auto", "xla" or "matmul"; see `convolve`.
@@ -68,14 +68,12 @@ def make_network(
     family = family_of(name)
     check_known("config.model.head", head, HEADS)
     check_known("config.model.convolutions", convolutions, LOWERINGS)
+    spec = spec_of(
+        name, pooling=pooling, interpolation=interpolation, drop_path=drop_path
+    )
     module = _NetworkModule(
         family=family,
-        spec=spec_of(
-            name,
-            pooling=pooling,
-            interpolation=interpolation,
-            drop_path=drop_path,
-        ),
+        spec=spec,
         num_classes=num_classes,
         lineages=lineages,
         head_kind=head,
@@ -111,7 +109,44 @@ def make_network(
         )
         return outputs, updated.get("batch_stats", {})
 
-    return Network(init, apply, num_classes)
+    def tokens(
+        params: Tree,
+        batch_stats: Tree,
+        images: Array,
+        *,
+        train: bool,
+        key: Array | None = None,
+        mask: Array | None = None,
+        mask_token: Array | None = None,
+    ) -> tuple[Array, Array, Tree]:
+        if mask is not None:
+            backbone = {**params["backbone"], "mask_token": mask_token}
+            params = {**params, "backbone": backbone}
+        normed, updated = module.apply(
+            {"params": params, "batch_stats": batch_stats},
+            images,
+            train=train,
+            mask=mask,
+            only_tokens=True,
+            mutable=["batch_stats"],
+            rngs=None if key is None else {"network": key},
+        )
+        patches = normed[:, 1 + spec.registers :]
+        return normed[:, 0], patches, updated.get("batch_stats", {})
+
+    def project(params: Tree, tokens: Array) -> Array:
+        layers = ProjectionHead(head, embedding_dim, hidden_dim)
+        return layers.apply({"params": params["head"]}, tokens, train=True)
+
+    if not has_class_features(name, pooling):
+        return Network(init, apply, num_classes)
+    return Network(init, apply, num_classes, spec.patch, tokens, project)
+
+
+def has_class_features(name: str, pooling: str = AUTO) -> bool:
+    """Returns whether a network has tokens, and features that are its class token's."""
+    is_transformer = isinstance(NETWORKS[name], VitSpec)
+    return is_transformer and spec_of(name, pooling=pooling).pooling == "cls"
 
 
 def read_tokens(
@@ -179,8 +214,18 @@ class _NetworkModule(nn.Module):
     remat: bool
 
     @nn.compact
-    def __call__(self, images: ImageSizes, *, train: bool) -> dict[str, Array]:
-        """Maps images, of one size or several, to the outputs named in `Network`."""
+    def __call__(
+        self,
+        images: ImageSizes,
+        *,
+        train: bool,
+        mask: Array | None = None,
+        only_tokens: bool = False,
+    ) -> Any:
+        """Maps images, of one size or several, to the outputs named in `Network`.
+
+        With `only_tokens`, images of one size to a vision transformer's normed tokens.
+        """
         backbone = self.family.build(
             self.spec,
             lowering=self.lowering,
@@ -188,6 +233,8 @@ class _NetworkModule(nn.Module):
             remat=self.remat,
             name="backbone",
         )
+        if only_tokens:
+            return backbone.tokens(images, train=train, mask=mask)
         sizes = images if isinstance(images, tuple) else (images,)
         # Sizes cannot share a pass; in training each pass moves the running statistics.
         features = jnp.concatenate([backbone(size, train=train) for size in sizes])

@@ -10,7 +10,7 @@ from bmjax.report.run_files import finite
 
 NONE = "\N{EN DASH}"  # shown where there is no number
 # Of runs whose results.json has no method_title.
-METHOD_TITLES = {"swav": "SwAV", "supcon": "SupCon", "dino": "DINO"}
+METHOD_TITLES = {"swav": "SwAV", "supcon": "SupCon", "dino": "DINO", "ibot": "iBOT"}
 
 
 def score(value: Any) -> str:

@@ -205,6 +205,7 @@ def _make_updates(
         larc_trust=settings.larc_trust,
         betas=tuple(settings.betas),
         clip_norm=settings.clip_norm,
+        clip_each=settings.clip_each,
         layer_scale=layer_scales(network, settings.layer_decay),
         frozen={
             "prototypes": optim["freeze_prototypes"],

@@ -27,6 +27,7 @@ _PARTS = {
     "fc": "classifier",
     "head": "projection head",
     "prototypes": "prototypes",
+    "mask_token": "mask token",
 }
 
 
@@ -36,8 +37,8 @@ def start_from(
     """Replace a new state's parameters and statistics by those of `config.init_from`.
 
     The whole backbone fits, or nothing is taken. A classifier of the same classes is
-    taken too, and a projection head and prototypes where they are of the same shapes;
-    what is taken is said.
+    taken too, and a projection head, prototypes and a mask token where they are of the
+    same shapes; what is taken is said.
 
     Raises:
         ConfigError: there is no such run or file, or it was trained on images that
@@ -122,6 +123,7 @@ def _read(
         settings.model.name,
         num_classes=classes if has_classifier else 0,
         new_classifier=settings.init_new_classifier,
+        mask_token="mask_token" in state.params,
         say=say,
     )
 
@@ -186,7 +188,7 @@ def _refuse_other_pooling(
     path: Path, weights: Weights, settings: Settings, parts: Sequence[str]
 ) -> None:
     """A head that was trained on other features would read these as those."""
-    heads = [_PARTS[part] for part in parts if part != "backbone"]
+    heads = [_PARTS[p] for p in parts if p not in ("backbone", "mask_token")]
     model = settings.model
     theirs = feature_settings(model.name)["pooling"]
     theirs = weights.about.get("pooling", theirs)

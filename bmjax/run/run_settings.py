@@ -141,6 +141,7 @@ class OptimSettings:
     larc_trust: Number = number(0, 1e3)
     betas: tuple
     clip_norm: Number = number(0, 1e38)
+    clip_each: bool
     layer_decay: Number = number(0, 1)
     freeze_prototypes: str = duration()
     freeze_backbone: str = duration()

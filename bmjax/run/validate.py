@@ -9,7 +9,7 @@ from bmjax.data.splits.make_split import check_split
 from bmjax.errors import ConfigError, check_known
 from bmjax.methods import METHODS
 from bmjax.methods.spec import MethodSpec
-from bmjax.models import check_image_size, spec_of
+from bmjax.models import check_image_size, has_class_features, spec_of
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.run.class_lineages import check_lineages
 from bmjax.run.run_settings import Settings, read_config
@@ -74,5 +74,13 @@ def _check_method(settings: Settings, spec: MethodSpec) -> None:
         raise ConfigError(
             f"config.augment.large = {settings.augment.large}, but {name} compares "
             f"large views; use {spec.large_views}"
+        )
+    model = settings.model
+    if spec.needs_patches and not has_class_features(model.name, model.pooling):
+        raise ConfigError(
+            f"{name} hides patches and learns from class tokens, and config.model.name "
+            f"= {model.name!r} with config.model.pooling = {model.pooling!r} gives no "
+            "class token as features; use a vision transformer, such as "
+            "'dinov2_vits14', with pooling 'cls'"
         )
     spec.check(settings.method, settings.data.batch_size)

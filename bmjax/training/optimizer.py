@@ -121,6 +121,20 @@ def scale_by_layer(
     return optax.stateless(update)
 
 
+def clip_each_array(length: float) -> optax.GradientTransformation:
+    """Scale down the gradient of each array that is longer, each by itself.
+
+    g <- g min(1, length / (|g| + 1e-6)) (facebookresearch/dino, utils.py,
+    clip_gradients).
+    """
+
+    def clip(gradient: Array) -> Array:
+        size = jnp.linalg.norm(gradient.reshape(-1))
+        return gradient * jnp.minimum(1.0, length / (size + 1e-6))
+
+    return optax.stateless(lambda updates, params: jax.tree.map(clip, updates))
+
+
 def decayed(params: Tree) -> Tree:
     """Say for each parameter whether AdamW's weight decay takes from it.
 
@@ -144,6 +158,7 @@ def make_optimizer(
     name: str = "sgd",
     betas: tuple[float, float] = (0.9, 0.999),
     clip_norm: float = 0.0,
+    clip_each: bool = False,
     layer_scale: Callable[[tuple[str, ...]], float] | None = None,
 ) -> optax.GradientTransformation:
     """Return the optimizer of a name.
@@ -161,6 +176,7 @@ def make_optimizer(
             square.
         clip_norm: the largest length of the gradient of all parameters that are not
             frozen; a longer one is scaled down. 0: any.
+        clip_each: it is the largest length of each array's gradient instead.
         layer_scale: factors of the learning rate; see `scale_by_layer`.
 
     Raises:
@@ -170,7 +186,8 @@ def make_optimizer(
     frozen = frozen or {}
     parts = []
     if clip_norm:
-        parts += [freeze(frozen), optax.clip_by_global_norm(clip_norm)]
+        clip = clip_each_array if clip_each else optax.clip_by_global_norm
+        parts += [freeze(frozen), clip(clip_norm)]
     parts += OPTIMIZERS[name](
         momentum=momentum,
         weight_decay=weight_decay,
@@ -258,7 +275,7 @@ def _adam_from(
 
 
 OPTIMIZERS = {"sgd": _sgd, "adamw": _adamw}
-_DECAYED = ("kernel", "prototypes", "lora_a", "lora_b")
+_DECAYED = ("kernel", "prototypes", "patch_prototypes", "lora_a", "lora_b")
 
 
 def _names(path: tuple) -> tuple[str, ...]:

@@ -46,7 +46,8 @@ def about_source(path: Path) -> dict[str, Any]:
 class Weights(NamedTuple):
     """A network's arrays, and what is known about them.
 
-    params: "backbone", and "fc", "head" and "prototypes" where there are such.
+    params: "backbone", and "fc", "head", "prototypes" and "mask_token" where there are
+        such.
     about: "network", "pooling" and "interpolation" (how its features are made, by
         name), "method", "step", "classes", "size", "resize", "mean", "std", "lora"
         (rank, alpha and layers of the adapters that are merged into the backbone) and
@@ -75,8 +76,9 @@ def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
         params = merge_adapters(
             params, rank=about["lora"]["rank"], alpha=about["lora"]["alpha"]
         )
-    if "prototypes" in saved["params"]:
-        params["prototypes"] = saved["params"]["prototypes"]
+    for name in ("prototypes", "mask_token"):
+        if name in saved["params"]:
+            params[name] = saved["params"][name]
     return Weights(params, saved["batch_stats"], about)
 
 
@@ -135,6 +137,7 @@ def read_file(
     *,
     num_classes: int = 0,
     new_classifier: bool = False,
+    mask_token: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Weights:
     """Read a file of weights; `read_weights` has the arguments and the errors.
@@ -149,6 +152,7 @@ def read_file(
         num_classes=num_classes,
         new_classifier=new_classifier,
         pooling=about.get("pooling", "auto"),
+        mask_token=mask_token,
         say=say,
     )
     return Weights(params, batch_stats, about)

@@ -12,7 +12,8 @@ def toy_network(*, num_classes=0, head="none", embedding_dim=0):
     """One dense layer over the mean patch and its square, with batch normalization.
 
     It has the trees, names and outputs of `make_network`, couples a batch in training
-    as that does, and is no convolution. With a key, training drops features.
+    as that does, and is no convolution. With a key, training drops features. Its class
+    token is the mean of its patches.
     """
 
     def init(key, images):
@@ -28,6 +29,33 @@ def toy_network(*, num_classes=0, head="none", embedding_dim=0):
         if num_classes:
             params["fc"] = dense(keys[2], _WIDTH, num_classes)
         return params, {"backbone": {"mean": jnp.zeros(_WIDTH)}}
+
+    def tokens(
+        params, batch_stats, images, *, train, key=None, mask=None, mask_token=None
+    ):
+        batch, height, width, channels = images.shape
+        rows, columns = height // _CELL, width // _CELL
+        patches = images.reshape(batch, rows, _CELL, columns, _CELL, channels)
+        patches = jnp.moveaxis(patches, 2, 3)
+        both = jnp.stack([patches, patches**2], axis=-1)
+        both = both.reshape(batch, rows * columns, -1)
+        hidden = _affine(params["backbone"], both)
+        if mask is not None:
+            seen = ~mask.reshape(batch, -1, 1)
+            hidden = jnp.where(seen, hidden, mask_token.reshape(1, 1, -1))
+        pooled, running = hidden.mean(axis=1), batch_stats["backbone"]["mean"]
+        mean = pooled.mean(axis=0)
+        pooled = pooled - (mean if train else running)[None]
+        # A patch knows of its image, as by attention.
+        patches = jnp.tanh(hidden + pooled[:, None])
+        if train:
+            kept = jax.random.bernoulli(key, 0.9, pooled.shape)
+            pooled = jnp.where(kept, pooled, 0.0)
+            running = 0.9 * running + 0.1 * mean
+        return jnp.tanh(pooled), patches, {"backbone": {"mean": running}}
+
+    def project(params, tokens):
+        return _affine(params["head"], tokens)
 
     def apply(params, batch_stats, images, *, train, key=None):
         sizes = images if isinstance(images, tuple) else (images,)
@@ -54,11 +82,12 @@ def toy_network(*, num_classes=0, head="none", embedding_dim=0):
                 outputs[name] = _affine(params[part], outputs["features"])
         return outputs, {"backbone": {"mean": running}} if train else batch_stats
 
-    return Network(init, apply, num_classes)
+    return Network(init, apply, num_classes, _CELL, tokens, project)
 
 
 def _affine(layer, inputs):
-    return inputs @ layer["kernel"] + layer["bias"][None]
+    ones = (1,) * (inputs.ndim - 1)
+    return inputs @ layer["kernel"] + layer["bias"].reshape(*ones, -1)
 
 
 def toy_recipe(key, pixels):

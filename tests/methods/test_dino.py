@@ -15,6 +15,8 @@ SETTINGS = {
     "teacher_momentum": 0.9,
     "teacher_still_from": 10,
     "teacher_temperature": 0.04,
+    "teacher_temperature_start": 0.04,
+    "teacher_temperature_warmup": 0,
     "temperature": 0.1,
     "center_momentum": 0.9,
 }

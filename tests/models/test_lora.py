@@ -65,6 +65,24 @@ def test_a_merged_network_gives_what_the_adapted_one_gave(adapted):
 
 
 @pytest.mark.slow
+def test_tokens_of_masked_images_have_the_adapters_too(adapted):
+    plain, network, params, images = adapted
+    params = trained(params)
+    merged = merge_adapters(params, rank=RANK, alpha=ALPHA)
+    masked = {
+        "train": False,
+        "mask": jnp.zeros((2, 2, 2), bool).at[:, 0, 1].set(True),
+        "mask_token": jnp.full((16, 1), 0.3),
+    }
+    one = network.tokens(params, {}, images, **masked)
+    other = plain.tokens(merged, {}, images, **masked)
+    for found, wanted in zip(one[:2], other[:2], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    without = plain.tokens(split_adapters(params)[0], {}, images, **masked)
+    assert np.abs(without[0] - one[0]).max() > 1e-3
+
+
+@pytest.mark.slow
 def test_the_gradient_of_an_adapter_is_that_of_the_merged_kernel(adapted):
     plain, network, params, images = adapted
     params = trained(params)

@@ -1,6 +1,7 @@
 """What every network promises, whatever its name and heads."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -134,6 +135,34 @@ def test_initial_values_are_those_of_torch():
     assert np.all(np.asarray(block["bn2"]["scale"]) == 1)  # the last one too
     assert np.all(np.asarray(block["bn2"]["bias"]) == 0)
     assert set(np.unique(jax.tree.leaves(batch_stats)[0])) <= {0, 1}
+
+
+def test_dinos_head_has_three_layers_and_gelu_and_serves_any_token():
+    network = make_network(
+        "dinov2_nano14", head="mlp_gelu", embedding_dim=6, hidden_dim=7
+    )
+    images = normal_images(28)
+    params, _ = jax.jit(network.init)(jax.random.key(0), images)
+    head = jax.tree.map(lambda leaf: 20.0 * leaf + 0.1, params["head"])
+    params = {**params, "head": head}
+    outputs, _ = network.apply(params, {}, images, train=True)
+    tokens, patches, _ = network.tokens(params, {}, images, train=False)
+    assert (tokens.shape, patches.shape) == ((4, 16), (4, 4, 16))
+    np.testing.assert_allclose(tokens, outputs["features"], rtol=1e-6)
+    np.testing.assert_allclose(
+        network.project(params, tokens), outputs["embeddings"], rtol=1e-4, atol=1e-5
+    )
+    found = network.project(params, patches.reshape(16, 16))
+    hidden = np.asarray(patches, np.float64).reshape(16, 16)
+    erf = np.vectorize(math.erf)
+    for layer in ("fc1", "fc2", "fc3"):
+        if layer != "fc1":
+            hidden = hidden * (1 + erf(hidden / 2**0.5)) / 2
+        kernel, bias = (
+            np.asarray(head[layer][k], np.float64) for k in ("kernel", "bias")
+        )
+        hidden = hidden @ kernel + bias
+    np.testing.assert_allclose(found, hidden, rtol=1e-4, atol=1e-4)
 
 
 def test_heads_do_not_change_the_initial_backbone():

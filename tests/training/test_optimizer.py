@@ -273,6 +273,28 @@ def test_clipping_bounds_the_length_of_the_whole_gradient_and_keeps_its_directio
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
+def test_each_array_can_be_clipped_by_itself(name):
+    """DINO's clip_gradients: g min(1, length / (|g| + 1e-6)), array by array."""
+    params = params_of_all_kinds()
+    numbers = {"name": name, "momentum": 0.0, "weight_decay": 0.0}
+    clipped = make_optimizer(lambda step: 1.0, clip_norm=2.0, clip_each=True, **numbers)
+    plain = make_optimizer(lambda step: 1.0, **numbers)
+    gradients = gradients_like(params, 0)
+    sizes = jax.tree.map(lambda leaf: np.linalg.norm(np.ravel(leaf)), gradients)
+    assert min(jax.tree.leaves(sizes)) < 2.0 < max(jax.tree.leaves(sizes))
+    by_hand = jax.tree.map(
+        lambda leaf, size: leaf * min(1.0, 2.0 / (size + 1e-6)), gradients, sizes
+    )
+    found, _ = clipped.update(gradients, clipped.init(params), params)
+    wanted, _ = plain.update(by_hand, plain.init(params), params)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7),
+        found,
+        wanted,
+    )
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_factor_of_the_rate_scales_the_whole_update_of_its_parameter(name):
     params = params_of_all_kinds()
     factor = lambda path: 0.25 if "backbone" in path else 1.0

@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from bmjax.errors import CheckpointError, check_known
 from bmjax.files import write_whole
-from bmjax.models.families import family_of
+from bmjax.models.families import family_of, feature_dim
 from bmjax.models.weight_files.entries import Entry, StateDicts, read_floats
 from bmjax.models.weight_files.file_kind import file_kind, swapped_suffix
 from bmjax.models.weight_files.layouts import with_periods
@@ -39,7 +39,12 @@ from bmjax.models.weight_files.safetensors_file import (
     safetensors_metadata,
 )
 from bmjax.models.weight_files.timm_layout import timm_entries
-from bmjax.models.weight_files.torch_names import from_torch, to_torch, torch_name
+from bmjax.models.weight_files.torch_names import (
+    MASK_TOKEN,
+    from_torch,
+    to_torch,
+    torch_name,
+)
 from bmjax.types import Tree
 
 LAYOUTS = ("own", "timm")
@@ -52,6 +57,7 @@ def read_weights(
     num_classes: int = 0,
     new_classifier: bool = False,
     pooling: str = "auto",
+    mask_token: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> tuple[Tree, Tree]:
     """Read a network's parameters and batch statistics from a file of weights.
@@ -70,6 +76,7 @@ def read_weights(
         num_classes: N that the classifier must have; 0 takes any.
         new_classifier: leave the file's classifier out.
         pooling: how the features were made that its heads stand on; see `spec_of`.
+        mask_token: take the file's mask token too, where it has one.
         say: takes the summary of what matched, line by line; without it, networks that
             are passed over unasked are a warning.
 
@@ -87,7 +94,9 @@ def read_weights(
     family = family_of(name)
     path, address = split_address(Path(path))
     with _open(path) as dicts:
-        found, expected, match = _compare(dicts, path, address, name, pooling)
+        found, expected, match = _compare(
+            dicts, path, address, name, pooling, mask_token
+        )
         entries = found.entries
         whole = match.whole(family)
         dropped = _dropped(path, entries, expected, new_classifier) if whole else {}
@@ -140,11 +149,19 @@ def check_weights(
 
 
 def _compare(
-    dicts: StateDicts, path: Path, address: str, name: str, pooling: str
+    dicts: StateDicts,
+    path: Path,
+    address: str,
+    name: str,
+    pooling: str,
+    mask_token: bool = False,
 ) -> tuple[Found, dict[str, Wanted], Match]:
     """Find a network in a file, and hold it against what is expected."""
     found = find_network(dicts, path, address, family_of(name))
     expected = expected_entries(name, found.entries, pooling)
+    if mask_token and MASK_TOKEN in found.entries:
+        width = feature_dim(name)
+        expected[MASK_TOKEN] = Wanted("params", (MASK_TOKEN,), (1, width))
     entries, notes = with_periods(found.entries, expected, found.notes)
     found = found._replace(entries=entries, notes=notes)
     return found, expected, compare_entries(entries, expected)
@@ -241,7 +258,8 @@ def write_weights(
             for trees in (params, batch_stats)
         )
     hidden = params.get("head", {})
-    head = "mlp_bn" if "bn1" in hidden else "mlp" if "fc1" in hidden else "linear"
+    marks = {"bn1": "mlp_bn", "fc3": "mlp_gelu", "fc1": "mlp"}
+    head = next((marks[layer] for layer in marks if layer in hidden), "linear")
     leaves = {**flatten_dict(params), **flatten_dict(batch_stats)}
     family = family_of(name)
     entries = {

@@ -21,7 +21,14 @@ _HEADS = {
         "fc2": "projection_head.3",
     },
     "mlp": {"fc1": "head.0", "fc2": "head.2"},
+    # DINO's own stand under other names, beside a second head; a file of ours has one.
+    "mlp_gelu": {
+        "fc1": "projection_head.0",
+        "fc2": "projection_head.2",
+        "fc3": "projection_head.4",
+    },
 }
+MASK_TOKEN = "mask_token"  # of methods that mask patches, here and in files
 _LEAVES = {
     "kernel": "weight",
     "scale": "weight",
@@ -45,6 +52,8 @@ def torch_name(path: tuple[str, ...], family: Family, *, head: str = "none") -> 
     """
     if path == ("prototypes",):
         return "prototypes.weight"
+    if path == (MASK_TOKEN,):
+        return MASK_TOKEN
     part, *modules, leaf = path
     if part == "backbone":
         return family.entry((*modules, leaf))

@@ -187,7 +187,7 @@ def test_a_model_without_its_state_dict_is_refused(tmp_path):
         ("model.backbone.", "model."),
     ],
 )
-@pytest.mark.parametrize("head", ["linear", "mlp", "mlp_bn"])
+@pytest.mark.parametrize("head", ["linear", "mlp", "mlp_bn", "mlp_gelu"])
 def test_prefixes_heads_and_prototypes_are_found(backbone, beside, head, file):
     entries = entries_of("resnet_tiny", num_classes=0, head=head, embedding_dim=5)
     entries["prototypes.weight"] = torch_weight("t", "prototypes.weight", (7, 5))
