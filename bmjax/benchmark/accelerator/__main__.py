@@ -25,7 +25,7 @@ from bmjax.benchmark.accelerator.launch import (
     run_part,
 )
 from bmjax.benchmark.accelerator.page import render_page
-from bmjax.benchmark.accelerator.plan import SCALES, Part, all_parts, choose
+from bmjax.benchmark.accelerator.plan import RUN_SCALES, Part, all_parts, choose
 from bmjax.console.command import run_command
 from bmjax.errors import DONE, ConfigError
 from bmjax.files import write_json, write_whole
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, metavar="DIR", help="where all of it goes")
     add("--parts", default="", metavar="A,B", help="run these alone; * for anything")
     add("--minutes", type=float, default=0.0, metavar="N", help="for all; 0: no end")
-    add("--scale", choices=SCALES, help="(default: small on a CPU, else paper)")
+    add("--scale", choices=RUN_SCALES, help="(default: small on a CPU, else paper)")
     add(
         "--golden",
         type=Path,

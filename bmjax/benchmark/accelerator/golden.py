@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from bmjax.benchmark.accelerator.numerics import difference
-from bmjax.benchmark.accelerator.outcome import NotRun, check
+from bmjax.benchmark.accelerator.numerics import relative_difference
+from bmjax.benchmark.accelerator.outcome import NotRun, check_line
 from bmjax.losses import sinkhorn, supcon
 from bmjax.models import make_network
 from bmjax.models.families import NETWORKS
@@ -62,7 +62,7 @@ def check_golden(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
             checks.extend(lines)
         except jax.errors.JaxRuntimeError as error:
             errors.append(f"{name}: {str(error).splitlines()[0][:300]}")
-            checks.append(check(f"{name}: does not run", float("inf"), 0.0))
+            checks.append(check_line(f"{name}: does not run", float("inf"), 0.0))
 
     with jax.default_matmul_precision("float32"):
         for dtype in ("float64", "float32"):
@@ -87,9 +87,9 @@ def _losses(folder: Path, dtype: str) -> Iterator[dict[str, Any]]:
             iterations=int(archive[f"{case}/iterations"]),
         )
         codes = jax.jit(transport)(jnp.asarray(archive[f"{case}/scores"], dtype))
-        strayed.append(difference(codes, archive[f"{case}/q_float64"]))
+        strayed.append(relative_difference(codes, archive[f"{case}/q_float64"]))
     bound = _BOUNDS[dtype] if dtype == "float64" else 2e-3  # exponents magnify rounding
-    yield check(f"Sinkhorn, {len(strayed)} cases, {dtype}", max(strayed), bound)
+    yield check_line(f"Sinkhorn, {len(strayed)} cases, {dtype}", max(strayed), bound)
     archive, strayed = np.load(folder / "supcon.npz"), []
     for case in ("basic", "two_classes_alone_1view", "long_tail_b32_d128"):
 
@@ -106,9 +106,9 @@ def _losses(folder: Path, dtype: str) -> Iterator[dict[str, Any]]:
         gradient = jax.jit(jax.grad(partial(loss, temperature=temperature)))
         found = gradient(*arguments)
         expected = archive[f"{case}/grad_stable64"]
-        strayed.append(difference(factor * found, expected))
+        strayed.append(relative_difference(factor * found, expected))
     bound = _BOUNDS[dtype]
-    yield check(
+    yield check_line(
         f"SupCon's gradient, {len(strayed)} cases, {dtype}", max(strayed), bound
     )
 
@@ -143,22 +143,24 @@ def _resnet(
         return -logs[jnp.arange(len(labels)), labels].mean(), outputs["logits"]
 
     def strayed(found: Any, key: str) -> float:
-        return difference(found, record[f"{_RESNET_CASE}/{key}_float64"])
+        return relative_difference(found, record[f"{_RESNET_CASE}/{key}_float64"])
 
     if not gradients:
         apart = strayed(evaluate(params), "eval_logits")
-        yield check(f"{name}, logits, {dtype}", apart, _BOUNDS[dtype])
+        yield check_line(f"{name}, logits, {dtype}", apart, _BOUNDS[dtype])
         return
     gradient, logits = jax.jit(objective)(params)
     apart = strayed(logits, "train_logits")
-    yield check(f"{name}, logits in training, {dtype}", apart, _BOUNDS[dtype])
+    yield check_line(f"{name}, logits in training, {dtype}", apart, _BOUNDS[dtype])
     found = flatten_dict(gradient)
     norms = [
         np.linalg.norm(np.asarray(found[helper.bmjax_path(str(each))], np.float64))
         for each in record[f"{_RESNET_CASE}/grad_names"]
     ]
     apart = strayed(norms, "grad_norms")
-    yield check(f"{name}, gradient's norms, {dtype}", apart, _GRADIENT_BOUNDS[dtype])
+    yield check_line(
+        f"{name}, gradient's norms, {dtype}", apart, _GRADIENT_BOUNDS[dtype]
+    )
 
 
 def _vit(folder: Path, name: str, case: str, dtype: str) -> Iterator[dict[str, Any]]:
@@ -175,7 +177,9 @@ def _vit(folder: Path, name: str, case: str, dtype: str) -> Iterator[dict[str, A
     tokens = apply(variables, images)
     begin = int(record["prefix_tokens"])
     strayed = max(
-        difference(tokens[:, 0], record[f"{case}/cls"]),
-        difference(tokens[:, begin:].mean(axis=1), record[f"{case}/patch_mean"]),
+        relative_difference(tokens[:, 0], record[f"{case}/cls"]),
+        relative_difference(
+            tokens[:, begin:].mean(axis=1), record[f"{case}/patch_mean"]
+        ),
     )
-    yield check(f"{name}, tokens, {dtype}", strayed, _BOUNDS[dtype])
+    yield check_line(f"{name}, tokens, {dtype}", strayed, _BOUNDS[dtype])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bmjax.benchmark.accelerator.plan import Part
-from bmjax.benchmark.accelerator.predictions import PART as PREDICTIONS
+from bmjax.benchmark.accelerator.predicted_steps import PART as PREDICTIONS
 from bmjax.files import write_json
 
 _MODULE = "bmjax.benchmark.accelerator.part"

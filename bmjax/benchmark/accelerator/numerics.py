@@ -12,7 +12,7 @@ import optax
 from jax import Array
 
 from bmjax.benchmark.accelerator.configuration import part_config
-from bmjax.benchmark.accelerator.outcome import check
+from bmjax.benchmark.accelerator.outcome import check_line
 from bmjax.benchmark.spread import summarize
 from bmjax.benchmark.stand_in import build_to_measure
 from bmjax.devices.hardware import make_matrix_product, matrix_speed
@@ -85,8 +85,14 @@ def check_products(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
             figures |= _rate(name, dtype)
         bound = _BOUNDS[name]
         figures["checks"] += [
-            check(f"matrix product, {name}", difference(product, exact), bound),
-            check(f"convolution, {name}", difference(convolved, by_patches), bound),
+            check_line(
+                f"matrix product, {name}", relative_difference(product, exact), bound
+            ),
+            check_line(
+                f"convolution, {name}",
+                relative_difference(convolved, by_patches),
+                bound,
+            ),
         ]
     return figures
 
@@ -104,7 +110,7 @@ def _rate(name: str, dtype: str) -> dict[str, float]:
     return summarize(f"{name}_flops_per_second", speeds)
 
 
-def difference(found: Any, expected: Any) -> float:
+def relative_difference(found: Any, expected: Any) -> float:
     """Largest difference, as a share of the largest value that is expected."""
     found, expected = (np.asarray(each, np.float64) for each in (found, expected))
     if not np.isfinite(found).all():
@@ -138,7 +144,7 @@ def check_bfloat16(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
             for name, bound in limits.items():
                 strayed = _relative(found[precision][name], found["float32"][name])
                 label = f"{method}, {_LABELS[name]}, {precision}"
-                figures["checks"].append(check(label, strayed, bound))
+                figures["checks"].append(check_line(label, strayed, bound))
     return figures
 
 

@@ -5,7 +5,7 @@ class NotRun(Exception):
     """A part cannot run here: a sentence says what is missing. It is no failure."""
 
 
-def check(name: str, found: float, bound: float) -> dict[str, str | float | bool]:
+def check_line(name: str, found: float, bound: float) -> dict[str, str | float | bool]:
     """One line of a check: what was found, and up to where it may go."""
     return {
         "check": name,

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bmjax.benchmark.accelerator.page_tables import TABLES, cell
+from bmjax.benchmark.accelerator.page_tables import PAGE_TABLES, cell
 from bmjax.benchmark.accelerator.plan import Part
 
-Records = dict[str, dict[str, Any] | None]
+_Records = dict[str, dict[str, Any] | None]
 
 
 def render_page(
-    machine: dict[str, Any], records: Records, parts: Sequence[Part], command: str
+    machine: dict[str, Any], records: _Records, parts: Sequence[Part], command: str
 ) -> str:
     """The whole page.
 
@@ -23,7 +23,7 @@ def render_page(
     lines = ["# An accelerator's first hour", "", *_about(machine, command), ""]
     ended = [(part, records.get(part.name)) for part in parts]
     lines += [_summary(ended), ""]
-    for title, text, table in TABLES:
+    for title, text, table in PAGE_TABLES:
         rows = table({p.name: r for p, r in ended if r and "figures" in r})
         if rows:
             lines += [f"## {title}", "", text, "", *rows, ""]

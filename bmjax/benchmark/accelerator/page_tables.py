@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from bmjax.benchmark.accelerator.predictions import predict
+from bmjax.benchmark.accelerator.predicted_steps import predict
 
-Records = dict[str, dict[str, Any]]
+_Records = dict[str, dict[str, Any]]
 _BASE = "step-swav-bfloat16"  # what accumulation, remat and devices are held against
 
 
@@ -21,7 +21,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
-def _of_kind(records: Records, *prefixes: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _of_kind(records: _Records, *prefixes: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, record in records.items():
         if name.startswith(prefixes):
             yield name, record["figures"]
@@ -45,7 +45,7 @@ def _share(figures: dict[str, Any], key: str) -> str:
     return f"{figures[key]:.1%}" if key in figures else "-"
 
 
-def checks(records: Records) -> list[str]:
+def checks(records: _Records) -> list[str]:
     """Every line of every check."""
     rows = [
         [
@@ -61,7 +61,7 @@ def checks(records: Records) -> list[str]:
     return _table(["part", "what strays", "found", "bound", "holds"], rows)
 
 
-def products(records: Records) -> list[str]:
+def products(records: _Records) -> list[str]:
     """Rates of a large matrix product."""
     rows = [
         [name.removesuffix("_flops_per_second"), _rate(figures, name, 1e12)]
@@ -72,7 +72,7 @@ def products(records: Records) -> list[str]:
     return _table(["precision", "TFLOP/s"], rows)
 
 
-def steps(records: Records) -> list[str]:
+def steps(records: _Records) -> list[str]:
     """Rates of the steps."""
     rows = [
         [
@@ -94,7 +94,7 @@ def _views(figures: dict[str, Any]) -> str:
     return " + ".join(f"{count} x {side} px" for count, side in figures["views"])
 
 
-def compiling(records: Records) -> list[str]:
+def compiling(records: _Records) -> list[str]:
     """Seconds before the first step, cold and with the cache."""
     rows = [
         [
@@ -111,7 +111,7 @@ def compiling(records: Records) -> list[str]:
     return _table([*head, "from the cache, s", "was cached"], rows)
 
 
-def memory(records: Records) -> list[str]:
+def memory(records: _Records) -> list[str]:
     """Memory by arithmetic, by the program, and the most that was held."""
     rows = [
         [
@@ -128,7 +128,7 @@ def memory(records: Records) -> list[str]:
     return _table([*head, "by", "after compiling, GB"], rows)
 
 
-def trades(records: Records) -> list[str]:
+def trades(records: _Records) -> list[str]:
     """What accumulation and remat cost, beside the plain step."""
     if _BASE not in records:
         return []
@@ -148,7 +148,7 @@ def trades(records: Records) -> list[str]:
     return _table([*head, "held at most"], rows)
 
 
-def loops(records: Records) -> list[str]:
+def loops(records: _Records) -> list[str]:
     """The loop with the loader beside the bare step."""
     rows = [
         [
@@ -162,7 +162,7 @@ def loops(records: Records) -> list[str]:
     return _table(["run", "step, images/s", "loop, images/s", "loop / step"], rows)
 
 
-def scaling(records: Records) -> list[str]:
+def scaling(records: _Records) -> list[str]:
     """Rates on several devices."""
     if _BASE not in records:
         return []
@@ -178,7 +178,7 @@ def scaling(records: Records) -> list[str]:
     return _table(["devices", "images/s", "of as many times one device"], rows)
 
 
-def all_reduces(records: Records) -> list[str]:
+def all_reduces(records: _Records) -> list[str]:
     """Times of all-reduces."""
     rows = [
         [
@@ -193,7 +193,7 @@ def all_reduces(records: Records) -> list[str]:
     return _table(["devices", "bytes", "microseconds", "GB/s on each link"], rows)
 
 
-def lowerings(records: Records) -> list[str]:
+def lowerings(records: _Records) -> list[str]:
     """Each operation with its gradients, in each way."""
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for _, figures in _of_kind(records, "lowerings"):
@@ -207,7 +207,7 @@ def lowerings(records: Records) -> list[str]:
     return _table([*head, *(f"{way}, ms" for way in ways)], rows)
 
 
-def torch(records: Records) -> list[str]:
+def torch(records: _Records) -> list[str]:
     """PyTorch beside ours."""
     rows = [
         [
@@ -226,13 +226,13 @@ def torch(records: Records) -> list[str]:
     return _table([*head, "share of the product", "PyTorch's"], rows)
 
 
-def _least(records: Records, name: str) -> str:
+def _least(records: _Records, name: str) -> str:
     """Memory by arithmetic, GB."""
     found, _ = predict(records, name)
     return f"{found.memory / 1e9:.3g}" if found else "-"
 
 
-def predictions(records: Records) -> list[str]:
+def predictions(records: _Records) -> list[str]:
     """docs/scaling.md's bounds beside what was measured."""
     rows = []
     for name, f in _of_kind(records, "step-", "scaling-"):
@@ -253,8 +253,8 @@ def predictions(records: Records) -> list[str]:
     return _table([*head, "least memory, GB", "held at most, GB"], rows)
 
 
-Table = Callable[[Records], list[str]]
-TABLES: tuple[tuple[str, str, Table], ...] = (
+_Table = Callable[[_Records], list[str]]
+PAGE_TABLES: tuple[tuple[str, str, _Table], ...] = (
     (
         "Checks",
         "Differences as shares of the largest value, or of a vector's length.",

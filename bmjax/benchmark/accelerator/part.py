@@ -21,14 +21,14 @@ from bmjax.files import write_json
 
 _PACKAGE = "bmjax.benchmark.accelerator"
 # Module and function that measure a part of each kind: function(options, scratch).
-KINDS = {
+_KINDS = {
     "machine": ("machine", "describe_machine"),
     "golden": ("golden", "check_golden"),
     "products": ("numerics", "check_products"),
     "bfloat16": ("numerics", "check_bfloat16"),
     "devices": ("sharding", "check_devices"),
     "resume": ("resume", "check_resume"),
-    "predictions": ("predictions", "count_work"),
+    "predictions": ("predicted_steps", "count_work"),
     "step": ("steps", "measure_step"),
     "lowerings": ("lowerings", "measure_lowerings"),
     "collectives": ("sharding", "measure_collectives"),
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(task: dict[str, Any], out: Path) -> int:
-    module, function = KINDS[task["kind"]]
+    module, function = _KINDS[task["kind"]]
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         if task["cold"]:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from bmjax.errors import ConfigError
 
-PRECISIONS = ("bfloat16", "tensorfloat32", "float32")
-SCALES = ("small", "paper")
+_PRECISIONS = ("bfloat16", "tensorfloat32", "float32")
+RUN_SCALES = ("small", "paper")
 # What a GPU needs for the same numbers twice: no sums in the order in which threads
 # arrive, and no kernel chosen by a stopwatch.
 DETERMINISTIC = (
@@ -23,7 +23,7 @@ class Part(NamedTuple):
     """One process: what it does, and what it needs."""
 
     name: str
-    kind: str  # of `measurements.KINDS`
+    kind: str  # of `part._KINDS`
     options: dict[str, Any] = {}  # noqa: RUF012 never changed
     seconds: int = 300  # the most that it may take (ours)
     timed: bool = True  # it times something, so nothing else may run beside it
@@ -71,7 +71,7 @@ def _checks() -> Iterator[Part]:
 
 
 def _steps(name: str, *, config: str = "", **overrides: Any) -> Iterator[Part]:
-    for precision in PRECISIONS:
+    for precision in _PRECISIONS:
         part = f"step-{name}-{precision}"
         yield _step(part, config or name, precision, **overrides)
 

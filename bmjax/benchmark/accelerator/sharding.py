@@ -10,7 +10,7 @@ import numpy as np
 
 from bmjax.benchmark.accelerator.configuration import part_config
 from bmjax.benchmark.accelerator.numerics import difference
-from bmjax.benchmark.accelerator.outcome import NotRun, check
+from bmjax.benchmark.accelerator.outcome import NotRun, check_line
 from bmjax.benchmark.spread import summarize
 from bmjax.benchmark.stand_in import build_to_measure
 from bmjax.benchmark.turns import time_step
@@ -47,7 +47,7 @@ def check_devices(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
     pairs = zip(found[devices], found[1], strict=True)
     apart = max(difference(several, one) for several, one in pairs)
     name = f"parameters after {_STEPS} steps on {devices} devices and on one"
-    return {"devices": devices, "checks": [check(name, apart, _BOUND)]}
+    return {"devices": devices, "checks": [check_line(name, apart, _BOUND)]}
 
 
 def measure_collectives(task: dict[str, Any], scratch: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from bmjax.benchmark.accelerator.page import render_page
 from bmjax.benchmark.accelerator.plan import all_parts
-from bmjax.benchmark.accelerator.predictions import known_accelerator
+from bmjax.benchmark.accelerator.predicted_steps import known_accelerator
 
 MACHINE = {
     "scale": "paper",
