@@ -61,7 +61,8 @@ def all_parts() -> list[Part]:
 
 
 def _checks() -> Iterator[Part]:
-    yield Part("golden", "golden", timed=False)
+    for of in ("losses", "residual", "transformers"):
+        yield Part(f"golden-{of}", "golden", {"of": of}, timed=False)
     # Three large programs, of which the numbers count and not the speed.
     yield Part("bfloat16", "bfloat16", timed=False, flags=DETERMINISTIC[1:])
     yield Part("devices", "devices", timed=False, devices=4)

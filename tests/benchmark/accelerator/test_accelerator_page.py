@@ -64,10 +64,10 @@ def row(text, start):
 def test_a_part_without_figures_says_why_and_the_others_are_shown():
     text = page(
         step_swav_bfloat16={"options": OPTIONS, "figures": STEP},
-        golden={"failed": "memory ran out | at once\nin a step"},
+        **{"golden-losses": {"failed": "memory ran out | at once\nin a step"}},
         collectives={"not_run": "there is one device"},
     )
-    assert "| golden | failed: memory ran out \\| at once in a step |" in text
+    assert "| golden-losses | failed: memory ran out \\| at once in a step |" in text
     assert row(text, "collectives")[1] == "not run: there is one device"
     assert row(text, "resume")[1] == "not run"
     assert "2,000 (0.02)" in row(text, "swav-bfloat16")
@@ -85,8 +85,8 @@ def test_a_check_that_does_not_hold_stands_out():
         {"check": "logits", "found": 1e-9, "bound": 1e-6, "holds": True},
         {"check": "tokens", "found": 1e-3, "bound": 1e-6, "holds": False},
     ]
-    text = page(golden={"options": {}, "figures": {"checks": checks}})
-    assert "| golden | tokens | 0.001 | 1e-06 | **no** |" in text
+    text = page(**{"golden-losses": {"options": {}, "figures": {"checks": checks}}})
+    assert "| golden-losses | tokens | 0.001 | 1e-06 | **no** |" in text
     assert "1 of 2 checks hold" in text
 
 
