@@ -171,7 +171,12 @@ def _make_jobs(
     )
     compile_seconds = time.perf_counter() - started
     embeddings, _ = jax.eval_shape(
-        method.embed, state.params, state.batch_stats, state.method, views
+        method.embed,
+        jax.random.key(5),
+        state.params,
+        state.batch_stats,
+        state.method,
+        views,
     )
     embeddings = jax.random.normal(jax.random.key(1), embeddings.shape)
 

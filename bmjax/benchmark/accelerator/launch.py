@@ -15,6 +15,7 @@ from bmjax.benchmark.accelerator.predicted_steps import PART as PREDICTIONS
 from bmjax.files import write_json
 
 _MODULE = "bmjax.benchmark.accelerator.part"
+_NOTE = "JAX has removed its internal frames"
 # Of a device's memory for a part that has it to itself (ours: jax takes 0.75).
 _ALONE = "0.9"
 
@@ -118,6 +119,8 @@ def _end(process: subprocess.Popen) -> None:
 def _last_words(output: Path, code: int) -> str:
     """The last line that says something."""
     text = output.read_text(errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines()]
+    # jax ends a traceback with a rule and a note about itself.
+    lines = [line for line in lines if line.strip("-") and _NOTE not in line]
     said = lines[-1].removeprefix("bmjax: ") if lines else "it said nothing"
     return f"{said[:400]} (exit code {code})"

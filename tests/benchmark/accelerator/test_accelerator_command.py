@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bmjax.benchmark.accelerator import __main__ as command
+from bmjax.benchmark.accelerator import launch
 from bmjax.benchmark.accelerator.launch import read_record, run_part
 from bmjax.benchmark.accelerator.plan import Part, all_parts, choose
 from bmjax.errors import ConfigError
@@ -90,6 +91,13 @@ def test_what_becomes_of_a_crash_and_of_a_part_without_end(tmp_path):
     assert read_record(tmp_path, "broken") == record
     record = run_part(Part("slow", "machine"), tmp_path, seconds=0.01, **run)
     assert record["failed"] == "it was ended after 0 s"
+
+
+def test_last_words_are_the_errors_and_not_jaxs_note_about_its_frames(tmp_path):
+    note = "For simplicity, JAX has removed its internal frames from the traceback"
+    log = tmp_path / "part.log"
+    log.write_text(f"Traceback\nTypeError: it broke\n{'-' * 20}\n{note} of it.\n\n")
+    assert launch._last_words(log, 1) == "TypeError: it broke (exit code 1)"
 
 
 @pytest.mark.slow
