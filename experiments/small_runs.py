@@ -322,9 +322,8 @@ def _systems(
         longest = NONE if math.isnan(minutes) else f"{minutes:.0f}"
         rows.append((titles[key], *shown, longest))
     caption = "One run each"
-    if (runs := len(experiment.seeds) * len(experiment.folds)) > 1:
-        of = _several(experiment)
-        caption = f"Mean ± standard deviation of {of}; minutes of the longest of {runs}"
+    if of := _several(experiment):
+        caption = f"Mean ± standard deviation of {of}; minutes of the longest"
     columns = ("system", *experiment.metrics.values(), "minutes")
     return Table(caption, (), columns, tuple(rows))
 

@@ -20,7 +20,7 @@ STEPS = int(ARCHIVE["schedules/steps"])
 def test_the_temperature_rises_as_dinov2s(float64):
     warmup = int(ARCHIVE["schedules/temperature_warmup"])
     found = [
-        teacher_temperature_at(jnp.int32(step), start=0.04, final=0.07, warmup=warmup)
+        teacher_temperature_at(jnp.asarray(step), start=0.04, final=0.07, warmup=warmup)
         for step in range(STEPS + 5)
     ]
     np.testing.assert_allclose(

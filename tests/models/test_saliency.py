@@ -24,18 +24,18 @@ def network_of(name, size):
 
 
 def test_a_class_activation_map_averages_to_the_logit_without_bias():
-    network, params, batch_stats, images = network_of("resnet10_w32", 40)
+    network, params, batch_stats, images = network_of("resnet_tiny", 40)
     params["fc"]["bias"] = jnp.arange(3.0)
     outputs, _ = network.apply(params, batch_stats, images, train=False)
     chosen = jnp.array([2, 0])
     kernel = params["fc"]["kernel"].T[chosen]
-    maps = make_saliency("resnet10_w32")(params, batch_stats, images, kernel)
+    maps = make_saliency("resnet_tiny")(params, batch_stats, images, kernel)
     assert maps.shape == (2, 2, 2)
     logits = outputs["logits"][jnp.arange(2), chosen]
     np.testing.assert_allclose(
         maps.mean(axis=(1, 2)) + params["fc"]["bias"][chosen], logits, atol=1e-5
     )
-    assert saliency_kind("resnet10_w32") == CLASS_ACTIVATION
+    assert saliency_kind("resnet_tiny") == CLASS_ACTIVATION
 
 
 def test_attention_is_the_mean_of_the_heads_and_asks_for_no_class():
@@ -53,7 +53,7 @@ def test_attention_is_the_mean_of_the_heads_and_asks_for_no_class():
     assert saliency_kind("vit_tiny") == ATTENTION
 
 
-@pytest.mark.parametrize("name", ["resnet10_w32", "vit_tiny"])
+@pytest.mark.parametrize("name", ["resnet_tiny", "vit_tiny"])
 def test_training_leaves_no_map_in_the_state(name):
     size = 16 if name == "vit_tiny" else 32
     network, params, batch_stats, images = network_of(name, size)

@@ -9,7 +9,7 @@ import bmjax
 from bmjax.data.matek import CLASSES
 from bmjax.errors import ConfigError
 from bmjax.evals.lineage import LINEAGES
-from bmjax.export import main as export
+from bmjax.export.__main__ import main as export
 from bmjax.main import main as train
 from bmjax.predict.__main__ import main as predict
 from bmjax.run.class_lineages import check_lineages, class_lineages, numbered

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 import bmjax
 from bmjax.devices.mesh import make_mesh, replicated
 from bmjax.errors import ConfigError
-from bmjax.export import main as export
+from bmjax.export.__main__ import main as export
 from bmjax.main import main as train
 from bmjax.models import make_network
 from bmjax.models.weight_files.state_dict import write_weights
