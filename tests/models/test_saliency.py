@@ -30,7 +30,7 @@ def test_a_class_activation_map_averages_to_the_logit_without_bias():
     chosen = jnp.array([2, 0])
     kernel = params["fc"]["kernel"].T[chosen]
     maps = make_saliency("resnet_tiny")(params, batch_stats, images, kernel)
-    assert maps.shape == (2, 2, 2)
+    assert maps.shape == (2, 5, 5)
     logits = outputs["logits"][jnp.arange(2), chosen]
     np.testing.assert_allclose(
         maps.mean(axis=(1, 2)) + params["fc"]["bias"][chosen], logits, atol=1e-5
