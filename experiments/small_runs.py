@@ -111,7 +111,8 @@ def main(experiment: Experiment, description: str | None) -> int:
         help="runs at a time, each a process of its own; default: 1, in this process",
     )
     options = parser.parse_args()
-    if code := make_runs(experiment, options.workdir, options.data, options.jobs):
+    data = options.data if experiment.data else None
+    if code := make_runs(experiment, options.workdir, data, options.jobs):
         return code
     return run_command(lambda: write_results(experiment, options.workdir, options.out))
 

@@ -158,6 +158,7 @@ def test_one_of_several_networks_in_a_file_is_named():
         bmjax.load("nowhere.pth::ema", "resnet_tiny")
 
 
+@pytest.mark.slow
 def test_a_run_without_a_classifier_gives_features_alone(trained, tmp_path):
     workdir = tmp_path / "run"
     command = [

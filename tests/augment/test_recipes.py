@@ -49,6 +49,7 @@ def views(color):
     return recipe(jax.random.key(0), jnp.full((2, 10, 10, 3), 99, jnp.uint8))
 
 
+@pytest.mark.slow
 def test_no_two_operations_of_a_recipe_see_one_key(used):
     views(EVERYTHING)
     assert len(used) > 3 * 15  # three views, each of six operations

@@ -109,7 +109,8 @@ def test_the_class_tokens_loss_is_dinov2s(case, centering, which, float64):
     )
 
 
-@pytest.mark.parametrize("heads", [pytest.param(0, marks=pytest.mark.slow), 10])
+@pytest.mark.slow
+@pytest.mark.parametrize("heads", [0, 10])
 def test_the_three_losses_are_weighted_and_permute_with_the_batch(heads):
     weights = {"class_weight": 2.0, "patch_weight": 3.0, "koleo_weight": 0.5}
     method = make(patch_prototypes=heads, **weights)

@@ -229,6 +229,7 @@ def test_rematerialization_changes_no_number(name):
     )
 
 
+@pytest.mark.slow
 def test_bfloat16_is_of_the_activations_alone():
     network = make_network("resnet_tiny", num_classes=3, dtype=jnp.bfloat16)
     exact = make_network("resnet_tiny", num_classes=3)

@@ -89,7 +89,7 @@ def test_a_run_leaves_what_it_promises(config, finished):
     # Only a classifier on frozen features has images left to fit a temperature on.
     scaled = found["calibration"]["temperature"]
     assert (scaled is not None) == (found["predictor"] == "linear")
-    assert (workdir / "atlas.json").exists() == (config in ("swav", "dino"))
+    assert (workdir / "atlas.json").exists() == (config in ("swav", "dino", "ibot"))
     assert len(found["per_class"]) == 21
     assert sum(entry["support"] for entry in found["per_class"]) == found["n_test"]
     assert (workdir / "report.html").read_text().lower().startswith("<!doctype html")
@@ -207,6 +207,7 @@ def test_a_second_process_may_not_have_the_workdir(tmp_path, cells):
     assert "in use by another process" in said
 
 
+@pytest.mark.slow
 def test_another_labs_classes_work_and_an_unreadable_image_is_named(
     tmp_path, cells, capsys
 ):
@@ -299,6 +300,7 @@ def test_a_run_starts_from_anothers_backbone(finished, tmp_path, cells, capsys):
     assert "--config.model.name=resnet_tiny" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_exported_network_is_the_run_and_keeps_its_split(
     finished, tmp_path, cells, capsys
 ):
@@ -332,6 +334,7 @@ def test_an_exported_network_is_the_run_and_keeps_its_split(
     assert "classifier (new)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_projection_head_and_prototypes_go_on_and_a_student_too(
     finished, tmp_path, cells, capsys
 ):

@@ -211,6 +211,7 @@ def test_a_killed_run_validates_and_chooses_as_one_that_was_not(
     assert found["params_sha256"] == expected["params_sha256"]
 
 
+@pytest.mark.slow
 def test_a_chosen_checkpoint_that_is_gone_is_never_replaced_in_silence(
     judged, unevaluated, tmp_path, cells, capsys
 ):

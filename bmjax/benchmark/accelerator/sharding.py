@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bmjax.benchmark.accelerator.configuration import part_config
-from bmjax.benchmark.accelerator.numerics import difference
+from bmjax.benchmark.accelerator.numerics import relative_difference
 from bmjax.benchmark.accelerator.outcome import NotRun, check_line
 from bmjax.benchmark.spread import summarize
 from bmjax.benchmark.stand_in import build_to_measure
@@ -45,7 +45,7 @@ def check_devices(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
             state, _ = time_step(run, compiled, state, steps=_STEPS)
             found[count] = jax.tree.leaves(jax.device_get(state.params))
     pairs = zip(found[devices], found[1], strict=True)
-    apart = max(difference(several, one) for several, one in pairs)
+    apart = max(relative_difference(several, one) for several, one in pairs)
     name = f"parameters after {_STEPS} steps on {devices} devices and on one"
     return {"devices": devices, "checks": [check_line(name, apart, _BOUND)]}
 
