@@ -64,6 +64,7 @@ def test_the_law_sees_a_key_that_one_operation_derives_from_anothers(used):
     assert max(used.values()) == 2
 
 
+@pytest.mark.slow
 def test_an_operation_more_leaves_the_draws_of_the_others_as_they_are():
     plain = views(EVERYTHING._replace(stain=0.0))
     stained = views(EVERYTHING._replace(stain=1.0, stain_strength=0.0))

@@ -137,6 +137,7 @@ def test_the_three_losses_are_weighted_and_permute_with_the_batch(heads):
     assert others.keys() == metrics.keys()
 
 
+@pytest.mark.slow
 def test_the_student_does_not_see_what_is_masked_and_the_teacher_sees_all():
     method = make(mask_probability=1.0)
     views, params, batch_stats, state = begun(method)

@@ -19,7 +19,7 @@ CLASSES = 3
 def network_of(name, size):
     network = make_network(name, num_classes=CLASSES)
     images = jax.random.normal(jax.random.key(1), (2, size, size, 3))
-    params, batch_stats = network.init(jax.random.key(0), images)
+    params, batch_stats = jax.jit(network.init)(jax.random.key(0), images)
     return network, params, batch_stats, images
 
 
@@ -38,6 +38,7 @@ def test_a_class_activation_map_averages_to_the_logit_without_bias():
     assert saliency_kind("resnet_tiny") == CLASS_ACTIVATION
 
 
+@pytest.mark.slow
 def test_attention_is_the_mean_of_the_heads_and_asks_for_no_class():
     _, params, batch_stats, images = network_of("vit_tiny", 16)
     make = make_saliency("vit_tiny")

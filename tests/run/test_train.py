@@ -278,6 +278,7 @@ def features(workdir):
     return np.load(workdir / "features" / "test.npy")
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_anothers_backbone(finished, tmp_path, cells, capsys):
     before = finished("swav")
     more = (
