@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from bmjax.augment.recipes import Recipe
-from bmjax.losses import swapped_prediction
 from bmjax.methods.embed_views import (
     PROJECTIONS,
     embed_views,
@@ -22,10 +21,14 @@ from bmjax.methods.embed_views import (
     unit,
 )
 from bmjax.methods.momentum_teacher import (
+    class_token_loss,
     code_metrics,
     follow_student,
+    held_before,
     moved_center,
+    teacher_and_student,
     teacher_temperature_at,
+    with_student,
 )
 from bmjax.methods.prototype_count import too_many_prototypes
 from bmjax.methods.spec import MethodSpec, RunFacts
@@ -106,17 +109,11 @@ def make_dino(
         columns = unit(jax.random.normal(prototype_key, shape), axis=0)
         teacher = {"network": params, "prototypes": columns}
         state = DinoState(center=jnp.zeros(prototypes))
-        # Copies: a step gives its buffers away, and one cannot be given away twice.
-        student = jax.tree.map(jnp.copy, (teacher, batch_stats))
-        return (
-            {**teacher, "student": student[0]},
-            {**batch_stats, "student": student[1]},
-            state,
-        )
+        return *with_student(teacher, batch_stats), state
 
     def embed(key, params, batch_stats, state, views):
         del state
-        teacher_stats, student_stats = _apart(batch_stats)
+        teacher_stats, student_stats = teacher_and_student(batch_stats)
         large = (views.images[0][:, :_LARGE],)
         # As in the reference, the teacher too normalizes by the batch, and the student
         # alone has stochastic depth.
@@ -137,10 +134,8 @@ def make_dino(
 
     def loss(params, embeddings, state, views, step):
         del views
-        columns = params["student"]["prototypes"]
-        held = jax.lax.stop_gradient(columns)
-        columns = jnp.where(step < prototypes_from, held, columns)
-        scores = jnp.moveaxis(embeddings["student"] @ columns, 1, 0)  # [V, B, K]
+        columns = held_before(step, prototypes_from, params["student"]["prototypes"])
+        scores = embeddings["student"] @ columns  # [B, V, K]
         taught = jax.lax.stop_gradient(embeddings["teacher"] @ params["prototypes"])
         sharpness = teacher_temperature_at(
             step,
@@ -149,14 +144,7 @@ def make_dino(
             warmup=teacher_temperature_warmup,
         )
         codes = jax.nn.softmax((taught - state.center[None, None]) / sharpness)
-        predict_from = partial(swapped_prediction, temperature=temperature)
-        pairs = [
-            predict_from(scores[view], codes[:, source]).mean()
-            for source in range(_LARGE)
-            for view in range(len(scores))
-            if view != source
-        ]
-        value = sum(pairs) / len(pairs)
+        value = class_token_loss(scores, codes, temperature=temperature)
         mean = taught.mean(axis=(0, 1))
         center = moved_center(state.center, mean, center_momentum)
         metrics = {"loss": value, **code_metrics(embeddings["student"], codes)}
@@ -181,12 +169,6 @@ def make_dino(
         predict=make_predict(network),
         frozen=("network", "prototypes"),
     )
-
-
-def _apart(batch_stats):
-    """Return the teacher's batch statistics and the student's."""
-    teacher = {part: tree for part, tree in batch_stats.items() if part != "student"}
-    return teacher, batch_stats["student"]
 
 
 def _warn(settings: DinoSettings, facts: RunFacts) -> list[str]:

@@ -18,7 +18,7 @@ from jax import Array
 from bmjax.augment.block_masks import draw_masks
 from bmjax.augment.recipes import Recipe
 from bmjax.errors import ConfigError
-from bmjax.losses import koleo, masked_patch_prediction, swapped_prediction
+from bmjax.losses import koleo, masked_patch_prediction
 from bmjax.methods.embed_tokens import (
     masked_slots,
     project_patches,
@@ -29,11 +29,15 @@ from bmjax.methods.embed_tokens import (
 from bmjax.methods.embed_views import make_predict, make_views, unit
 from bmjax.methods.momentum_teacher import (
     CENTERINGS,
+    class_token_loss,
     code_metrics,
     follow_student,
+    held_before,
     moved_center,
+    teacher_and_student,
     teacher_codes,
     teacher_temperature_at,
+    with_student,
 )
 from bmjax.methods.prototype_count import too_many_prototypes
 from bmjax.methods.spec import MethodSpec, RunFacts
@@ -172,22 +176,15 @@ def make_ibot(
             columns = _unit_columns(patch_key, dim, patch_prototypes)
             teacher["patch_prototypes"] = columns
         state = IbotState(jnp.zeros(prototypes), jnp.zeros(teacher[lasts[-1]].shape[1]))
-        # Copies: a step gives its buffers away, and one cannot be given away twice.
-        student = jax.tree.map(jnp.copy, (teacher, batch_stats))
-        return (
-            {**teacher, "student": student[0]},
-            {**batch_stats, "student": student[1]},
-            state,
-        )
+        return *with_student(teacher, batch_stats), state
 
     def embed(key, params, batch_stats, state, views):
         del state
         large, *small = views.images
         slots = slots_of(views.masks)
-        teacher_stats = {k: v for k, v in batch_stats.items() if k != "student"}
-        held = jax.lax.stop_gradient(
-            {k: v for k, v in params.items() if k != "student"}
-        )
+        teacher, student = teacher_and_student(params)
+        teacher_stats, stats = teacher_and_student(batch_stats)
+        held = jax.lax.stop_gradient(teacher)
         # As in dinov2, the teacher is in evaluation: nothing is dropped in it.
         seen = large[:, :_LARGE]
         tokens, patches, _ = view_tokens(
@@ -200,7 +197,6 @@ def make_ibot(
             ),
         }
 
-        student, stats = params["student"], batch_stats["student"]
         keys = jax.random.split(key, 2 + len(small))
         tokens, patches, stats = view_tokens(
             network, student, stats, seen, train=True, masks=views.masks, key=keys[0]
@@ -223,8 +219,8 @@ def make_ibot(
 
     def loss(params, embeddings, state, views, step):
         student = {
-            name: jnp.where(step < prototypes_from, jax.lax.stop_gradient(c), c)
-            for name, c in ((name, params["student"][name]) for name in lasts)
+            name: held_before(step, prototypes_from, params["student"][name])
+            for name in lasts
         }
         sharpness = teacher_temperature_at(
             step,
@@ -238,17 +234,10 @@ def make_ibot(
             centering=centering,
             iterations=iterations,
         )
-        scores = jnp.moveaxis(embeddings["student"] @ student["prototypes"], 1, 0)
+        scores = embeddings["student"] @ student["prototypes"]  # [B, V, K]
         taught = embeddings["teacher"] @ params["prototypes"]  # [B, 2, K]
         codes, mean = codes_of(taught, state.center)
-        predict_from = partial(swapped_prediction, temperature=temperature)
-        pairs = [
-            predict_from(scores[view], codes[:, source]).mean()
-            for source in range(_LARGE)
-            for view in range(len(scores))
-            if view != source
-        ]
-        class_loss = sum(pairs) / len(pairs)
+        class_loss = class_token_loss(scores, codes, temperature=temperature)
 
         held = slots_of(views.masks).held
         patch_scores = embeddings["student_patches"] @ student[lasts[-1]]

@@ -1,16 +1,60 @@
 """What DINO and iBOT share: a teacher that is a slow average of its student."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from bmjax.losses import sinkhorn
+from bmjax.losses import sinkhorn, swapped_prediction
 from bmjax.methods.embed_views import unit
 from bmjax.settings import Number
 from bmjax.types import Tree
 
+_STUDENT = "student"
 _SINKHORN = "sinkhorn"
 CENTERINGS = (_SINKHORN, "softmax")
+
+
+def with_student(teacher: Tree, batch_stats: Tree) -> tuple[Tree, Tree]:
+    """Return params and batch_stats of both: the teacher's, a copy under "student"."""
+    # Copies: a step gives its buffers away, and one cannot be given away twice.
+    student = jax.tree.map(jnp.copy, (teacher, batch_stats))
+    return (
+        {**teacher, _STUDENT: student[0]},
+        {**batch_stats, _STUDENT: student[1]},
+    )
+
+
+def teacher_and_student(tree: Tree) -> tuple[Tree, Tree]:
+    """Return the teacher's part of params or batch_stats, and the student's."""
+    teacher = {name: part for name, part in tree.items() if name != _STUDENT}
+    return teacher, tree[_STUDENT]
+
+
+def held_before(step: Array, first: int, parameter: Array) -> Array:
+    """Return a parameter that gets no gradient before step `first`."""
+    held = jax.lax.stop_gradient(parameter)
+    return jnp.where(step < first, held, parameter)
+
+
+def class_token_loss(scores: Array, codes: Array, *, temperature: Number) -> Array:
+    """Return the mean loss of predicting each large view's code from all other views.
+
+    Args:
+        scores: the student's, [B, V, K], the large views first.
+        codes: the teacher's of the large views, [B, L, K].
+        temperature: of the prediction.
+    """
+    by_view = jnp.moveaxis(scores, 1, 0)
+    predict_from = partial(swapped_prediction, temperature=temperature)
+    pairs = [
+        predict_from(by_view[view], codes[:, source]).mean()
+        for source in range(codes.shape[1])
+        for view in range(len(by_view))
+        if view != source
+    ]
+    return sum(pairs, jnp.zeros(())) / len(pairs)
 
 
 def teacher_temperature_at(
@@ -56,7 +100,7 @@ def follow_student(
     def with_unit_columns(tree: Tree) -> Tree:
         return {**tree, **{name: unit(tree[name], axis=0) for name in columns}}
 
-    student = with_unit_columns(params["student"])
+    student = with_unit_columns(params[_STUDENT])
     turn = jnp.pi * jnp.minimum(step / max(still_from, 1), 1.0)
     stays = 1 - (1 - momentum) * (jnp.cos(turn) + 1) / 2
     teacher = jax.tree.map(
@@ -65,7 +109,7 @@ def follow_student(
         student,
     )
     # An average of unit vectors is shorter.
-    return {**with_unit_columns(teacher), "student": student}
+    return {**with_unit_columns(teacher), _STUDENT: student}
 
 
 def teacher_codes(
