@@ -25,7 +25,7 @@ from bmjax.data.open_images import OpenedImages, open_any_images
 from bmjax.data.seen_images import Seen
 from bmjax.devices.mesh import make_mesh, put_batch, replicated
 from bmjax.errors import CheckpointError, ConfigError, DataError
-from bmjax.evals.linear_probe import Linear, apply_linear, softmax
+from bmjax.evals.linear_probe import Linear, apply_linear, feature_weights, softmax
 from bmjax.models import (
     AUTO,
     NETWORKS,
@@ -52,7 +52,12 @@ from bmjax.training.trained_network import (
 
 _PARTS = ("backbone", "fc")  # what features and classes need of a network
 
-_CACHED = ("loaded", "digest", "_linear")  # properties that follow from the arguments
+_CACHED = (
+    "loaded",
+    "digest",
+    "_linear",
+    "_class_kernel",
+)  # properties that follow from the arguments
 
 ImageSource = np.ndarray | Sequence[Any] | str | os.PathLike
 Outputs = dict[str, np.ndarray]
@@ -225,7 +230,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         Raises:
             DataError: an image cannot be read, or is no image.
         """
-        return self._collect(images, lambda outputs: outputs["features"])
+        return self._collect(images, lambda pixels, outputs: outputs["features"])
 
     def predict(self, images: ImageSource) -> np.ndarray:
         """Return the probability of each class, float32 [n, N].
@@ -239,7 +244,9 @@ class Encoder(TransformerMixin, BaseEstimator):
             DataError: an image cannot be read, or is no image.
         """
         self.check_classifier()
-        return self._collect(images, self.probabilities)
+        return self._collect(
+            images, lambda pixels, outputs: self.probabilities(outputs)
+        )
 
     def saliency(self, images: ImageSource) -> np.ndarray:
         """Return where the network looks in each image, float32 [n, rows, columns].
@@ -252,36 +259,23 @@ class Encoder(TransformerMixin, BaseEstimator):
             ConfigError: a residual network has no classifier.
             DataError: an image cannot be read, or is no image.
         """
-        return np.concatenate(
-            [
-                self.saliency_of_batch(pixels, self.outputs(pixels))[:count]
-                for pixels, count in self._batches(images)
-            ]
-        )
+        return self._collect(images, self._saliency)
 
     @property
     def saliency_kind(self) -> str:
         """What `saliency` gives: "attention" or "class activation"."""
         return saliency_kind(self.loaded.about["network"])
 
-    def saliency_of_batch(self, pixels: np.ndarray, outputs: Outputs) -> np.ndarray:
-        """Return the maps of one full batch, uint8 [B, S, S, 3], and its outputs."""
-        loaded = self.loaded
-        kernel = np.zeros((outputs["features"].shape[1], 1), np.float32)
-        chosen = np.zeros(len(pixels), int)
+    def _saliency(self, pixels: np.ndarray, outputs: Outputs) -> np.ndarray:
+        """Return the maps of one full batch, uint8 [B, S, S, 3], with its outputs."""
+        of_classes = np.zeros_like(outputs["features"])  # attention asks for no class
         if self.saliency_kind == CLASS_ACTIVATION:
             self.check_classifier()
             chosen = self.probabilities(outputs).argmax(axis=1)
-            if "fc" in loaded.weights.params:
-                weights = loaded.weights
-                kernel = np.asarray(class_kernel(weights.params, weights.batch_stats))
-            else:
-                kernel = self._linear.kernel / self._linear.std[:, None]
-        placed = put_batch(
-            (pixels, np.ascontiguousarray(kernel.T[chosen])), loaded.mesh
-        )
-        weights = loaded.weights
-        maps = loaded.maps(weights.params, weights.batch_stats, *placed)
+            of_classes = self._class_kernel.T[chosen]
+        weights = self.loaded.weights
+        placed = put_batch((pixels, of_classes), self.loaded.mesh)
+        maps = self.loaded.maps(weights.params, weights.batch_stats, *placed)
         return np.asarray(jax.device_get(maps), np.float32)
 
     def forward(self, images: np.ndarray) -> Outputs:
@@ -373,6 +367,14 @@ class Encoder(TransformerMixin, BaseEstimator):
     def _linear(self) -> Linear:
         return _read_linear(Path(self.source).expanduser(), self.loaded.about)
 
+    @cached_property
+    def _class_kernel(self) -> np.ndarray:
+        """The weights of each class on the features, [F, N]."""
+        weights = self.loaded.weights
+        if "fc" in weights.params:
+            return np.asarray(class_kernel(weights.params, weights.batch_stats))
+        return feature_weights(self._linear)
+
     def _run(self, function: Callable, images: np.ndarray) -> Outputs:
         weights = self.loaded.weights
         placed = put_batch(images, self.loaded.mesh)
@@ -382,16 +384,16 @@ class Encoder(TransformerMixin, BaseEstimator):
         return {name: np.asarray(array, kind) for name, array in host.items()}
 
     def _collect(
-        self, images: ImageSource, take: Callable[[Outputs], np.ndarray]
+        self, images: ImageSource, take: Callable[[np.ndarray, Outputs], np.ndarray]
     ) -> np.ndarray:
         rows = [
-            take(self.outputs(pixels))[:count]
+            take(pixels, self.outputs(pixels))[:count]
             for pixels, count in self._batches(images)
         ]
         if rows:
             return np.concatenate(rows)
         empty = np.zeros((self.step, self.size, self.size, 3), np.uint8)
-        return take(self.outputs(empty))[:0]
+        return take(empty, self.outputs(empty))[:0]
 
     def _batches(self, images: ImageSource) -> Iterator[tuple[np.ndarray, int]]:
         """Full batches of pixels, and how many of their rows count."""

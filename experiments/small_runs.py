@@ -129,13 +129,11 @@ def make_runs(
         jobs: runs at a time. More than one are processes of their own, each of which
             writes what it says into NAME.log beside its folder.
     """
+    commands = _commands(experiment, workdir, data)
     if jobs == 1:
-        codes = (
-            train(given) for given in _commands(experiment, workdir, data).values()
-        )
+        codes = (train(given) for given in commands.values())
         return next((code for code in codes if code), DONE)
     workdir.mkdir(parents=True, exist_ok=True)
-    commands = _commands(experiment, workdir, data)
     made: dict[Path, Future[int]] = {}
 
     def make(folder: Path) -> int:

@@ -58,10 +58,7 @@ VIT_REAL_CELLS = Experiment(
         "vit_swav": ("--config=swav:small", *_BUDGET, _VIT, *_ADAMW),
         "vit_dino": (*_DINO, _VIT, *_ADAMW),
         "vit_supervised": ("--config=vit:small", *_BUDGET),
-        "vit_lora": (
-            "--config=dinobloom:lora",
-            *_FROM_DINO,
-        ),
+        "vit_lora": ("--config=dinobloom:lora", *_FROM_DINO),
         "vit_finetune": ("--config=vit:small,finetune", *_FROM_DINO),
     },
     rows={

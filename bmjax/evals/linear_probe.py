@@ -97,6 +97,11 @@ def fit_linear(
     return Linear(kernel=kernel, bias=bias, mean=mean, std=std)
 
 
+def feature_weights(linear: Linear) -> np.ndarray:
+    """The weights of each class on the features as they are, float32 [F, N]."""
+    return linear.kernel / linear.std[:, None]
+
+
 def apply_linear(linear: Linear, features: np.ndarray) -> np.ndarray:
     """Class probabilities, float32 [n, N]."""
     logits = np.concatenate(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bmjax.errors import DataError
 from bmjax.evals.predictions import Predictions, read_predictions
 from bmjax.files import without_dot
-from bmjax.report.saliency_file import SaliencyMaps, read_saliency
+from bmjax.report.saliency_file import SALIENCY_FILE, SaliencyMaps, read_saliency
 
 
 class Point(NamedTuple):
@@ -56,7 +56,7 @@ def read_run_files(workdir: Path, predictions: Predictions | None = None) -> Run
     _read_text(table)  # a run that is not finished is said to be that
     series, unreadable = read_series(_read_text(workdir / "metrics.jsonl"))
     embedding, atlas = workdir / "embedding.csv", workdir / "atlas.json"
-    saliency = workdir / "saliency.npz"
+    saliency = workdir / SALIENCY_FILE
     return RunFiles(
         predictions=read_predictions(table) if predictions is None else predictions,
         config=_read_object(workdir / "config.json"),

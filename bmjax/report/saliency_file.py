@@ -10,6 +10,8 @@ import numpy as np
 from bmjax.errors import DataError
 from bmjax.files import whole_file
 
+SALIENCY_FILE = "saliency.npz"  # in a run's workdir
+
 
 class SaliencyMaps(NamedTuple):
     """Maps by image.

@@ -9,16 +9,14 @@ import numpy as np
 
 from bmjax.data.pipeline import Replaced
 from bmjax.devices.mesh import replicated
-from bmjax.evals.linear_probe import Linear
+from bmjax.evals.linear_probe import Linear, feature_weights
 from bmjax.evals.predictions import Predictions, confidently_wrong
 from bmjax.models.lora import merge_adapters
 from bmjax.models.saliency import class_kernel, make_saliency, saliency_kind
-from bmjax.report.saliency_file import write_saliency
+from bmjax.report.saliency_file import SALIENCY_FILE, write_saliency
 from bmjax.run.build import BuiltRun, make_prepare
 from bmjax.run.frozen_features import run_batches
 from bmjax.training.step import TrainState
-
-SALIENCY_FILE = "saliency.npz"
 
 
 def map_mistakes(
@@ -68,16 +66,11 @@ def map_mistakes(
     if "fc" in params:
         kernel = jax.device_get(class_kernel(params, state.batch_stats))
     else:
-        kernel = linear.kernel / linear.std[:, None]
+        kernel = feature_weights(linear)
     once = dataclasses.replace(settings.data, batch_size=len(rows))
     ((batch, _),) = run_batches(data, once, data.split.test[rows], replaced)
-    placed = jax.device_put(
-        (
-            batch["pixels"],
-            np.ascontiguousarray(kernel[:, predictions.predicted[rows]].T),
-        ),
-        replicated(run.mesh),
-    )
+    of_classes = kernel.T[predictions.predicted[rows]]
+    placed = jax.device_put((batch["pixels"], of_classes), replicated(run.mesh))
     maps = mapped(params, state.batch_stats, *placed)
     write_saliency(
         path,

@@ -7,13 +7,11 @@ import pytest
 from scipy.optimize import minimize
 
 from bmjax.data.class_shares import loss_shares, network_prior
-from bmjax.devices import mesh
 from bmjax.losses import cross_entropy
 from bmjax.methods.supervised import make_supervised
 from bmjax.run.build import make_method
-from bmjax.training.optimizer import make_optimizer
-from bmjax.training.step import make_init, make_train_step
-from bmjax.types import Batch, Views
+from bmjax.types import Views
+from tests.helpers.over_devices import losses_over_devices
 from tests.helpers.toy_network import toy_network, toy_recipe
 from tests.helpers.toy_run import toy_run
 
@@ -136,23 +134,5 @@ def test_four_devices_learn_what_one_learns():
         recipe=toy_recipe,
         logit_adjustment=jnp.asarray(np.log(PRIOR), jnp.float32),
     )
-    optimizer = make_optimizer(lambda step: 0.05, momentum=0.9, weight_decay=1e-4)
-    random = np.random.Generator(np.random.PCG64(1))
-    batch = Batch(
-        pixels=random.integers(0, 256, (8, 16, 16, 3), np.uint8),
-        labels=random.integers(0, 3, 8).astype(np.int32),
-    )
-    losses = []
-    for devices in (1, 4):
-        over = mesh.make_mesh(devices)
-        placed = mesh.put_batch(batch, over)
-        state = jax.jit(
-            make_init(method, optimizer, seed=0), out_shardings=mesh.replicated(over)
-        )(placed)
-        step = jax.jit(make_train_step(method, optimizer, seed=0))
-        found = []
-        for _ in range(3):
-            state, metrics = step(state, placed)
-            found.append(float(metrics["loss"]))
-        losses.append(found)
+    losses = losses_over_devices(method, classes=3)
     np.testing.assert_allclose(*losses, rtol=1e-5)

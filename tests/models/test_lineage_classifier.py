@@ -5,16 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmjax.devices import mesh
 from bmjax.errors import CheckpointError
 from bmjax.methods.linear import make_linear
 from bmjax.methods.supervised import make_supervised
 from bmjax.models import make_network
 from bmjax.models.heads import class_log_probabilities
 from bmjax.models.weight_files.state_dict import read_weights, write_weights
-from bmjax.training.optimizer import make_optimizer
-from bmjax.training.step import make_init, make_train_step
-from bmjax.types import Batch, Network
+from bmjax.types import Network
+from tests.helpers.over_devices import losses_over_devices
 from tests.helpers.toy_network import toy_network, toy_recipe
 
 LINEAGES = (0, 1, 0, 2, 1, 0)
@@ -146,22 +144,5 @@ def test_four_devices_learn_what_one_learns():
         return {**outputs, "logits": logits}, stats
 
     method = make_supervised(Network(plain.init, apply, 6), recipe=toy_recipe)
-    optimizer = make_optimizer(lambda step: 0.05, momentum=0.9, weight_decay=1e-4)
-    batch = Batch(
-        pixels=RANDOM.integers(0, 256, (8, 16, 16, 3), np.uint8),
-        labels=RANDOM.integers(0, 6, 8).astype(np.int32),
-    )
-    losses = []
-    for devices in (1, 4):
-        over = mesh.make_mesh(devices)
-        placed = mesh.put_batch(batch, over)
-        state = jax.jit(
-            make_init(method, optimizer, seed=0), out_shardings=mesh.replicated(over)
-        )(placed)
-        step = jax.jit(make_train_step(method, optimizer, seed=0))
-        found = []
-        for _ in range(3):
-            state, metrics = step(state, placed)
-            found.append(float(metrics["loss"]))
-        losses.append(found)
+    losses = losses_over_devices(method, classes=6)
     np.testing.assert_allclose(*losses, rtol=1e-5)
