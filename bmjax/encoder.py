@@ -52,12 +52,8 @@ from bmjax.training.trained_network import (
 
 _PARTS = ("backbone", "fc")  # what features and classes need of a network
 
-_CACHED = (
-    "loaded",
-    "digest",
-    "_linear",
-    "_class_kernel",
-)  # properties that follow from the arguments
+# Properties that follow from the arguments.
+_CACHED = ("loaded", "digest", "_linear", "_class_kernel")
 
 ImageSource = np.ndarray | Sequence[Any] | str | os.PathLike
 Outputs = dict[str, np.ndarray]

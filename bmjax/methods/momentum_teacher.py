@@ -32,7 +32,7 @@ def teacher_and_student(tree: Tree) -> tuple[Tree, Tree]:
     return teacher, tree[_STUDENT]
 
 
-def held_before(step: Array, first: int, parameter: Array) -> Array:
+def held_before(step: Array | int, first: int, parameter: Array) -> Array:
     """Return a parameter that gets no gradient before step `first`."""
     held = jax.lax.stop_gradient(parameter)
     return jnp.where(step < first, held, parameter)
