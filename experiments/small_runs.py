@@ -160,20 +160,20 @@ def _commands(
 ) -> dict[Path, list[str]]:
     """The arguments of every run, by its folder."""
     commands = {}
-    for name, arguments in experiment.runs.items():
-        for seed, fold in itertools.product(experiment.seeds, experiment.folds):
-            folder = run_folder(experiment, workdir, name, seed, fold)
-            others = {
-                other: run_folder(experiment, workdir, other, seed, fold)
-                for other in experiment.runs
-            }
-            given = [argument.format(**others) for argument in arguments]
-            given += [f"--workdir={folder}", f"--config.seed={seed}"]
+    # Fold by fold, so that folds are whole wherever it is stopped.
+    for seed, fold in itertools.product(experiment.seeds, experiment.folds):
+        folders = {
+            name: run_folder(experiment, workdir, name, seed, fold)
+            for name in experiment.runs
+        }
+        for name, arguments in experiment.runs.items():
+            given = [argument.format(**folders) for argument in arguments]
+            given += [f"--workdir={folders[name]}", f"--config.seed={seed}"]
             if len(experiment.folds) > 1:
                 given.append(f"--config.data.fold={fold}")
             if data is not None:
                 given.append(f"--config.data.root={data}")
-            commands[folder] = given
+            commands[folders[name]] = given
     return commands
 
 

@@ -20,7 +20,9 @@ from bmjax.benchmark.peer import Peer
 from bmjax.benchmark.spread import summarize
 from bmjax.benchmark.stand_in import build_to_measure
 from bmjax.errors import ConfigError
+from bmjax.models.families import spec_of
 from bmjax.models.resnet import RESNETS
+from bmjax.models.vision_transformer import VitSpec
 from bmjax.run.build import BuiltRun
 from bmjax.settings import with_steps
 from bmjax.training.step import TrainState, make_init, make_train_step
@@ -70,10 +72,13 @@ def compare_with_torch(
             f"--compare=torch knows the methods {' and '.join(_KNOWN)}, not "
             f"{config.method.name!r}; give one of their configurations"
         )
-    if config.model.name not in RESNETS.specs:
+    if not _known_network(config):
         raise ConfigError(
-            f"--compare=torch knows the networks {', '.join(RESNETS.specs)}, not "
-            f"{config.model.name!r}; set --config.model.name to one of them"
+            "--compare=torch knows residual networks and vision transformers with "
+            "learned positions, GELU and the class token for features, without "
+            f"stochastic depth, not {config.model.name!r} as it is configured; set "
+            "--config.model.name to such a network, or --config.model.pooling=cls "
+            "--config.model.drop_path=0"
         )
     config.mesh.devices = 1
     run = build_to_measure(config, scratch, with_images=False)
@@ -98,6 +103,20 @@ def compare_with_torch(
 
 
 _SHARED = ("train", "predict", "peak")
+
+
+def _known_network(config: ConfigDict) -> bool:
+    """Whether the peer has the same network."""
+    spec = spec_of(
+        config.model.name,
+        pooling=config.model.pooling,
+        interpolation=config.model.interpolation,
+        drop_path=config.model.drop_path,
+    )
+    if not isinstance(spec, VitSpec):
+        return config.model.name in RESNETS.specs
+    has = (spec.mlp, spec.pooling, spec.rotary, spec.drop_path)
+    return has == ("gelu", "cls", False, 0.0)
 
 
 def _figures(
@@ -252,12 +271,16 @@ def _task(run: BuiltRun, device: str) -> dict[str, Any]:
         names = ("prototypes", "queue_length", "epsilon", "iterations", "temperature")
         swav = {name: getattr(settings.method, name) for name in names}
         swav["embedding_dim"] = settings.model.embedding_dim
+    spec = spec_of(settings.model.name)
     return {
-        "network": RESNETS.specs[settings.model.name]._asdict(),
+        "kind": "vit" if isinstance(spec, VitSpec) else "resnet",
+        "network": spec._asdict(),
         "size": settings.data.size,
         "batch_size": settings.data.batch_size,
         "classes": len(run.data.catalog.classes),
         "optimizer": {
+            "name": settings.optim.name,
+            "betas": list(settings.optim.betas),
             "learning_rate": settings.optim.learning_rate,
             "momentum": settings.optim.momentum,
             "weight_decay": settings.optim.weight_decay,

@@ -1,10 +1,11 @@
-"""The peer: residual networks in plain PyTorch, channels last. Imports torch alone.
+"""The peer: the same networks in plain PyTorch, channels last. Imports torch alone.
 
 Started by `bmjax.benchmark.peer`; reads a task, then a number of steps and what is to
 be done in each ("train", "predict" or "peak"), a line at a time, from standard input,
-and answers with seconds. Networks are torchvision's, written out; the steps are those
-that `bmjax.benchmark.against_torch` makes on the other side: images lie ready in
-memory, normalized, and stay the same.
+and answers with seconds. Residual networks are torchvision's, written out, and vision
+transformers stand in `bmjax.benchmark.torch_vit`; the steps are those that
+`bmjax.benchmark.against_torch` makes on the other side: images lie ready in memory,
+normalized, and stay the same.
 """
 
 import json
@@ -16,6 +17,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from bmjax.benchmark.torch_vit import TorchAttention, TorchVit
 
 
 def main() -> None:
@@ -50,16 +53,20 @@ def set_precision(task: dict) -> None:
 def count_torch_flops(backbone: nn.Module, images: Tensor) -> dict[str, int]:
     """Useful operations of a train step and of inference on one view.
 
-    Those of convolutions alone, which are all but a hundredth; a multiplication and its
-    addition are two. Backward takes twice the forward pass, the stem's once: no
-    gradient of images is wanted.
+    Those of convolutions and matrix products alone, which are all but a hundredth; a
+    multiplication and its addition are two. Backward takes twice the forward pass, the
+    first layer's once: no gradient of images is wanted.
     """
     forward = []
 
-    def note(layer: nn.Conv2d, _, output: Tensor) -> None:
-        forward.append(2 * output.numel() * layer.weight[0].numel())
+    def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(layer, TorchAttention):  # scores, and the mean by them
+            forward.append(4 * output.numel() * output.shape[1])
+        else:
+            forward.append(2 * output.numel() * layer.weight[0].numel())
 
-    layers = [m for m in backbone.modules() if isinstance(m, nn.Conv2d)]
+    counted = (nn.Conv2d, nn.Linear, TorchAttention)
+    layers = [module for module in backbone.modules() if isinstance(module, counted)]
     hooks = [layer.register_forward_hook(note) for layer in layers]
     with torch.inference_mode():
         backbone(images)
@@ -72,15 +79,19 @@ def make_jobs(task: dict) -> tuple[dict[str, Callable[[], object]], dict[str, in
     """Build the network; return what can be asked for, each a step, and operations.
 
     Args:
-        task: "network" (a `ResNetSpec` as a dict), "size", "batch_size", "classes",
-            "optimizer" and, for SwAV, "swav"; "device", "precision" and "compiled" as
-            `bmjax.benchmark.against_torch` explains them.
+        task: "kind" ("resnet" or "vit"), "network" (a `ResNetSpec` or a `VitSpec` as a
+            dict), "size", "batch_size", "classes", "optimizer" and, for SwAV, "swav";
+            "device", "precision" and "compiled" as `bmjax.benchmark.against_torch`
+            explains them.
     """
     layout, device = torch.channels_last, torch.device(task["device"])
     mixed = torch.autocast(
         task["device"], torch.bfloat16, enabled=task["precision"] == "bfloat16"
     )
-    backbone = TorchResNet(task["network"])
+    if task["kind"] == "vit":
+        backbone = TorchVit(task["network"], task["size"])
+    else:
+        backbone = TorchResNet(task["network"])
     shape = (task["batch_size"], 3, task["size"], task["size"])
     if task["swav"]:
         learner = Swav(backbone, task["swav"])
@@ -94,14 +105,7 @@ def make_jobs(task: dict) -> tuple[dict[str, Callable[[], object]], dict[str, in
     flops["train"] *= len(views)
     if task["compiled"]:
         backbone.compile()
-    optimizer = torch.optim.SGD(
-        learner.parameters(),
-        lr=task["optimizer"]["learning_rate"],
-        momentum=task["optimizer"]["momentum"],
-        weight_decay=0.0
-        if task["optimizer"]["larc_trust"]
-        else task["optimizer"]["weight_decay"],
-    )
+    optimizer = make_optimizer(learner, task["optimizer"])
 
     def train() -> None:
         learner.train()
@@ -131,9 +135,22 @@ def make_jobs(task: dict) -> tuple[dict[str, Callable[[], object]], dict[str, in
     }, flops
 
 
+def make_optimizer(learner: nn.Module, numbers: dict) -> torch.optim.Optimizer:
+    """The configuration's, "sgd" or "adamw"."""
+    params, rate = learner.parameters(), numbers["learning_rate"]
+    decay = 0.0 if numbers["larc_trust"] else numbers["weight_decay"]
+    if numbers["name"] == "adamw":
+        return torch.optim.AdamW(
+            params, lr=rate, betas=numbers["betas"], weight_decay=decay, fused=True
+        )
+    return torch.optim.SGD(
+        params, lr=rate, momentum=numbers["momentum"], weight_decay=decay
+    )
+
+
 @torch.no_grad()
 def adapt(
-    params: list[Tensor], *, larc_trust: float, weight_decay: float, **_: float
+    params: list[Tensor], *, larc_trust: float, weight_decay: float, **_: object
 ) -> None:
     """LARC without clipping on the gradients, one array at a time."""
     gradients = [param.grad for param in params]
