@@ -75,6 +75,19 @@ VIT_REAL_CELLS = Experiment(
         "vit_lora": ShownRun("ViT, DINO, then LoRA", "vit_lora"),
         "vit_finetune": ShownRun("ViT, DINO, then fine-tuned", "vit_finetune"),
         "vit_supervised": ShownRun("ViT, supervised", "vit_supervised"),
+        # The same readout as of the networks that saw no labels.
+        "resnet_supervised_linear": ShownRun(
+            "ResNet, supervised, features + linear", "resnet_supervised", probe=True
+        ),
+        "vit_lora_linear": ShownRun(
+            "ViT, DINO, then LoRA, features + linear", "vit_lora", probe=True
+        ),
+        "vit_finetune_linear": ShownRun(
+            "ViT, DINO, then fine-tuned, features + linear", "vit_finetune", probe=True
+        ),
+        "vit_supervised_linear": ShownRun(
+            "ViT, supervised, features + linear", "vit_supervised", probe=True
+        ),
     },
     metrics={
         "accuracy": "accuracy",
@@ -85,14 +98,16 @@ VIT_REAL_CELLS = Experiment(
     pairs=(
         ("resnet_swav", "resnet_untrained"),
         ("resnet_dino", "resnet_untrained"),
-        ("resnet_supervised", "resnet_swav"),
         ("vit_swav", "vit_untrained"),
         ("vit_dino", "vit_untrained"),
-        ("vit_dino", "resnet_dino"),
+        ("vit_swav", "vit_dino"),
         ("vit_swav", "resnet_swav"),
-        ("vit_supervised", "resnet_supervised"),
-        ("vit_finetune", "vit_supervised"),
-        ("vit_lora", "vit_finetune"),
+        ("vit_dino", "resnet_dino"),
+        ("resnet_supervised_linear", "resnet_swav"),
+        ("vit_supervised_linear", "vit_swav"),
+        ("vit_finetune_linear", "vit_dino"),
+        ("vit_finetune_linear", "vit_supervised_linear"),
+        ("vit_lora_linear", "vit_finetune_linear"),
     ),
     curves=("train/loss", "train/embedding_spread"),
 )
