@@ -98,6 +98,7 @@ def _embed(options: argparse.Namespace) -> int:
         threads=options.threads,
         pooling=options.pooling,
         interpolation=options.interpolation,
+        adapters=options.adapters or "",
     )
     print(f"{len(images.paths):,} images; {encoder.description}")
     failed = write_features(options.out, images, encoder)
@@ -149,6 +150,7 @@ def metadata(encoder: "Encoder") -> dict[str, Any]:
     """What a file of features says of where they come from."""
     return {
         "source": str(encoder.source),
+        **({"adapters": str(encoder.adapters)} if encoder.adapters else {}),
         "network": encoder.network,
         **encoder.feature_settings,
         "size": encoder.size,

@@ -92,10 +92,11 @@ def _predict(options: argparse.Namespace) -> int:
             f" use a multiple of {devices}, or --devices=1"
         )
     encoder = load(
-        _source(options.run.expanduser()),
+        _source(options.run.expanduser(), adapted=bool(options.adapters)),
         batch_size=options.batch_size,
         devices=options.devices,
         threads=options.threads,
+        adapters=options.adapters or "",
     )
     encoder.check_classifier()
     if not encoder.classes:
@@ -161,8 +162,10 @@ def _check_explain(options: argparse.Namespace) -> None:
         )
 
 
-def _source(run: Path) -> Path:
-    """What --run may be, of all that `load` takes."""
+def _source(run: Path, *, adapted: bool) -> Path:
+    """What --run may be, of all that `load` takes: all of it below adapters."""
+    if adapted:
+        return run
     if not run.is_dir() and (run.suffix != ".safetensors" or not run.is_file()):
         raise ConfigError(
             f"--run={str(run)!r} is neither a run's folder nor a .safetensors file"
