@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from bmjax.augment.recipes import plain
+from bmjax.data.far_moments import far_moments_note
 from bmjax.data.images.decode import read_bytes
 from bmjax.data.images.read_batches import ReadBatch, read_batches
 from bmjax.data.images.resize import resize_square
@@ -353,6 +354,22 @@ class Encoder(TransformerMixin, BaseEstimator):
             yield batch, self.outputs(batch.pixels) if batch.positions else {}
             done += len(batch.positions) + len(batch.failed)
             progress(done, total)
+
+    def moments_note(self, images: OpenedImages) -> str:
+        """A sentence where images are far from what the weights were trained with.
+
+        "" where they are not, and where it is not known how these were normalized.
+        """
+        about = self.loaded.about
+        if "method" not in about and preprocessing_of(about["network"]) is None:
+            return ""
+        return far_moments_note(
+            images.encoded,
+            range(len(images.paths)),
+            mean=self.mean,
+            std=self.std,
+            threads=self.threads,
+        )
 
     def outputs(self, pixels: np.ndarray) -> Outputs:
         """Return the network's outputs for one full batch, uint8 [B, S, S, 3]."""

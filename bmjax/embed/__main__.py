@@ -13,6 +13,7 @@ from bmjax.console.apply_options import (
     complain,
 )
 from bmjax.console.command import run_command
+from bmjax.console.notes import print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
 
@@ -101,6 +102,8 @@ def _embed(options: argparse.Namespace) -> int:
         adapters=options.adapters or "",
     )
     print(f"{len(images.paths):,} images; {encoder.description}")
+    if far := encoder.moments_note(images):
+        print_note(far)
     failed = write_features(options.out, images, encoder)
     print(options.out)
     return apply_exit_code(options, failed + images.other_formats, images.notes)

@@ -13,6 +13,7 @@ from bmjax.console.apply_options import (
     complain,
 )
 from bmjax.console.command import run_command
+from bmjax.console.notes import print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
 from bmjax.files import check_place
@@ -107,6 +108,8 @@ def _predict(options: argparse.Namespace) -> int:
     own = "fc" in encoder.loaded.weights.params
     how = "its own classifier" if own else "linear classifier on its features"
     print(f"{len(images.paths):,} images; {encoder.description}, {how}")
+    if far := encoder.moments_note(images):
+        print_note(far)
     least_sure = LeastSure(options.explain_cells) if options.explain else None
     predicted = predict_folder(
         folder,

@@ -29,7 +29,7 @@ def run(tmp_path_factory):
     save_file(own_entries("dinov2_nano14"), backbone)
     config = "--config=dinobloom:smoke,lora"
     more = ["--config.train.duration=4 steps", f"--config.init_from={backbone}"]
-    more.append("--config.init_other_preprocessing=True")
+    more.append("--config.data.resize=bicubic")  # DINOv2's
     assert train([config, f"--workdir={folder}", *more]) == 0
     return folder
 
@@ -85,14 +85,21 @@ def test_adapters_beside_their_backbone_are_the_merged_network(run, tmp_path, ca
         np.testing.assert_array_equal(other.forward(images)[name], value)
 
 
-def test_both_commands_that_apply_a_network_take_adapters(run, tmp_path):
+def test_a_run_notes_once_that_its_images_are_unlike_its_weights(run):
+    notes = json.loads((run / "results.json").read_text())["notes"]
+    far = "far from (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225)"
+    (note,) = (note for note in notes if far in note)
+    assert note.replace("'", "&#39;") in (run / "report.html").read_text()
+
+
+def test_both_commands_that_apply_a_network_take_adapters(run, tmp_path, capsys):
     whole, apart = tmp_path / "whole.safetensors", tmp_path / "apart.safetensors"
     backbone = run.with_name("backbone.safetensors")
     assert export([str(run), f"--out={whole}"]) == 0
     assert export([str(run), f"--out={apart}", "--adapters"]) == 0
     cells = tmp_path / "cells"
     cells.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 30, 30, 3), np.uint8)
+    pixels = np.random.default_rng(0).integers(200, 256, (20, 30, 30, 3), np.uint8)
     for number, image in enumerate(pixels):
         cv2.imwrite(str(cells / f"{number}.png"), image)
     for command in (predict, embed):
@@ -104,3 +111,5 @@ def test_both_commands_that_apply_a_network_take_adapters(run, tmp_path):
             assert command([str(cells), *source, f"--out={out}"]) == 0
             written.append(out.read_text())
         assert written[0] == written[1]
+        said = capsys.readouterr().err
+        assert said.count("(20 of 20 images), far from (0.485, 0.456, 0.406)") == 2
