@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from bmjax.augment.recipes import plain
+from bmjax.data.far_moments import far_moments_note
 from bmjax.data.images.decode import read_bytes
 from bmjax.data.images.read_batches import ReadBatch, read_batches
 from bmjax.data.images.resize import resize_square
@@ -42,9 +43,10 @@ from bmjax.models.saliency import (
 )
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import network_of_file, read_metadata
-from bmjax.training import checkpoint
+from bmjax.training.adapters import about_adapters, read_adapters_onto
 from bmjax.training.trained_network import (
     Weights,
+    backbone_digest,
     read_file,
     read_run,
     seen_by,
@@ -68,6 +70,7 @@ def load(
     threads: int = 0,
     pooling: str = AUTO,
     interpolation: str = AUTO,
+    adapters: str | os.PathLike = "",
 ) -> "Encoder":
     """Load a trained network, ready to be applied to images.
 
@@ -88,11 +91,15 @@ def load(
             and no classes.
         interpolation: of its learned positions: "offset", "size_antialias" or "size";
             "auto": likewise.
+        adapters: a file of `bmjax export RUN --adapters`. The network is then that of
+            the run: `source` with these merged into it, with the run's classes and
+            preprocessing.
 
     Raises:
         ConfigError: there is no such run or file, it does not say its network, or its
             network has no such pooling or interpolation.
-        CheckpointError: what is there is damaged, or is another network's.
+        CheckpointError: what is there is damaged, or is another network's; or the
+            adapters are those of other weights.
     """
     encoder = Encoder(
         source,
@@ -102,6 +109,7 @@ def load(
         threads=threads,
         pooling=pooling,
         interpolation=interpolation,
+        adapters=adapters,
     )
     encoder.loaded  # noqa: B018 so that errors come here
     return encoder
@@ -139,6 +147,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         threads: int = 0,
         pooling: str = AUTO,
         interpolation: str = AUTO,
+        adapters: str | os.PathLike = "",
     ):
         self.source = source
         self.network = network
@@ -147,6 +156,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         self.threads = threads
         self.pooling = pooling
         self.interpolation = interpolation
+        self.adapters = adapters
 
     # What it is.
 
@@ -160,6 +170,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             self.network,
             self.devices,
             {"pooling": self.pooling, "interpolation": self.interpolation},
+            Path(self.adapters).expanduser() if self.adapters else None,
         )
         self.network = loaded.about["network"]
         return loaded
@@ -197,8 +208,8 @@ class Encoder(TransformerMixin, BaseEstimator):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the backbone: a run and the file exported of it have the same."""
-        trees = (self.loaded.weights.params, self.loaded.weights.batch_stats)
-        return checkpoint.digest([t["backbone"] for t in trees if "backbone" in t])
+        weights = self.loaded.weights
+        return backbone_digest(weights.params, weights.batch_stats)
 
     @property
     def description(self) -> str:
@@ -344,6 +355,22 @@ class Encoder(TransformerMixin, BaseEstimator):
             done += len(batch.positions) + len(batch.failed)
             progress(done, total)
 
+    def moments_note(self, images: OpenedImages) -> str:
+        """A sentence where images are far from what the weights were trained with.
+
+        "" where they are not, and where it is not known how these were normalized.
+        """
+        about = self.loaded.about
+        if "method" not in about and preprocessing_of(about["network"]) is None:
+            return ""
+        return far_moments_note(
+            images.encoded,
+            range(len(images.paths)),
+            mean=self.mean,
+            std=self.std,
+            threads=self.threads,
+        )
+
     def outputs(self, pixels: np.ndarray) -> Outputs:
         """Return the network's outputs for one full batch, uint8 [B, S, S, 3]."""
         return self._run(self.loaded.from_pixels, pixels)
@@ -361,7 +388,9 @@ class Encoder(TransformerMixin, BaseEstimator):
 
     @cached_property
     def _linear(self) -> Linear:
-        return _read_linear(Path(self.source).expanduser(), self.loaded.about)
+        # A run's own stands on the features without adapters.
+        source = Path(self.adapters or self.source).expanduser()
+        return _read_linear(source, self.loaded.about)
 
     @cached_property
     def _class_kernel(self) -> np.ndarray:
@@ -477,9 +506,16 @@ def _filled(images: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([images, images[-1:].repeat(count - len(images), 0)])
 
 
-def _load(source: Path, network: str, devices: int, asked: dict[str, str]) -> _Loaded:
+def _load(
+    source: Path,
+    network: str,
+    devices: int,
+    asked: dict[str, str],
+    adapters: Path | None,
+) -> _Loaded:
     mesh = make_mesh(devices)
-    model: dict[str, Any] = {"convolutions": "auto", "dtype": "float32"}
+    plain_model: dict[str, Any] = {"convolutions": "auto", "dtype": "float32"}
+    model = dict(plain_model)
     if source.is_dir():
         weights = read_run(source, replicated(mesh))
         model |= json.loads((source / "config.json").read_text())["model"]
@@ -489,7 +525,11 @@ def _load(source: Path, network: str, devices: int, asked: dict[str, str]) -> _L
                 f"{network}; leave the network out"
             )
     else:
-        weights = _read_weights_file(source, network)
+        likely = about_adapters(adapters)["network"] if adapters else ""
+        weights = _read_weights_file(source, network, likely)
+    if adapters:
+        weights = read_adapters_onto(weights, source, adapters)
+        model = plain_model
     trained = feature_settings(
         weights.about["network"],
         **{name: weights.about.get(name, AUTO) for name in asked},
@@ -563,7 +603,8 @@ def _load(source: Path, network: str, devices: int, asked: dict[str, str]) -> _L
     )
 
 
-def _read_weights_file(path: Path, network: str) -> Weights:
+def _read_weights_file(path: Path, network: str, likely: str) -> Weights:
+    """Read a file of weights; `likely` is its network where nothing else says it."""
     if not split_address(path)[0].is_file():
         raise ConfigError(
             f"{str(path)!r} is neither a run's folder nor a .safetensors file, nor any "
@@ -573,7 +614,7 @@ def _read_weights_file(path: Path, network: str) -> Weights:
         said = json.loads(read_metadata(path).get("bmjax", "{}"))
     except ValueError:
         said = {}
-    name = network or said.get("network", "") or network_of_file(path)
+    name = network or said.get("network", "") or network_of_file(path) or likely
     if not name:
         raise ConfigError(
             f"{str(path)!r} does not say which network it is, nor its classes; give "

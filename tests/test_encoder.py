@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 
 import bmjax
 from bmjax.data.images.folder import read_folder
+from bmjax.data.open_images import OpenedImages
 from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.export.__main__ import main as export
 from bmjax.main import main as train
@@ -95,6 +96,17 @@ def test_an_exported_file_is_the_same_encoder(trained, encoder, tmp_path):
         assert getattr(other, name) == getattr(encoder, name), name
     folder = trained.cells / "NGS"
     np.testing.assert_array_equal(other.predict(folder), encoder.predict(folder))
+
+
+def test_images_unlike_those_of_known_weights_are_noted(trained):
+    encoder = bmjax.load(trained.workdir, devices=1)
+    white = cv2.imencode(".png", np.full((8, 8, 3), 250, np.uint8))[1].reshape(-1)
+    images = OpenedImages([""] * 25, lambda position: white, lambda *about: "")
+    assert "far from (0.563, 0.496, 0.735)" in encoder.moments_note(images)
+    # A residual network's file of another program does not say its normalization.
+    about = {"network": encoder.network, "mean": encoder.mean, "std": encoder.std}
+    encoder.loaded = encoder.loaded._replace(about=about)
+    assert encoder.moments_note(images) == ""
 
 
 def test_no_images_give_no_rows(encoder):

@@ -12,7 +12,7 @@ from bmjax.files import check_place
 def add_apply_options(
     parser: argparse.ArgumentParser, *, run: str, out: str, folder: str
 ) -> None:
-    """Add FOLDER, --run, --out and how it is done.
+    """Add FOLDER, --run, --adapters, --out and how it is done.
 
     Args:
         parser: of the command.
@@ -23,6 +23,13 @@ def add_apply_options(
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER", help=folder)
     add("--run", type=Path, required=True, metavar="RUN", help=run)
+    add(
+        "--adapters",
+        type=Path,
+        metavar="FILE.safetensors",
+        help="of bmjax export RUN --adapters; --run is then what they were trained "
+        "beside",
+    )
     add("--out", type=Path, required=True, metavar=out, help="the file to write")
     add("--batch-size", type=int, default=64, metavar="B", help="default: 64")
     add("--devices", type=int, default=0, metavar="N", help="default: all there are")

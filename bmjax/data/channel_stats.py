@@ -61,7 +61,7 @@ def scan_images(catalog: Catalog, *, threads: int = 0) -> ImageScan:
             size += found[1]
     if len(refused) == len(catalog):
         raise DataError(f"no image can be read; the first: {refused[0]}")
-    return ImageScan(_moments(histogram), int(histogram[0].sum()), size, refused)
+    return ImageScan(moments_of(histogram), int(histogram[0].sum()), size, refused)
 
 
 def show_stats(
@@ -141,16 +141,21 @@ def _read_histogram(catalog: Catalog, position: int) -> tuple[np.ndarray, int] |
         pixels = decode_whole(encoded, name=name)
     except DataError as error:
         return str(error)
-    histogram = np.stack([_histogram(pixels, channel) for channel in range(3)])
-    return histogram, encoded.size
+    return channel_histograms(pixels), encoded.size
 
 
-def _histogram(pixels: np.ndarray, channel: int) -> np.ndarray:
-    return cv2.calcHist([pixels], [channel], None, [256], [0, 256]).reshape(-1)
+def channel_histograms(pixels: np.ndarray) -> np.ndarray:
+    """Counts of each value, [3, 256], of pixels uint8 [H, W, 3]."""
+    return np.stack(
+        [
+            cv2.calcHist([pixels], [channel], None, [256], [0, 256]).reshape(-1)
+            for channel in range(3)
+        ]
+    )
 
 
-def _moments(histogram: np.ndarray) -> Moments:
-    """From counts of each value, float64 [3, 256]."""
+def moments_of(histogram: np.ndarray) -> Moments:
+    """The moments of counts of each value, float64 [3, 256]."""
     values = np.arange(256) / 255
     share = histogram / histogram.sum(axis=1, keepdims=True)
     mean = share @ values

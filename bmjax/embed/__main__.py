@@ -13,6 +13,7 @@ from bmjax.console.apply_options import (
     complain,
 )
 from bmjax.console.command import run_command
+from bmjax.console.notes import print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
 
@@ -98,8 +99,11 @@ def _embed(options: argparse.Namespace) -> int:
         threads=options.threads,
         pooling=options.pooling,
         interpolation=options.interpolation,
+        adapters=options.adapters or "",
     )
     print(f"{len(images.paths):,} images; {encoder.description}")
+    if far := encoder.moments_note(images):
+        print_note(far)
     failed = write_features(options.out, images, encoder)
     print(options.out)
     return apply_exit_code(options, failed + images.other_formats, images.notes)
@@ -149,6 +153,7 @@ def metadata(encoder: "Encoder") -> dict[str, Any]:
     """What a file of features says of where they come from."""
     return {
         "source": str(encoder.source),
+        **({"adapters": str(encoder.adapters)} if encoder.adapters else {}),
         "network": encoder.network,
         **encoder.feature_settings,
         "size": encoder.size,

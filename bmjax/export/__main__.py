@@ -5,8 +5,9 @@ With --check=FILE.json in place of --out: is a run or file of weights still the 
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bmjax.console.command import run_command
 from bmjax.errors import ConfigError
@@ -50,13 +51,26 @@ def main(arguments: list[str] | None = None) -> int:
         "without projection head and prototypes, and without DINOv3's periods, which "
         "timm computes anew",
     )
+    parser.add_argument(
+        "--adapters",
+        action="store_true",
+        help="write the low-rank adapters (config.lora) and heads alone, without the "
+        "backbone; bmjax.load, embed and predict take the file as adapters of the "
+        "weights that the run began with",
+    )
     parser.add_argument("--force", action="store_true", help="replace FILE")
     options = parser.parse_args(arguments)
+    if options.adapters and (options.check or options.layout != "own"):
+        parser.error("--adapters goes with --out and --layout=own")
     if options.check:
         return run_command(lambda: check(options.run, options.check))
     return run_command(
         lambda: export(
-            options.run, options.out, layout=options.layout, force=options.force
+            options.run,
+            options.out,
+            layout=options.layout,
+            adapters=options.adapters,
+            force=options.force,
         ),
         stopped=f"stopped; {options.out} was not written",
     )
@@ -73,11 +87,26 @@ def check(source: Path, record: Path) -> None:
     print(check_weights_against(source, record))
 
 
-def export(run: Path, out: Path, *, layout: str = "own", force: bool) -> None:
+def export(
+    run: Path,
+    out: Path,
+    *,
+    layout: str = "own",
+    adapters: bool = False,
+    force: bool,
+) -> None:
     """Write the weights of a run's newest checkpoint, and say what is in them.
 
+    Args:
+        run: workdir.
+        out: the file.
+        layout: names of the entries.
+        adapters: write adapters and heads alone.
+        force: replace the file.
+
     Raises:
-        ConfigError: the folder is no run, or the file cannot be written or is there.
+        ConfigError: the folder is no run, or one without adapters that are asked for;
+            or the file cannot be written or is there.
         CheckpointError: no checkpoint is whole.
     """
     if out.suffix != ".safetensors":
@@ -88,9 +117,11 @@ def export(run: Path, out: Path, *, layout: str = "own", force: bool) -> None:
         )
     check_place("--out", out)
     from bmjax.devices.mesh import make_mesh, replicated
+    from bmjax.training.adapters import read_run_adapters
     from bmjax.training.trained_network import read_run, write_file
 
-    weights = read_run(run, replicated(make_mesh(1)))
+    read = read_run_adapters if adapters else read_run
+    weights = read(run, replicated(make_mesh(1)))
     try:
         write_file(out, weights, layout=layout)
     except OSError as error:
@@ -103,11 +134,33 @@ def export(run: Path, out: Path, *, layout: str = "own", force: bool) -> None:
     left_out = ("head", "prototypes") if layout == "timm" else ()
     parts = ", ".join(sorted(set(weights.params) - set(left_out)))
     print(f"  holds {parts}; {out.stat().st_size / 1e6:,.1f} MB")
+    if adapters:
+        for line in _about_adapters(about):
+            print(line)
     if layout == "timm":
         from bmjax.models.weight_files.timm_layout import timm_model
 
         model = timm_model(about["network"]).replace("=N", f"={_classes(weights)}")
         print(f"  loaded by {model or 'no model of timm of these sizes'}")
+
+
+def _about_adapters(about: dict[str, Any]) -> Iterator[str]:
+    """Lines to print: which adapters these are, and of what."""
+    lora, backbone = about["lora"], about["adapted_backbone"]
+    yield (
+        f"  adapters of rank {lora['rank']} on {', '.join(lora['layers'])}, times "
+        f"{lora['alpha']:g} / {lora['rank']}"
+    )
+    origin = backbone["init_from"]
+    yield (
+        f"  of the backbone with SHA-256 {backbone['sha256'][:12]}"
+        + (f" ({origin})" if origin else "")
+    )
+    if not origin:
+        yield (
+            "  note: the run began from chance, so that no file holds this backbone; "
+            "without --adapters the whole network is exported"
+        )
 
 
 def _classes(weights: "Weights") -> int:

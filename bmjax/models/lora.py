@@ -8,6 +8,7 @@ and "lora_b" [rank, outputs].
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -108,6 +109,16 @@ def split_adapters(params: Tree) -> tuple[Tree, Tree]:
     """Return a network's parameters without adapters, and the adapters; {} for none."""
     own = {name: value for name, value in params.items() if name != _PART}
     return own, params.get(_PART, {})
+
+
+def adapter_shapes(backbone: Tree, *, rank: int, layers: Sequence[str]) -> Tree:
+    """The shapes and types of what `init_adapters` draws, under "lora".
+
+    Raises:
+        ConfigError: as `init_adapters`.
+    """
+    draw = partial(init_adapters, rank=rank, layers=layers)
+    return {_PART: jax.eval_shape(draw, jax.random.key(0), backbone)}
 
 
 def merge_adapters(params: Tree, *, rank: int, alpha: float) -> Tree:

@@ -13,6 +13,7 @@ from bmjax.console.apply_options import (
     complain,
 )
 from bmjax.console.command import run_command
+from bmjax.console.notes import print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
 from bmjax.files import check_place
@@ -92,10 +93,11 @@ def _predict(options: argparse.Namespace) -> int:
             f" use a multiple of {devices}, or --devices=1"
         )
     encoder = load(
-        _source(options.run.expanduser()),
+        _source(options.run.expanduser(), adapted=bool(options.adapters)),
         batch_size=options.batch_size,
         devices=options.devices,
         threads=options.threads,
+        adapters=options.adapters or "",
     )
     encoder.check_classifier()
     if not encoder.classes:
@@ -106,6 +108,8 @@ def _predict(options: argparse.Namespace) -> int:
     own = "fc" in encoder.loaded.weights.params
     how = "its own classifier" if own else "linear classifier on its features"
     print(f"{len(images.paths):,} images; {encoder.description}, {how}")
+    if far := encoder.moments_note(images):
+        print_note(far)
     least_sure = LeastSure(options.explain_cells) if options.explain else None
     predicted = predict_folder(
         folder,
@@ -161,8 +165,10 @@ def _check_explain(options: argparse.Namespace) -> None:
         )
 
 
-def _source(run: Path) -> Path:
-    """What --run may be, of all that `load` takes."""
+def _source(run: Path, *, adapted: bool) -> Path:
+    """What --run may be, of all that `load` takes: all of it below adapters."""
+    if adapted:
+        return run
     if not run.is_dir() and (run.suffix != ".safetensors" or not run.is_file()):
         raise ConfigError(
             f"--run={str(run)!r} is neither a run's folder nor a .safetensors file"

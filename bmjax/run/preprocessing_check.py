@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from bmjax.data.far_moments import far_moments_note
 from bmjax.errors import ConfigError
 from bmjax.models import preprocessing_of
+from bmjax.run.build import RunData
 from bmjax.run.run_settings import Settings
 
 _SAME = 1e-3  # two means of values in 0 to 1 that are written with three digits
@@ -63,6 +65,28 @@ def check_preprocessing(
             f"note: {path.name} was trained on images of {wanted['size']} pixels, and "
             f"config.data.size = {data.size}"
         )
+
+
+def moments_notes(settings: Settings, data: RunData) -> list[str]:
+    """Sentences where a run's images are unlike what its first weights know; or none.
+
+    None of weights whose family does not say its moments, and none where the run has
+    been told to use others (`config.init_other_preprocessing`).
+    """
+    if (
+        not settings.init_from
+        or settings.init_other_preprocessing
+        or preprocessing_of(settings.model.name) is None
+    ):
+        return []
+    note = far_moments_note(
+        data.catalog.encoded,
+        data.split.train,
+        mean=settings.data.mean,
+        std=settings.data.std,
+        threads=settings.data.threads,
+    )
+    return [note] if note else []
 
 
 def _same(ours: Any, theirs: Any) -> bool:

@@ -29,6 +29,7 @@ from bmjax.run.evaluate import evaluate_run
 from bmjax.run.logs import Progress, note, say
 from bmjax.run.memory import check_fits, explained, more_chunks
 from bmjax.run.metric_log import MetricLog
+from bmjax.run.preprocessing_check import moments_notes
 from bmjax.run.refuse_seen import record_seen
 from bmjax.run.same_data import record_data
 from bmjax.run.start import Start, find_start
@@ -65,6 +66,9 @@ def train(config: ConfigDict, workdir: Path) -> None:
             begun=start.step > 0,
             say=say,
         )
+        far = moments_notes(settings, run.data)
+        for sentence in far:
+            say(f"note: {sentence}")
         if start.step < run.length.steps or not start.step or not_validated(run, start):
             compiled = compile_that_fits(run, state)
             checkpoint.check_space(
@@ -93,7 +97,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
             workdir,
             seconds=seconds,
             replaced=replaced,
-            notes=start.notes,
+            notes=(*start.notes, *far),
         )
         say(headline(results))
         say(f"report: {page}")

@@ -9,7 +9,7 @@ import jax
 
 import bmjax
 from bmjax.data.seen_images import Seen, seen_from_json
-from bmjax.errors import ConfigError
+from bmjax.errors import CheckpointError, ConfigError
 from bmjax.models import feature_settings
 from bmjax.models.lora import merge_adapters
 from bmjax.models.weight_files.state_dict import (
@@ -23,6 +23,8 @@ from bmjax.training.best_step import STEP, best_record
 from bmjax.types import Tree
 
 _KEY = "bmjax"  # of our own metadata in a .safetensors file
+# In `about` of a file that holds adapters alone (`training.adapters`): what they adapt.
+ADAPTED_BACKBONE = "adapted_backbone"
 
 
 def seen_by(about: dict[str, Any]) -> Seen | None:
@@ -40,7 +42,7 @@ def about_source(path: Path) -> dict[str, Any]:
     """
     if path.is_dir():
         return _about_run(path)[0]
-    return json.loads(read_metadata(path).get(_KEY, "{}"))
+    return _about_file(path)
 
 
 class Weights(NamedTuple):
@@ -69,17 +71,39 @@ def read_run(workdir: Path, sharding: jax.sharding.Sharding) -> Weights:
         ConfigError: the folder holds no run with a checkpoint.
         CheckpointError: no checkpoint is whole, or the best one is not.
     """
+    return merged(read_saved(workdir, sharding)[0])
+
+
+def merged(weights: Weights) -> Weights:
+    """Return weights with their adapters, where there are some, in the backbone."""
+    if "lora" not in weights.params:
+        return weights
+    rank, alpha = (weights.about["lora"][key] for key in ("rank", "alpha"))
+    return weights._replace(
+        params=merge_adapters(weights.params, rank=rank, alpha=alpha)
+    )
+
+
+def backbone_digest(params: Tree, batch_stats: Tree) -> str:
+    """SHA-256 of a backbone's parameters and statistics."""
+    trees = (params, batch_stats)
+    return checkpoint.digest([tree["backbone"] for tree in trees if "backbone" in tree])
+
+
+def read_saved(workdir: Path, sharding: jax.sharding.Sharding) -> tuple[Weights, Tree]:
+    """Read a run's weights with adapters apart, and all parameters of its checkpoint.
+
+    Raises:
+        ConfigError: as `read_run`.
+        CheckpointError: likewise.
+    """
     about, step = _about_run(workdir)
     saved = checkpoint.read(workdir / "checkpoints", step, sharding)
     params = dict(saved["params"]["network"])
-    if "lora" in about:
-        params = merge_adapters(
-            params, rank=about["lora"]["rank"], alpha=about["lora"]["alpha"]
-        )
     for name in ("prototypes", "mask_token"):
         if name in saved["params"]:
             params[name] = saved["params"][name]
-    return Weights(params, saved["batch_stats"], about)
+    return Weights(params, saved["batch_stats"], about), saved["params"]
 
 
 def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
@@ -145,7 +169,7 @@ def read_file(
     Raises:
         CheckpointError: as `read_weights`.
     """
-    about = json.loads(read_metadata(path).get(_KEY, "{}"))
+    about = _about_file(path)
     params, batch_stats = read_weights(
         path,
         network,
@@ -160,8 +184,34 @@ def read_file(
 
 def check_file(path: Path, network: str, *, say: Callable[[str], None]) -> None:
     """Refuse a file of another network's; `check_weights` has the errors."""
-    about = json.loads(read_metadata(path).get(_KEY, "{}"))
+    about = _about_file(path)
     check_weights(path, network, pooling=about.get("pooling", "auto"), say=say)
+
+
+def metadata_of(path: Path) -> dict[str, Any]:
+    """Our own metadata of a file of weights or adapters; {} for another program's.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    return json.loads(read_metadata(path).get(_KEY, "{}"))
+
+
+def _about_file(path: Path) -> dict[str, Any]:
+    """What a file of weights says of itself; {} for another program's.
+
+    Raises:
+        CheckpointError: it is damaged, or holds adapters without a backbone.
+    """
+    about = metadata_of(path)
+    if ADAPTED_BACKBONE in about:
+        raise CheckpointError(
+            f"{str(path)!r} holds adapters alone, expected a whole "
+            f"{about['network']}; give the weights that they were trained beside, with "
+            "these as adapters (bmjax.load, bmjax embed, bmjax predict), or the run "
+            "exported without --adapters"
+        )
+    return about
 
 
 def write_file(path: Path, weights: Weights, *, layout: str = "own") -> None:

@@ -28,6 +28,8 @@ _HEADS = {
         "fc3": "projection_head.4",
     },
 }
+# Of adapters beside the layer whose kernel is LAYER.weight: names of Hu et al.'s code.
+_ADAPTERS = {"lora_a": "lora_A.weight", "lora_b": "lora_B.weight"}
 MASK_TOKEN = "mask_token"  # of methods that mask patches, here and in files
 _LEAVES = {
     "kernel": "weight",
@@ -57,6 +59,9 @@ def torch_name(path: tuple[str, ...], family: Family, *, head: str = "none") -> 
     part, *modules, leaf = path
     if part == "backbone":
         return family.entry((*modules, leaf))
+    if part == "lora":
+        layer = family.entry((*modules, "kernel")).removesuffix(".weight")
+        return f"{layer}.{_ADAPTERS[leaf]}"
     if part == "fc":
         return ".".join([family.classifier, *modules, _LEAVES[leaf]])
     return f"{_HEADS[head][modules[0]]}.{_LEAVES[leaf]}"
