@@ -105,7 +105,7 @@ def make_jobs(task: dict) -> tuple[dict[str, Callable[[], object]], dict[str, in
     flops["train"] *= len(views)
     if task["compiled"]:
         backbone.compile()
-    optimizer = make_optimizer(learner, task["optimizer"])
+    optimizer = torch_optimizer(learner, task["optimizer"])
 
     def train() -> None:
         learner.train()
@@ -135,7 +135,7 @@ def make_jobs(task: dict) -> tuple[dict[str, Callable[[], object]], dict[str, in
     }, flops
 
 
-def make_optimizer(learner: nn.Module, numbers: dict) -> torch.optim.Optimizer:
+def torch_optimizer(learner: nn.Module, numbers: dict) -> torch.optim.Optimizer:
     """The configuration's, "sgd" or "adamw"."""
     params, rate = learner.parameters(), numbers["learning_rate"]
     decay = 0.0 if numbers["larc_trust"] else numbers["weight_decay"]
