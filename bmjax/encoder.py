@@ -42,11 +42,12 @@ from bmjax.models.saliency import (
     saliency_kind,
 )
 from bmjax.models.weight_files.networks_in_file import split_address
-from bmjax.models.weight_files.state_dict import network_of_file, read_metadata
+from bmjax.models.weight_files.state_dict import network_of_file
 from bmjax.training.adapters import about_adapters, read_adapters_onto
 from bmjax.training.trained_network import (
     Weights,
     backbone_digest,
+    metadata_of,
     read_file,
     read_run,
     seen_by,
@@ -611,7 +612,7 @@ def _read_weights_file(path: Path, network: str, likely: str) -> Weights:
             "other file of weights; give the workdir of a run, or such a file"
         )
     try:
-        said = json.loads(read_metadata(path).get("bmjax", "{}"))
+        said = metadata_of(path)
     except ValueError:
         said = {}
     name = network or said.get("network", "") or network_of_file(path) or likely

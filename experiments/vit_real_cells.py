@@ -2,8 +2,8 @@
 
     python -m experiments.vit_real_cells --data=FOLDER --workdir=DIR --jobs=N
 
-Ten runs on fold 0 of 5 at 64 pixels. LoRA and full fine-tuning start from the DINO run
-here, which saw no label and no test image. Writes figures.json and RESULT.md into
+Ten runs on fold 0 of 5 at 64 pixels. LoRA and full fine-tuning start from `vit_dino`,
+which saw no label and no test image. Writes figures.json and RESULT.md into
 experiments/2026-11-26-vit-real-cells (or --out=FOLDER).
 """
 
@@ -36,8 +36,8 @@ _ADAMW = (
     "--config.optim.warmup=2 epochs",
     "--config.optim.clip_norm=3",  # DINO's
 )
-# With SwAV's MLP of its own code, whose batch norm a vision transformer lacks: behind
-# the paper's linear layer all embeddings became one soon after the queue came in.
+# The projection head of SwAV's own code, with batch norm, which a vision transformer
+# lacks. With the paper's linear layer training collapsed once the queue was in use.
 _MLP_BN = ("--config.model.head=mlp_bn", "--config.model.hidden_dim=256")
 _DINO = ("--config=dino:small", *_BUDGET)
 _FROM_DINO = (

@@ -20,6 +20,7 @@ class Operation(NamedTuple):
     flops: int  # a multiplication and its addition are two
     bytes: int  # of its operands and its result
     outputs: int  # numbers in its result
+    types: tuple[str, ...]  # of its operands
     times: int = 1  # it is carried out, in a loop
 
 
@@ -73,6 +74,7 @@ def _operation(equation: JaxprEqn, depth: int | float) -> Operation:
         flops=round(2 * depth * result.size),
         bytes=sum(array.size * array.dtype.itemsize for array in arrays),
         outputs=result.size,
+        types=tuple(str(variable.aval.dtype) for variable in equation.invars),
     )
 
 

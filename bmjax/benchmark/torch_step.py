@@ -59,7 +59,7 @@ def count_torch_flops(backbone: nn.Module, images: Tensor) -> dict[str, int]:
     """
     forward = []
 
-    def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def note(layer: nn.Module, _, output: Tensor) -> None:
         if isinstance(layer, TorchAttention):  # scores, and the mean by them
             forward.append(4 * output.numel() * output.shape[1])
         else:

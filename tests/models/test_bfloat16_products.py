@@ -3,22 +3,9 @@
 import jax
 import jax.numpy as jnp
 import pytest
-from jax.extend.core import ClosedJaxpr, Jaxpr
 
+from bmjax.benchmark.flops import operations
 from bmjax.models.network import make_network
-
-
-def _product_types(jaxpr):
-    """The types of both sides of every product and convolution."""
-    for equation in jaxpr.eqns:
-        if equation.primitive.name in ("dot_general", "conv_general_dilated"):
-            yield tuple(str(side.aval.dtype) for side in equation.invars)
-        for value in equation.params.values():
-            for inner in value if isinstance(value, (tuple, list)) else (value,):
-                if isinstance(inner, ClosedJaxpr):
-                    inner = inner.jaxpr
-                if isinstance(inner, Jaxpr):
-                    yield from _product_types(inner)
 
 
 @pytest.mark.parametrize("name", ["vit_tiny", "resnet_tiny"])
@@ -31,7 +18,6 @@ def test_every_product_is_in_bfloat16(name):
         outputs, _ = network.apply(params, batch_stats, images, train=True)
         return outputs["features"].sum()
 
-    jaxpr = jax.make_jaxpr(jax.grad(loss))(params, batch_stats, images).jaxpr
-    found = list(_product_types(jaxpr))
+    found = operations(jax.grad(loss), params, batch_stats, images)
     assert found
-    assert {kind for pair in found for kind in pair} == {"bfloat16"}
+    assert {kind for product in found for kind in product.types} == {"bfloat16"}
