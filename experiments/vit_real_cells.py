@@ -2,7 +2,7 @@
 
     python -m experiments.vit_real_cells --data=FOLDER --workdir=DIR --jobs=N
 
-Ten runs on fold 0 of 5 at 64 pixels. LoRA and full fine-tuning start from `vit_dino`,
+Ten runs at 64 pixels on each of five folds. LoRA and full fine-tuning start from `vit_dino`,
 which saw no label and no test image. Writes figures.json and RESULT.md into
 experiments/2026-11-26-vit-real-cells (or --out=FOLDER).
 """
@@ -50,8 +50,8 @@ _FROM_DINO = (
 VIT_REAL_CELLS = Experiment(
     folder="2026-11-26-vit-real-cells",
     title="Vision transformers on real cells",
-    about="Networks of 64 px images, fold 0 of 5: {n_train:,} training and {n_test:,} "
-    "test images, one run each (seed 0).",
+    about="Networks of 64 px images, five folds of about {n_train:,} training and "
+    "{n_test:,} test images, one run each (seed 0).",
     runs={
         "resnet_untrained": ("--config=swav:small", *_DATA, *UNTRAINED),
         "resnet_swav": ("--config=swav:small", *_BUDGET),
@@ -105,10 +105,12 @@ VIT_REAL_CELLS = Experiment(
         ("vit_dino", "resnet_dino"),
         ("resnet_supervised_linear", "resnet_swav"),
         ("vit_supervised_linear", "vit_swav"),
+        ("resnet_supervised_linear", "vit_swav"),
         ("vit_finetune_linear", "vit_dino"),
         ("vit_finetune_linear", "vit_supervised_linear"),
         ("vit_lora_linear", "vit_finetune_linear"),
     ),
+    folds=(0, 1, 2, 3, 4),
     curves=("train/loss", "train/embedding_spread"),
 )
 
