@@ -58,17 +58,17 @@ def rotate(vectors: Array, rotation: Rotation) -> Array:
     Number i of a head's first half and number i of its second half are one plane.
 
     Args:
-      vectors: float [B, T, heads, head width], the patches last.
+      vectors: float [B, heads, T, head width], the patches last.
       rotation: of `RotaryPositions`.
 
     Returns:
       the same shape and type.
     """
-    sine, cosine = (part[None, :, None] for part in rotation)
-    before = vectors.shape[1] - sine.shape[1]
-    kept, patches = vectors[:, :before], vectors[:, before:]
+    sine, cosine = (part[None, None] for part in rotation)
+    before = vectors.shape[2] - sine.shape[2]
+    kept, patches = vectors[:, :, :before], vectors[:, :, before:]
     # In float32 or wider, as in facebookresearch/dinov3.
     wide = patches.astype(jnp.promote_types(patches.dtype, sine.dtype))
     first, second = jnp.split(wide, 2, axis=-1)
     turned = wide * cosine + jnp.concatenate([-second, first], axis=-1) * sine
-    return jnp.concatenate([kept, turned.astype(vectors.dtype)], axis=1)
+    return jnp.concatenate([kept, turned.astype(vectors.dtype)], axis=2)

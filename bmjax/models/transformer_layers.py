@@ -14,6 +14,7 @@ from jax import Array
 
 from bmjax.errors import ConfigError
 from bmjax.models.attention import Attention
+from bmjax.models.no_inline import computed_once
 from bmjax.models.heads import Dense
 from bmjax.models.init import Constant, FanIn
 from bmjax.models.rope import Rotation
@@ -144,9 +145,9 @@ class Block(nn.Module):
         else:
             mlp = GatedMlp(self.mlp == "swiglu_joint", name="mlp")
         branch = attention(TokenNorm(self.epsilon, name="norm1")(tokens), rotation)
-        tokens = tokens + self._drop(self._scale(branch, "ls1"), train)
+        tokens = computed_once(tokens + self._drop(self._scale(branch, "ls1"), train))
         branch = mlp(TokenNorm(self.epsilon, name="norm2")(tokens))
-        return tokens + self._drop(self._scale(branch, "ls2"), train)
+        return computed_once(tokens + self._drop(self._scale(branch, "ls2"), train))
 
     def _scale(self, branch: Array, name: str) -> Array:
         if not self.layer_scale:

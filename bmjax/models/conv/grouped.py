@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from bmjax.models.conv.no_inline import apart
+from bmjax.models.no_inline import apart
 from bmjax.models.conv.windows import Shape, interleave, shifted
 
 # Pairs of an input and an output channel in one loop. Its weights, 9 * 32 * 32 numbers

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bmjax.models.conv.no_inline import apart
+from bmjax.models.no_inline import apart
 from bmjax.models.conv.windows import shifted
 
 _B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
