@@ -25,8 +25,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from bmjax.models.no_inline import apart
 from bmjax.models.conv.windows import Shape, interleave, shifted
+from bmjax.models.no_inline import apart
 
 # Pairs of an input and an output channel in one loop. Its weights, 9 * 32 * 32 numbers
 # for a 3x3 kernel and 32 groups, then about fit a processor's first cache.
