@@ -27,6 +27,7 @@ from bmjax.data.seen_images import Seen
 from bmjax.devices.mesh import make_mesh, put_batch, replicated
 from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.evals.linear_probe import Linear, apply_linear, feature_weights, softmax
+from bmjax.files import user_path
 from bmjax.models import (
     AUTO,
     NETWORKS,
@@ -167,11 +168,11 @@ class Encoder(TransformerMixin, BaseEstimator):
         if self.batch_size < 1:
             raise ConfigError(f"batch_size = {self.batch_size}; give 1 or more")
         loaded = _load(
-            Path(self.source).expanduser(),
+            user_path("source", self.source),
             self.network,
             self.devices,
             {"pooling": self.pooling, "interpolation": self.interpolation},
-            Path(self.adapters).expanduser() if self.adapters else None,
+            user_path("adapters", self.adapters) if self.adapters else None,
         )
         self.network = loaded.about["network"]
         return loaded
@@ -390,7 +391,7 @@ class Encoder(TransformerMixin, BaseEstimator):
     @cached_property
     def _linear(self) -> Linear:
         # A run's own stands on the features without adapters.
-        source = Path(self.adapters or self.source).expanduser()
+        source = user_path("source", self.adapters or self.source)
         return _read_linear(source, self.loaded.about)
 
     @cached_property
@@ -424,7 +425,7 @@ class Encoder(TransformerMixin, BaseEstimator):
     def _batches(self, images: ImageSource) -> Iterator[tuple[np.ndarray, int]]:
         """Full batches of pixels, and how many of their rows count."""
         if isinstance(images, str | os.PathLike):
-            path = Path(images).expanduser()
+            path = user_path("images", images)
             if not path.is_file():
                 opened = open_any_images(path)
                 yield from self._read(opened.paths, opened.encoded)
@@ -432,7 +433,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             images = [path]
         items = images if isinstance(images, np.ndarray) else list(images)
         if len(items) and isinstance(items[0], str | os.PathLike):
-            paths = [Path(item).expanduser() for item in items]
+            paths = [user_path("image", item) for item in items]
             names = [str(path) for path in paths]
             yield from self._read(names, lambda position: read_bytes(paths[position]))
             return

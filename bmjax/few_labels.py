@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bmjax.console.command import run_command
 from bmjax.console.progress import tracked
 from bmjax.errors import DONE, ConfigError
-from bmjax.files import write_csv, write_json, writing
+from bmjax.files import user_path, write_csv, write_json, writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,13 +181,13 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--{option}={getattr(options, name)}; give {least} or more"
             )
+    options.sources = [user_path("SOURCE", source) for source in options.sources]
     for source in options.sources:
-        if not source.expanduser().exists():
+        if not source.exists():
             raise ConfigError(
                 f"{str(source)!r} does not exist; give the workdir of a run, or a file "
                 "of weights"
             )
-    options.sources = [source.expanduser() for source in options.sources]
     places = [os.path.realpath(source) for source in options.sources]
     for source, place in zip(options.sources, places, strict=True):
         if places.count(place) > 1:
@@ -214,7 +214,7 @@ def _common_split(options: argparse.Namespace) -> "CommonSplit":
         if value is not None
     ]
     runs = [source for source in options.sources if source.is_dir()]
-    folder = options.data.expanduser() if options.data else None
+    folder = user_path("--data", options.data) if options.data else None
     if runs:
         if given:
             raise ConfigError(

@@ -66,6 +66,35 @@ def free_space(folder: Path) -> int:
     return shutil.disk_usage(place).free
 
 
+def user_path(option: str, path: str | os.PathLike) -> Path:
+    """A path as a user wrote it, with the home folder in the place of its `~`.
+
+    Args:
+        option: what the user gave it by, such as "--run" or "config.data.root".
+        path: need not exist.
+
+    Raises:
+        ConfigError: there is no such home folder, or the system refuses to look for
+            the path, such as one that is too long or below a closed folder.
+    """
+    try:
+        found = Path(path).expanduser()
+        os.stat(found)
+    except RuntimeError:
+        raise ConfigError(
+            f"{option}={str(path)!r} begins with a home folder that is not known; give "
+            "the whole path"
+        ) from None
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        pass  # whoever wants it there says so
+    except OSError as error:
+        raise ConfigError(
+            f"{option}={str(path)[:200]!r} cannot be looked at: "
+            f"{describe_os_error(error)}; give another path"
+        ) from None
+    return found
+
+
 def check_place(option: str, path: Path) -> None:
     """Raise ConfigError where a file cannot be made, before any work is done for it."""
     if path.is_dir():

@@ -40,9 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(argv: Sequence[str]) -> int:
-    from bmjax.run.command_line import read_flags
+    from bmjax.run.command_line import check_start, read_flags
 
     config, workdir = read_flags(argv)
+    check_start(config)
     from bmjax.run.logs import say
     from bmjax.run.workdir import is_finished
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bmjax.errors import DataError
-from bmjax.files import without_dot
+from bmjax.files import user_path, without_dot
 
 SEPARATORS = (",", ";", "\t")
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -111,7 +111,7 @@ def _beyond(rows: list[list[str]], header: list[str]) -> Iterable[list[str]]:
 def _text(path: Path, wanted: str) -> list[str]:
     """The lines of a file, with their ends; names need not be valid UTF-8."""
     try:
-        content = path.expanduser().read_bytes()
+        content = user_path("the table", path).read_bytes()
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}); give a CSV table with the "

@@ -16,6 +16,7 @@ from bmjax.console.command import run_command
 from bmjax.console.notes import print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
+from bmjax.files import user_path
 
 if TYPE_CHECKING:
     from bmjax.data.open_images import OpenedImages
@@ -84,7 +85,7 @@ def _embed(options: argparse.Namespace) -> int:
     _check(options)
     from bmjax.data.open_images import open_any_images
 
-    images = open_any_images(options.folder.expanduser())
+    images = open_any_images(user_path("FOLDER", options.folder))
 
     from bmjax.devices.jax_setup import start_jax
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bmjax.console.command import run_command
 from bmjax.errors import ConfigError
-from bmjax.files import check_place
+from bmjax.files import check_place, user_path
 
 if TYPE_CHECKING:
     from bmjax.training.trained_network import Weights
@@ -63,10 +63,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.adapters and (options.check or options.layout != "own"):
         parser.error("--adapters goes with --out and --layout=own")
     if options.check:
-        return run_command(lambda: check(options.run, options.check))
+        return run_command(lambda: check(user_path("RUN", options.run), options.check))
     return run_command(
         lambda: export(
-            options.run,
+            user_path("RUN", options.run),
             options.out,
             layout=options.layout,
             adapters=options.adapters,

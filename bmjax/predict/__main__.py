@@ -16,7 +16,7 @@ from bmjax.console.command import run_command
 from bmjax.console.notes import print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
-from bmjax.files import check_place
+from bmjax.files import check_place, user_path
 
 _DESCRIPTION = """\
 Name every image below FOLDER with a trained run: one that learned classes, or one that
@@ -74,7 +74,7 @@ def _predict(options: argparse.Namespace) -> int:
     _check_explain(options)
     from bmjax.data.open_images import open_any_images
 
-    folder = options.folder.expanduser()
+    folder = user_path("FOLDER", options.folder)
     images = open_any_images(folder)
 
     from bmjax.devices.jax_setup import start_jax
@@ -93,7 +93,7 @@ def _predict(options: argparse.Namespace) -> int:
             f" use a multiple of {devices}, or --devices=1"
         )
     encoder = load(
-        _source(options.run.expanduser(), adapted=bool(options.adapters)),
+        _source(user_path("--run", options.run), adapted=bool(options.adapters)),
         batch_size=options.batch_size,
         devices=options.devices,
         threads=options.threads,

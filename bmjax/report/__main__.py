@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bmjax.console.command import run_command, say_error
 from bmjax.errors import DONE, BmjaxError
+from bmjax.files import user_path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,8 +29,8 @@ def _compare(options: argparse.Namespace) -> int:
     from bmjax.report.comparison_page import write_comparison
 
     page = write_comparison(
-        options.runs,
-        options.tables,
+        [user_path("RUN", run) for run in options.runs],
+        [user_path("--from-predictions", table) for table in options.tables],
         out=options.out,
         images=options.images,
         pool=options.pool,
@@ -83,7 +84,7 @@ def _report_each(runs: list[Path]) -> int:
     exit_code = DONE
     for run in runs:
         try:
-            print(write_report(run))
+            print(write_report(user_path("RUN", run)))
         except BmjaxError as error:
             exit_code = exit_code or say_error(error)
     return exit_code

@@ -28,6 +28,7 @@ from bmjax.data.splits.make_split import (
 from bmjax.data.splits.validation_part import hold_out_validation
 from bmjax.devices.mesh import batch_sharded, make_mesh
 from bmjax.errors import ConfigError, DataError
+from bmjax.files import user_path
 from bmjax.methods import METHODS
 from bmjax.methods.spec import RunFacts
 from bmjax.models import layer_scales, make_network
@@ -236,7 +237,7 @@ def run_facts(settings: Settings, data: RunData, length: RunLength) -> RunFacts:
 def data_root(settings: Settings, workdir: Path) -> Path:
     """The image folder; synthetic cells are made in the workdir where asked for."""
     if settings.data.root:
-        return Path(settings.data.root).expanduser()
+        return user_path("config.data.root", settings.data.root)
     from bmjax.data.synthetic import ROOT, synthesize
 
     images, seed = settings.data.synthetic_images, settings.seed

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bmjax.errors import CheckpointError
+from bmjax.files import user_path
 from bmjax.run.build import BuiltRun, batch_shapes
 from bmjax.run.compile import init_state
 from bmjax.run.init_from import start_from
@@ -42,7 +43,7 @@ def find_start(run: BuiltRun, folder: Path) -> Start:
     """Return the newest checkpoint's state, or the one before the first step."""
     settings, data, length = run.settings, run.data, run.length
     found = checkpoint.newest(folder)
-    source = Path(settings.init_from).expanduser()
+    source = user_path("config.init_from", settings.init_from)
     if found is None and settings.init_from and not source.is_dir():
         check_file(source, settings.model.name, say=say)  # before anything is compiled
     state = init_state(run.learner, batch_shapes(settings.data, run.mesh), run.mesh)

@@ -9,7 +9,7 @@ from typing import Any
 
 from bmjax.data.open_images import read_catalog
 from bmjax.errors import ConfigError
-from bmjax.files import write_json
+from bmjax.files import user_path, write_json
 
 # Keys that may change between a run and its continuation: they change no number (the
 # devices only by rounding).
@@ -56,7 +56,8 @@ def is_finished(workdir: Path, config: dict[str, Any]) -> bool:
     if now != before:
         made_from = json.loads((workdir / "results.json").read_text())
         catalog = read_catalog(
-            Path(now).expanduser(), exclude=excluded(config["data"]["exclude"])
+            user_path("config.data.root", now),
+            exclude=excluded(config["data"]["exclude"]),
         )
         if catalog.fingerprint != made_from["data_fingerprint"]:
             raise ConfigError(
