@@ -4,7 +4,7 @@ The one place where a network is applied to new images: `bmjax.load`, `bmjax.pre
 and `bmjax.embed` all use `Encoder`.
 """
 
-import json
+import dataclasses
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +45,7 @@ from bmjax.models.saliency import (
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import network_of_file
 from bmjax.training.adapters import about_adapters, read_adapters_onto
+from bmjax.training.run_config import read_run_config
 from bmjax.training.trained_network import (
     Weights,
     backbone_digest,
@@ -520,7 +521,7 @@ def _load(
     model = dict(plain_model)
     if source.is_dir():
         weights = read_run(source, replicated(mesh))
-        model |= json.loads((source / "config.json").read_text())["model"]
+        model |= dataclasses.asdict(read_run_config(source).model)
         if network and network != weights.about["network"]:
             raise ConfigError(
                 f"{str(source)!r} is a run of {weights.about['network']}, not of "
@@ -612,10 +613,7 @@ def _read_weights_file(path: Path, network: str, likely: str) -> Weights:
             f"{str(path)!r} is neither a run's folder nor a .safetensors file, nor any "
             "other file of weights; give the workdir of a run, or such a file"
         )
-    try:
-        said = metadata_of(path)
-    except ValueError:
-        said = {}
+    said = metadata_of(path)
     name = network or said.get("network", "") or network_of_file(path) or likely
     if not name:
         raise ConfigError(

@@ -16,6 +16,7 @@ from bmjax.errors import ConfigError, check_known
 _Settings = TypeVar("_Settings")
 Number = int | float
 _CHECK, _DURATION = "check", "duration"
+_NEEDED = dataclasses.MISSING  # of a field without a default
 _PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(epochs?|steps?)\s*")
 _MOST_STEPS = 2**31 - 1  # the step is counted in 32 bits
 # By the type of a field: what may stand there, and how it is called. A truth value is
@@ -30,7 +31,7 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
 }
 
 
-def number(low: Number, high: Number) -> Any:
+def number(low: Number, high: Number, default: Any = _NEEDED) -> Any:
     """A field that holds a number from `low` to `high`, both included."""
 
     def check(key: str, value: Any) -> None:
@@ -39,12 +40,12 @@ def number(low: Number, high: Number) -> Any:
                 f"{key} = {value} is out of range; use {low:g} to {high:g}"
             )
 
-    return _field(check)
+    return _field(check, default=default)
 
 
-def choice(*known: str) -> Any:
+def choice(*known: str, default: Any = _NEEDED) -> Any:
     """A field that holds one of the known names."""
-    return _field(lambda key, value: check_known(key, value, known))
+    return _field(lambda key, value: check_known(key, value, known), default=default)
 
 
 def interval() -> Any:
@@ -60,7 +61,9 @@ def interval() -> Any:
     return _field(check)
 
 
-def several(count: int, low: Number, high: Number, *, what: str) -> Any:
+def several(
+    count: int, low: Number, high: Number, *, what: str, default: Any = _NEEDED
+) -> Any:
     """A field that holds `count` numbers from `low` to `high`, both included.
 
     Args:
@@ -68,6 +71,7 @@ def several(count: int, low: Number, high: Number, *, what: str) -> Any:
         low: of each.
         high: of each.
         what: ends the sentence "give one number from LOW to HIGH ...".
+        default: where there is one.
     """
 
     def check(key: str, values: Any) -> None:
@@ -77,7 +81,7 @@ def several(count: int, low: Number, high: Number, *, what: str) -> Any:
                 f"{low:g} to {high:g} {what}"
             )
 
-    return _field(check)
+    return _field(check, default=default)
 
 
 def _numbers(values: Any, count: int) -> bool:
@@ -96,17 +100,23 @@ def duration() -> Any:
     return _field(lambda key, text: to_steps(text, steps_per_epoch=1, key=key), True)
 
 
-def checked(check: Callable[[str, Any], None]) -> Any:
+def checked(check: Callable[[str, Any], None], default: Any = _NEEDED) -> Any:
     """A field with a check of its own: check(key, value) raises ConfigError."""
-    return _field(check)
+    return _field(check, default=default)
 
 
-def _field(check: Callable[[str, Any], Any], is_duration: bool = False) -> Any:
-    return dataclasses.field(metadata={_CHECK: check, _DURATION: is_duration})
+def _field(
+    check: Callable[[str, Any], Any],
+    is_duration: bool = False,
+    default: Any = _NEEDED,
+) -> Any:
+    return dataclasses.field(
+        default=default, metadata={_CHECK: check, _DURATION: is_duration}
+    )
 
 
 def read_settings(
-    kind: type[_Settings], values: Mapping[str, Any], prefix: str
+    kind: type[_Settings], values: Mapping[str, Any], prefix: str, *, whole: bool = True
 ) -> _Settings:
     """Return settings, each checked.
 
@@ -114,13 +124,15 @@ def read_settings(
         kind: the dataclass; a field whose type is one too is a section.
         values: by name, as in the configuration; a section's are a mapping.
         prefix: of the keys in an error's sentence, as "config.data".
+        whole: the values are those of the fields, no more and no fewer; if not, others
+            are passed over, and a field without one has its default.
 
     Raises:
         ConfigError: a value that its field does not allow, or a name that is missing
             or unknown.
     """
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore
-    for name in values:
+    for name in values if whole else ():
         if name not in fields:
             raise ConfigError(
                 f"{prefix}.{name} is no key that is known here; use {', '.join(fields)}"
@@ -128,6 +140,8 @@ def read_settings(
     read: dict[str, Any] = {}
     for name, field in fields.items():
         key, section = f"{prefix}.{name}", field.type
+        if name not in values and not whole and _has_default(field):
+            continue
         if name not in values:
             raise ConfigError(f"{key} is missing; set it in the configuration's file")
         read[name] = values[name]
@@ -137,15 +151,21 @@ def read_settings(
                     f"{key} = {values[name]!r} should be a section with the keys "
                     f"{', '.join(f.name for f in dataclasses.fields(section))}"
                 )
-            read[name] = read_settings(section, values[name], key)
+            read[name] = read_settings(section, values[name], key, whole=whole)
             continue
         if section in _KINDS and not _is_a(section, values[name]):
             raise ConfigError(
                 f"{key} = {values[name]!r} should be {_KINDS[section][1]}"
             )
+        if section is tuple:  # JSON has lists
+            read[name] = tuple(values[name])
         if _CHECK in field.metadata:
             field.metadata[_CHECK](key, values[name])
     return kind(**read)
+
+
+def _has_default(field: dataclasses.Field) -> bool:
+    return field.default is not _NEEDED or field.default_factory is not _NEEDED
 
 
 def with_steps(settings: Any, steps_per_epoch: int) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def image_roots(system: System) -> list[Path]:
     data = section(system.run.config, "data")
     given = data.get("root")
     if isinstance(given, str) and given:
-        return folders_of_cells(Path(given).expanduser())
+        return folders_of_cells(Path(os.path.expanduser(given)))
     drawn = f"cells-{data.get('synthetic_images')}-{system.run.config.get('seed')}"
     return folders_of_cells(system.source / drawn)
 
