@@ -178,7 +178,7 @@ def read_json_object(path: Path, *, most: int = _MOST_JSON) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def open_regular(path: Path, *, most: int) -> Iterator[BinaryIO]:
+def open_regular(path: Path, *, most: int | None = None) -> Iterator[BinaryIO]:
     """Open a file to be read as a whole.
 
     Raises:
@@ -196,7 +196,7 @@ def open_regular(path: Path, *, most: int) -> Iterator[BinaryIO]:
             raise OSError(
                 errno.EINVAL, "it is a pipe, socket or device, no file", str(path)
             )
-        if status.st_size > most:
+        if most is not None and status.st_size > most:
             raise OSError(
                 errno.EFBIG,
                 f"it has {status.st_size:,} bytes, and {most:,} are the most that is "
