@@ -6,7 +6,6 @@ and `bmjax.embed` all use `Encoder`.
 
 import dataclasses
 import os
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,6 +30,7 @@ from bmjax.files import user_path
 from bmjax.models import (
     AUTO,
     NETWORKS,
+    feature_dim,
     feature_settings,
     make_network,
     preprocessing_of,
@@ -44,6 +44,7 @@ from bmjax.models.saliency import (
 )
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import network_of_file
+from bmjax.npz_file import read_npz
 from bmjax.training.adapters import about_adapters, read_adapters_onto
 from bmjax.training.run_config import read_run_config
 from bmjax.training.trained_network import (
@@ -651,10 +652,24 @@ def _read_linear(source: Path, about: dict[str, Any]) -> Linear:
             "its own command"
         )
     try:
-        with np.load(path) as arrays:
-            return Linear(**{name: arrays[name] for name in Linear._fields})
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        linear = Linear(**read_npz(path, Linear._fields))
+        _check_linear(linear, about)
+        return linear
+    except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"{str(path)!r} is damaged ({error}); run the same command again to fit it "
             "anew"
         ) from None
+
+
+def _check_linear(linear: Linear, about: dict[str, Any]) -> None:
+    """Raise ValueError unless a classifier is of these features and classes."""
+    width = feature_dim(about["network"], pooling=about["pooling"])
+    count = len(about.get("classes") or linear.bias)
+    wanted = Linear((width, count), (count,), (width,), (width,))
+    for name, array, shape in zip(Linear._fields, linear, wanted, strict=True):
+        if array.shape != shape or array.dtype != np.float32:
+            raise ValueError(
+                f"{name} is {array.dtype}{list(array.shape)}, expected "
+                f"float32{list(shape)}"
+            )
