@@ -35,6 +35,7 @@ from bmjax.models import layer_scales, make_network
 from bmjax.models.lora import add_lora
 from bmjax.run.class_lineages import class_lineages, numbered
 from bmjax.run.logs import say
+from bmjax.run.prefetch_memory import check_prefetch
 from bmjax.run.run_settings import (
     AugmentSettings,
     DataSettings,
@@ -111,6 +112,12 @@ def build(
     mesh = make_mesh(settings.mesh.devices)
     _check_divides(settings.data.batch_size, mesh.size, settings.train.accumulate)
     check_shared_memory(
+        workers=settings.data.workers,
+        batch_size=settings.data.batch_size,
+        size=settings.data.size,
+    )
+    check_prefetch(
+        prefetch=settings.data.prefetch,
         workers=settings.data.workers,
         batch_size=settings.data.batch_size,
         size=settings.data.size,
