@@ -20,7 +20,7 @@ training saved first, 141 whoever read the output has gone.
 import sys
 from collections.abc import Sequence
 
-from bmjax.console.command import run_command
+from bmjax.console.command import print_anything, run_command
 from bmjax.errors import DONE
 
 
@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = [argument for argument in argv if argument != "--debug"]
 
     if debug:
+        print_anything()
         return _train(argv)
     return run_command(
         lambda: _train(argv), stopped="stopped before anything was begun"

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from bmjax.console.command import run_command, say_error
-from bmjax.console.notes import print_note
+from bmjax.console.notes import print_lines, print_note
 from bmjax.errors import DONE, BmjaxError
 from bmjax.files import user_path
 
@@ -37,7 +37,7 @@ def _compare(options: argparse.Namespace) -> int:
         pool=options.pool,
         note=print_note,
     )
-    print(page)
+    print_lines(str(page))
     return DONE
 
 
@@ -85,7 +85,8 @@ def _report_each(runs: list[Path], images: Path | None) -> int:
     exit_code = DONE
     for run in runs:
         try:
-            print(write_report(user_path("RUN", run), images=images, note=print_note))
+            page = write_report(user_path("RUN", run), images=images, note=print_note)
+            print_lines(str(page))
         except BmjaxError as error:
             exit_code = exit_code or say_error(error)
     return exit_code
