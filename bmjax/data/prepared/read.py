@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class PreparedCatalog(Catalog):
             image's file begins, and its size in bytes.
     """
 
+    cure: ClassVar[str] = _CURE
     shards: tuple[tuple[str, int], ...]
     places: np.ndarray
 
