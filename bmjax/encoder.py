@@ -666,7 +666,7 @@ def _check_linear(linear: Linear, about: dict[str, Any]) -> None:
     """Raise ValueError unless a classifier is of these features and classes."""
     width = feature_dim(about["network"], pooling=about["pooling"])
     count = len(about.get("classes") or linear.bias)
-    wanted = Linear((width, count), (count,), (width,), (width,))
+    wanted = ((width, count), (count,), (width,), (width,))  # as its fields
     for name, array, shape in zip(Linear._fields, linear, wanted, strict=True):
         if array.shape != shape or array.dtype != np.float32:
             raise ValueError(
