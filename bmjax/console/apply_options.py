@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmjax.console.escape import printable
+from bmjax.console.escape import on_one_line
 from bmjax.console.notes import print_note
 from bmjax.errors import DATA, DONE, ConfigError
 from bmjax.files import check_place
@@ -57,7 +57,7 @@ def check_apply_options(options: argparse.Namespace) -> None:
 
 def complain(sentence: str) -> None:
     """Print why an image is left out."""
-    print(f"bmjax: {printable(sentence)}", file=sys.stderr)
+    print(f"bmjax: {on_one_line(sentence)}", file=sys.stderr)
 
 
 def apply_exit_code(

@@ -6,7 +6,7 @@ def escaped(name: str) -> str:
     return "".join(map(_escaped, name))
 
 
-def printable(line: str) -> str:
+def on_one_line(line: str) -> str:
     r"""A line whose control characters are shown, not sent: `\x1b` for an escape.
 
     A name in it could otherwise move the cursor, color what follows, or feign a line of

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from bmjax.console.apply_options import complain
-from bmjax.console.escape import escaped, printable
+from bmjax.console.escape import escaped, on_one_line
 from bmjax.console.notes import print_lines, print_note
 from bmjax.run.logs import say
 
@@ -14,8 +14,8 @@ SHOWN = r"A\x1b[2J\nbmjax: done\u202egpj.\xff\x9b31m"
 
 
 def test_what_moves_a_cursor_or_feigns_a_line_is_shown():
-    assert printable(HOSTILE) == SHOWN
-    assert printable("Blast; Zelle, \u7d30\u80de, C:\\cells") == (
+    assert on_one_line(HOSTILE) == SHOWN
+    assert on_one_line("Blast; Zelle, \u7d30\u80de, C:\\cells") == (
         "Blast; Zelle, \u7d30\u80de, C:\\cells"
     )
     assert escaped("C:\\cells") == r"C:\\cells"
