@@ -4,9 +4,8 @@ The one place where a network is applied to new images: `bmjax.load`, `bmjax.pre
 and `bmjax.embed` all use `Encoder`.
 """
 
-import json
+import dataclasses
 import os
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,9 +26,11 @@ from bmjax.data.seen_images import Seen
 from bmjax.devices.mesh import make_mesh, put_batch, replicated
 from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.evals.linear_probe import Linear, apply_linear, feature_weights, softmax
+from bmjax.files import user_path
 from bmjax.models import (
     AUTO,
     NETWORKS,
+    feature_dim,
     feature_settings,
     make_network,
     preprocessing_of,
@@ -43,7 +44,9 @@ from bmjax.models.saliency import (
 )
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import network_of_file
+from bmjax.npz_file import read_npz
 from bmjax.training.adapters import about_adapters, read_adapters_onto
+from bmjax.training.run_config import read_run_config
 from bmjax.training.trained_network import (
     Weights,
     backbone_digest,
@@ -167,11 +170,11 @@ class Encoder(TransformerMixin, BaseEstimator):
         if self.batch_size < 1:
             raise ConfigError(f"batch_size = {self.batch_size}; give 1 or more")
         loaded = _load(
-            Path(self.source).expanduser(),
+            user_path("source", self.source),
             self.network,
             self.devices,
             {"pooling": self.pooling, "interpolation": self.interpolation},
-            Path(self.adapters).expanduser() if self.adapters else None,
+            user_path("adapters", self.adapters) if self.adapters else None,
         )
         self.network = loaded.about["network"]
         return loaded
@@ -390,7 +393,7 @@ class Encoder(TransformerMixin, BaseEstimator):
     @cached_property
     def _linear(self) -> Linear:
         # A run's own stands on the features without adapters.
-        source = Path(self.adapters or self.source).expanduser()
+        source = user_path("source", self.adapters or self.source)
         return _read_linear(source, self.loaded.about)
 
     @cached_property
@@ -424,7 +427,7 @@ class Encoder(TransformerMixin, BaseEstimator):
     def _batches(self, images: ImageSource) -> Iterator[tuple[np.ndarray, int]]:
         """Full batches of pixels, and how many of their rows count."""
         if isinstance(images, str | os.PathLike):
-            path = Path(images).expanduser()
+            path = user_path("images", images)
             if not path.is_file():
                 opened = open_any_images(path)
                 yield from self._read(opened.paths, opened.encoded)
@@ -432,7 +435,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             images = [path]
         items = images if isinstance(images, np.ndarray) else list(images)
         if len(items) and isinstance(items[0], str | os.PathLike):
-            paths = [Path(item).expanduser() for item in items]
+            paths = [user_path("image", item) for item in items]
             names = [str(path) for path in paths]
             yield from self._read(names, lambda position: read_bytes(paths[position]))
             return
@@ -519,7 +522,7 @@ def _load(
     model = dict(plain_model)
     if source.is_dir():
         weights = read_run(source, replicated(mesh))
-        model |= json.loads((source / "config.json").read_text())["model"]
+        model |= dataclasses.asdict(read_run_config(source).model)
         if network and network != weights.about["network"]:
             raise ConfigError(
                 f"{str(source)!r} is a run of {weights.about['network']}, not of "
@@ -611,10 +614,7 @@ def _read_weights_file(path: Path, network: str, likely: str) -> Weights:
             f"{str(path)!r} is neither a run's folder nor a .safetensors file, nor any "
             "other file of weights; give the workdir of a run, or such a file"
         )
-    try:
-        said = metadata_of(path)
-    except ValueError:
-        said = {}
+    said = metadata_of(path)
     name = network or said.get("network", "") or network_of_file(path) or likely
     if not name:
         raise ConfigError(
@@ -652,10 +652,24 @@ def _read_linear(source: Path, about: dict[str, Any]) -> Linear:
             "its own command"
         )
     try:
-        with np.load(path) as arrays:
-            return Linear(**{name: arrays[name] for name in Linear._fields})
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        linear = Linear(**read_npz(path, Linear._fields))
+        _check_linear(linear, about)
+        return linear
+    except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"{str(path)!r} is damaged ({error}); run the same command again to fit it "
             "anew"
         ) from None
+
+
+def _check_linear(linear: Linear, about: dict[str, Any]) -> None:
+    """Raise ValueError unless a classifier is of these features and classes."""
+    width = feature_dim(about["network"], pooling=about["pooling"])
+    count = len(about.get("classes") or linear.bias)
+    wanted = ((width, count), (count,), (width,), (width,))  # as its fields
+    for name, array, shape in zip(Linear._fields, linear, wanted, strict=True):
+        if array.shape != shape or array.dtype != np.float32:
+            raise ValueError(
+                f"{name} is {array.dtype}{list(array.shape)}, expected "
+                f"float32{list(shape)}"
+            )

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bmjax.console.command import run_command
+from bmjax.console.notes import print_lines
 from bmjax.console.progress import tracked
 from bmjax.errors import DONE, ConfigError
-from bmjax.files import write_csv, write_json, writing
+from bmjax.files import user_path, write_csv, write_json, writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,7 +89,7 @@ def _few_labels(options: argparse.Namespace) -> int:
 
     common = _common_split(options)
     for source in options.sources:
-        refuse_unfit(source, common, print)
+        refuse_unfit(source, common, print_lines)
     with writing("--out", options.out):
         for folder in ("features", "fitted"):
             (options.out / folder).mkdir(parents=True, exist_ok=True)
@@ -106,7 +107,7 @@ def _few_labels(options: argparse.Namespace) -> int:
     write_csv(
         options.out / "few_labels.csv", fits.RESULT_COLUMNS, fits.result_rows(systems)
     )
-    print(write_label_curves(options.out, stored))
+    print_lines(str(write_label_curves(options.out, stored)))
     return DONE
 
 
@@ -122,7 +123,7 @@ def _systems(
     from bmjax.run.labeled_fits import label_curve
 
     def say(text: str) -> None:
-        print(text, flush=True)
+        print_lines(text)
 
     systems = []
     names = names_apart(options.sources)
@@ -181,13 +182,13 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--{option}={getattr(options, name)}; give {least} or more"
             )
+    options.sources = [user_path("SOURCE", source) for source in options.sources]
     for source in options.sources:
-        if not source.expanduser().exists():
+        if not source.exists():
             raise ConfigError(
                 f"{str(source)!r} does not exist; give the workdir of a run, or a file "
                 "of weights"
             )
-    options.sources = [source.expanduser() for source in options.sources]
     places = [os.path.realpath(source) for source in options.sources]
     for source, place in zip(options.sources, places, strict=True):
         if places.count(place) > 1:
@@ -214,7 +215,7 @@ def _common_split(options: argparse.Namespace) -> "CommonSplit":
         if value is not None
     ]
     runs = [source for source in options.sources if source.is_dir()]
-    folder = options.data.expanduser() if options.data else None
+    folder = user_path("--data", options.data) if options.data else None
     if runs:
         if given:
             raise ConfigError(
@@ -250,7 +251,9 @@ def _features(
         stored = stored_features(source, common.catalog.fingerprint, sizes)
         if stored:
             arrays, digest = stored
-            print(f"{name}: features {arrays['train'].shape[1]} wide, those of the run")
+            print_lines(
+                f"{name}: features {arrays['train'].shape[1]} wide, those of the run"
+            )
             described |= {"features": "the run's", "width": arrays["train"].shape[1]}
             return _Judged(**arrays, identity={"run": digest}, about=described)
     return _computed(source, name, common, options, described)
@@ -289,7 +292,7 @@ def _computed(
     folder.mkdir(exist_ok=True)
     threads = options.threads or os.cpu_count() or 1
     limit = int(common.bad_share * len(common.split.train))
-    replaced = Replaced(limit=limit, say=print)
+    replaced = Replaced(limit=limit, say=print_lines)
     loaded = encoder.loaded
 
     def features_of(pixels: Any) -> dict[str, Any]:
@@ -300,7 +303,7 @@ def _computed(
     for part, positions in common.split._asdict().items():
         path, note = folder / f"{part}.npy", folder / f"{part}.json"
         if not note.exists():
-            print(f"{name}: features of {len(positions):,} {part} images")
+            print_lines(f"{name}: features of {len(positions):,} {part} images")
             batches = evaluation_batches(
                 common.catalog,
                 positions,

@@ -2,10 +2,12 @@
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +15,7 @@ from typing import Any, BinaryIO
 from bmjax.errors import ConfigError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one
+_MOST_JSON = 2**26  # bytes of a run's small files: a thousand times the usual; ours
 
 
 class CannotWrite(ConfigError, OSError):
@@ -66,6 +69,35 @@ def free_space(folder: Path) -> int:
     return shutil.disk_usage(place).free
 
 
+def user_path(option: str, path: str | os.PathLike) -> Path:
+    """A path as a user wrote it, with the home folder in the place of its `~`.
+
+    Args:
+        option: what the user gave it by, such as "--run" or "config.data.root".
+        path: need not exist.
+
+    Raises:
+        ConfigError: there is no such home folder, or the system refuses to look for
+            the path, such as one that is too long or below a closed folder.
+    """
+    try:
+        found = Path(path).expanduser()
+        os.stat(found)
+    except RuntimeError:
+        raise ConfigError(
+            f"{option}={str(path)!r} begins with a home folder that is not known; give "
+            "the whole path"
+        ) from None
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        pass  # whoever wants it there says so
+    except OSError as error:
+        raise ConfigError(
+            f"{option}={str(path)[:200]!r} cannot be looked at: "
+            f"{describe_os_error(error)}; give another path"
+        ) from None
+    return found
+
+
 def check_place(option: str, path: Path) -> None:
     """Raise ConfigError where a file cannot be made, before any work is done for it."""
     if path.is_dir():
@@ -112,6 +144,66 @@ def whole_file(path: Path, *, option: str = "") -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def read_json(path: Path, *, most: int = _MOST_JSON) -> Any:
+    """Read a JSON file that somebody else may have written.
+
+    Args:
+        path: of a file; a pipe is refused, which would be waited for.
+        most: bytes that are read.
+
+    Raises:
+        OSError: it cannot be read, is no file or is larger.
+        ValueError: it holds no JSON, or one that is nested too deep.
+    """
+    with open_regular(path, most=most) as file:
+        text = file.read().decode("utf-8", errors="surrogateescape")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def read_json_object(path: Path, *, most: int = _MOST_JSON) -> dict[str, Any]:
+    """Read a JSON file that holds an object; `read_json` has the errors.
+
+    Raises:
+        ValueError: it holds something else, too.
+    """
+    content = read_json(path, most=most)
+    if not isinstance(content, dict):
+        raise ValueError(f"it holds a {type(content).__name__}, expected an object")
+    return content
+
+
+@contextlib.contextmanager
+def open_regular(path: Path, *, most: int | None = None) -> Iterator[BinaryIO]:
+    """Open a file to be read as a whole.
+
+    Raises:
+        OSError: it cannot be opened; it is a pipe, socket or device, whose end might
+            never come; or it is larger than `most` bytes.
+    """
+
+    def opened(name: str, flags: int) -> int:
+        # Without waiting for the other end of a pipe.
+        return os.open(name, flags | os.O_NONBLOCK)
+
+    with open(path, "rb", opener=opened) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(
+                errno.EINVAL, "it is a pipe, socket or device, no file", str(path)
+            )
+        if most is not None and status.st_size > most:
+            raise OSError(
+                errno.EFBIG,
+                f"it has {status.st_size:,} bytes, and {most:,} are the most that is "
+                "read",
+                str(path),
+            )
+        yield file
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -20,7 +20,7 @@ training saved first, 141 whoever read the output has gone.
 import sys
 from collections.abc import Sequence
 
-from bmjax.console.command import run_command
+from bmjax.console.command import print_anything, run_command
 from bmjax.errors import DONE
 
 
@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = [argument for argument in argv if argument != "--debug"]
 
     if debug:
+        print_anything()
         return _train(argv)
     return run_command(
         lambda: _train(argv), stopped="stopped before anything was begun"
@@ -40,9 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(argv: Sequence[str]) -> int:
-    from bmjax.run.command_line import read_flags
+    from bmjax.run.command_line import check_start, read_flags
 
     config, workdir = read_flags(argv)
+    check_start(config)
     from bmjax.run.logs import say
     from bmjax.run.workdir import is_finished
 

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bmjax.console.escape import on_one_line
+from bmjax.console.notes import print_note
 from bmjax.errors import DATA, DONE, ConfigError
 from bmjax.files import check_place
 
@@ -55,7 +57,7 @@ def check_apply_options(options: argparse.Namespace) -> None:
 
 def complain(sentence: str) -> None:
     """Print why an image is left out."""
-    print(f"bmjax: {sentence}", file=sys.stderr)
+    print(f"bmjax: {on_one_line(sentence)}", file=sys.stderr)
 
 
 def apply_exit_code(
@@ -69,7 +71,7 @@ def apply_exit_code(
         notes: sentences on what was passed over.
     """
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        print_note(note)
     if not unread or options.skip_bad:
         return DONE
     complain(

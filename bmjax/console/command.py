@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from bmjax.console.escape import on_one_line
 from bmjax.errors import BROKEN_PIPE, DATA, INTERRUPTED, BmjaxError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -32,7 +33,7 @@ def run_command(command: Callable[[], int | None], *, stopped: str = "stopped") 
     except BmjaxError as error:
         return say_error(error)
     except KeyboardInterrupt:
-        print(f"bmjax: {stopped}", file=sys.stderr)
+        print(f"bmjax: {on_one_line(stopped)}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         _discard_output()
@@ -51,8 +52,7 @@ def run_command(command: Callable[[], int | None], *, stopped: str = "stopped") 
 
 def say_error(error: BmjaxError) -> int:
     """Print an error as one line, whatever names are in it; return its exit code."""
-    message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
-    print(f"bmjax: {message}", file=sys.stderr)
+    print(f"bmjax: {on_one_line(str(error))}", file=sys.stderr)
     return error.exit_code
 
 

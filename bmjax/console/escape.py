@@ -6,6 +6,15 @@ def escaped(name: str) -> str:
     return "".join(map(_escaped, name))
 
 
+def on_one_line(line: str) -> str:
+    r"""A line whose control characters are shown, not sent: `\x1b` for an escape.
+
+    A name in it could otherwise move the cursor, color what follows, or feign a line of
+    its own. Backslashes stay, so this is for reading alone.
+    """
+    return "".join(c if c.isprintable() else _escaped(c) for c in line)
+
+
 def _escaped(character: str) -> str:
     if character == "\\":
         return "\\\\"

@@ -37,8 +37,8 @@ class Replaced:
             if len(self.positions) > self.limit:
                 raise DataError(
                     f"{why}; with it {len(self.positions)} training image(s) cannot be "
-                    f"read, and config.data.bad_share allows {self.limit}: run python "
-                    "-m bmjax.data verify, and replace or remove what it names"
+                    f"read, and config.data.bad_share allows {self.limit}: "
+                    f"{catalog.cure}"
                 )
             self._say(f"note: {why}; another of its class takes its place")
 

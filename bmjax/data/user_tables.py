@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bmjax.errors import DataError
-from bmjax.files import without_dot
+from bmjax.files import open_regular, user_path, without_dot
 
 SEPARATORS = (",", ";", "\t")
+_MOST_BYTES = 2**30  # of a table that are read; ours
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 # The longer first: the mark of UTF-16 begins that of UTF-32.
 _MARKS = (
@@ -111,7 +112,8 @@ def _beyond(rows: list[list[str]], header: list[str]) -> Iterable[list[str]]:
 def _text(path: Path, wanted: str) -> list[str]:
     """The lines of a file, with their ends; names need not be valid UTF-8."""
     try:
-        content = path.expanduser().read_bytes()
+        with open_regular(user_path("the table", path), most=_MOST_BYTES) as file:
+            content = file.read()
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}); give a CSV table with the "

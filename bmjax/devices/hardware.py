@@ -42,8 +42,18 @@ def memory_left(mesh: Mesh) -> Memory | None:
             return None
         left = min(each["bytes_limit"] - each["bytes_in_use"] for each in stats)
         return Memory(left, "on each device", shared=False)
-    there = [size for size in (_available(), *_cgroup_rooms()) if size is not None]
-    return Memory(min(there), "in this machine", shared=True) if there else None
+    left = host_memory_left()
+    return None if left is None else Memory(left, "in this machine", shared=True)
+
+
+def host_memory_left() -> int | None:
+    """Bytes that this process can still take; None where nothing tells.
+
+    What the system calls available, or what is left below the limit of this process's
+    control group or of its own (ulimit -v) where that is less.
+    """
+    rooms = (_available(), _address_room(), *_cgroup_rooms())
+    return min((size for size in rooms if size is not None), default=None)
 
 
 def peak_memory(mesh: Mesh) -> tuple[int, str]:
@@ -106,6 +116,18 @@ def _available() -> int | None:
     except OSError:
         pass
     return None
+
+
+def _address_room() -> int | None:
+    """What is left below this process's limit of addresses; None without one."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError):
+        return None
+    return max(0, limit - pages * resource.getpagesize())
 
 
 def _cgroup_rooms() -> list[int | None]:

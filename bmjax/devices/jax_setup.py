@@ -6,8 +6,9 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Iterator
-from pathlib import Path
 
+from bmjax.console.notes import print_note
+from bmjax.devices.program_cache import find_cache
 from bmjax.errors import check_known
 
 _PACKAGES = (
@@ -41,7 +42,8 @@ def start_jax(*, devices: int, precision: str = "default") -> None:
 
     Where there is no accelerator, `devices` of them are made out of the CPU, so that
     the four-device program can be run anywhere. Compiled programs are kept in
-    $XDG_CACHE_HOME/bmjax (~/.cache/bmjax): a second start takes them from there.
+    $XDG_CACHE_HOME/bmjax (~/.cache/bmjax): a second start takes them from there. A
+    folder that is not this user's alone is not used (`find_cache`).
 
     Args:
         devices: to make out of the CPU.
@@ -62,9 +64,10 @@ def start_jax(*, devices: int, precision: str = "default") -> None:
             jax.config.update("jax_num_cpu_devices", devices)
     if precision != "default":
         jax.config.update("jax_default_matmul_precision", precision)
-    if not jax.config.jax_compilation_cache_dir:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "bmjax"))
+    folder, why_not = find_cache(jax.config.jax_compilation_cache_dir)
+    if why_not:
+        print_note(why_not)
+    jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 

@@ -5,6 +5,7 @@ Sinkhorn and all-pairs losses need no collective in our code, and one device and
 run the same program.
 """
 
+import os
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ def make_mesh(devices: int = 0) -> Mesh:
     told otherwise, and under those a roll of the batch, `z @ z.T` and the queue's
     concatenation do not trace.
     """
-    there = jax.devices()
+    there = _devices()
     if devices > len(there):
         raise ConfigError(
             f"config.mesh.devices = {devices}, but jax sees {len(there)} "
@@ -30,6 +31,19 @@ def make_mesh(devices: int = 0) -> Mesh:
     return jax.make_mesh(
         (devices,), ("data",), axis_types=(AxisType.Auto,), devices=there[:devices]
     )
+
+
+def _devices() -> list[jax.Device]:
+    """All devices; jax itself answers an unusable JAX_PLATFORMS with a traceback."""
+    try:
+        return jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        why = (str(error).splitlines() or ["there are none"])[0][:150]
+        raise ConfigError(
+            f"jax cannot use the devices that it was asked for, JAX_PLATFORMS="
+            f"{asked!r} ({why}); unset that variable, or install jax for them"
+        ) from None
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

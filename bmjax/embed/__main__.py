@@ -13,9 +13,10 @@ from bmjax.console.apply_options import (
     complain,
 )
 from bmjax.console.command import run_command
-from bmjax.console.notes import print_note
+from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
+from bmjax.files import user_path
 
 if TYPE_CHECKING:
     from bmjax.data.open_images import OpenedImages
@@ -84,7 +85,7 @@ def _embed(options: argparse.Namespace) -> int:
     _check(options)
     from bmjax.data.open_images import open_any_images
 
-    images = open_any_images(options.folder.expanduser())
+    images = open_any_images(user_path("FOLDER", options.folder))
 
     from bmjax.devices.jax_setup import start_jax
 
@@ -101,11 +102,11 @@ def _embed(options: argparse.Namespace) -> int:
         interpolation=options.interpolation,
         adapters=options.adapters or "",
     )
-    print(f"{len(images.paths):,} images; {encoder.description}")
+    print_lines(f"{len(images.paths):,} images; {encoder.description}")
     if far := encoder.moments_note(images):
         print_note(far)
     failed = write_features(options.out, images, encoder)
-    print(options.out)
+    print_lines(str(options.out))
     return apply_exit_code(options, failed + images.other_formats, images.notes)
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmjax.console.command import run_command
+from bmjax.console.notes import print_lines
 from bmjax.errors import ConfigError
-from bmjax.files import check_place
+from bmjax.files import check_place, user_path
 
 if TYPE_CHECKING:
     from bmjax.training.trained_network import Weights
@@ -63,10 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.adapters and (options.check or options.layout != "own"):
         parser.error("--adapters goes with --out and --layout=own")
     if options.check:
-        return run_command(lambda: check(options.run, options.check))
+        return run_command(lambda: check(user_path("RUN", options.run), options.check))
     return run_command(
         lambda: export(
-            options.run,
+            user_path("RUN", options.run),
             options.out,
             layout=options.layout,
             adapters=options.adapters,
@@ -84,7 +85,7 @@ def check(source: Path, record: Path) -> None:
     """
     from bmjax.export.same_weights import check_weights_against
 
-    print(check_weights_against(source, record))
+    print_lines(check_weights_against(source, record))
 
 
 def export(
@@ -130,18 +131,20 @@ def export(
             "place"
         ) from None
     about = weights.about
-    print(f"{out}: {about['network']} of {about['method']}, step {about['step']:,}")
+    print_lines(
+        f"{out}: {about['network']} of {about['method']}, step {about['step']:,}"
+    )
     left_out = ("head", "prototypes") if layout == "timm" else ()
     parts = ", ".join(sorted(set(weights.params) - set(left_out)))
-    print(f"  holds {parts}; {out.stat().st_size / 1e6:,.1f} MB")
+    print_lines(f"  holds {parts}; {out.stat().st_size / 1e6:,.1f} MB")
     if adapters:
         for line in _about_adapters(about):
-            print(line)
+            print_lines(line)
     if layout == "timm":
         from bmjax.models.weight_files.timm_layout import timm_model
 
         model = timm_model(about["network"]).replace("=N", f"={_classes(weights)}")
-        print(f"  loaded by {model or 'no model of timm of these sizes'}")
+        print_lines(f"  loaded by {model or 'no model of timm of these sizes'}")
 
 
 def _about_adapters(about: dict[str, Any]) -> Iterator[str]:

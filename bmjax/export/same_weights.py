@@ -16,7 +16,7 @@ import numpy as np
 
 from bmjax.encoder import Encoder, load
 from bmjax.errors import CheckpointError, ConfigError
-from bmjax.files import check_place, write_whole
+from bmjax.files import check_place, read_json, write_whole
 
 # Of the features' norm. float32 in another order of sums stays below 1e-5; a GELU by
 # tanh, the least of usual deviations, is 2.9e-4 off.
@@ -64,7 +64,7 @@ def check_weights_against(source: Path, record: Path) -> str:
         write_whole(record, json.dumps(described, indent=1) + "\n")
         return f"{record}: written, SHA-256 {described['sha256'][:12]}"
     try:
-        expected = json.loads(record.read_text())
+        expected = read_json(record)
         features = np.asarray(expected["features"], np.float64)
         settings = {key: expected[key] for key in ("pooling", "interpolation")}
         digest, network = str(expected["sha256"]), str(expected["network"])

@@ -13,10 +13,10 @@ from bmjax.console.apply_options import (
     complain,
 )
 from bmjax.console.command import run_command
-from bmjax.console.notes import print_note
+from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
-from bmjax.files import check_place
+from bmjax.files import check_place, user_path
 
 _DESCRIPTION = """\
 Name every image below FOLDER with a trained run: one that learned classes, or one that
@@ -74,7 +74,7 @@ def _predict(options: argparse.Namespace) -> int:
     _check_explain(options)
     from bmjax.data.open_images import open_any_images
 
-    folder = options.folder.expanduser()
+    folder = user_path("FOLDER", options.folder)
     images = open_any_images(folder)
 
     from bmjax.devices.jax_setup import start_jax
@@ -93,7 +93,7 @@ def _predict(options: argparse.Namespace) -> int:
             f" use a multiple of {devices}, or --devices=1"
         )
     encoder = load(
-        _source(options.run.expanduser(), adapted=bool(options.adapters)),
+        _source(user_path("--run", options.run), adapted=bool(options.adapters)),
         batch_size=options.batch_size,
         devices=options.devices,
         threads=options.threads,
@@ -107,7 +107,7 @@ def _predict(options: argparse.Namespace) -> int:
         )
     own = "fc" in encoder.loaded.weights.params
     how = "its own classifier" if own else "linear classifier on its features"
-    print(f"{len(images.paths):,} images; {encoder.description}, {how}")
+    print_lines(f"{len(images.paths):,} images; {encoder.description}, {how}")
     if far := encoder.moments_note(images):
         print_note(far)
     least_sure = LeastSure(options.explain_cells) if options.explain else None
@@ -127,24 +127,24 @@ def _predict(options: argparse.Namespace) -> int:
             for (width, height), count in predicted.sizes.most_common(5)
         )
         more = ", ..." if len(predicted.sizes) > 5 else ""
-        print(
+        print_lines(
             f"note: {other:,} image(s) are not {side} x {side} pixels, which the "
             f"network takes, and were resized; sizes: {sizes}{more}"
         )
-    print("", *differential(encoder.classes, predicted.classes), "", sep="\n")
+    print_lines("", *differential(encoder.classes, predicted.classes), "")
     if predicted.labeled:
         share = predicted.correct / predicted.labeled
-        print(
+        print_lines(
             f"{predicted.labeled:,} images lie in a folder of a class; "
             f"{predicted.correct:,} of them ({share:.1%}) are predicted as it."
         )
         for sentence in _flattered(encoder, folder):
-            print(sentence)
+            print_lines(sentence)
     print(NOT_A_DEVICE)
-    print(options.out)
+    print_lines(str(options.out))
     if least_sure is not None:
         least_sure.write(options.explain, encoder, predicted.classes.total())
-        print(options.explain)
+        print_lines(str(options.explain))
     unread = predicted.failed + images.other_formats
     return apply_exit_code(options, unread, images.notes)
 

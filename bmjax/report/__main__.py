@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 from bmjax.console.command import run_command, say_error
+from bmjax.console.notes import print_lines, print_note
 from bmjax.errors import DONE, BmjaxError
+from bmjax.files import user_path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,12 +17,12 @@ def main(arguments: list[str] | None = None) -> int:
     if not (options.runs or options.tables):
         parser.error("expected a run folder, or --from-predictions with a table")
     if options.out is None:
-        if options.tables or options.images or options.pool:
+        if options.tables or options.pool:
             parser.error(
-                "--from-predictions, --images and --pool-folds go with --out, the "
-                "folder of the page"
+                "--from-predictions and --pool-folds go with --out, the folder of the "
+                "page"
             )
-        return run_command(lambda: _report_each(options.runs))
+        return run_command(lambda: _report_each(options.runs, options.images))
     return run_command(lambda: _compare(options))
 
 
@@ -28,14 +30,14 @@ def _compare(options: argparse.Namespace) -> int:
     from bmjax.report.comparison_page import write_comparison
 
     page = write_comparison(
-        options.runs,
-        options.tables,
+        [user_path("RUN", run) for run in options.runs],
+        [user_path("--from-predictions", table) for table in options.tables],
         out=options.out,
         images=options.images,
         pool=options.pool,
-        note=lambda sentence: print(f"note: {sentence}", file=sys.stderr),
+        note=print_note,
     )
-    print(page)
+    print_lines(str(page))
     return DONE
 
 
@@ -76,14 +78,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _report_each(runs: list[Path]) -> int:
+def _report_each(runs: list[Path], images: Path | None) -> int:
     """A run that cannot be reported is named on standard error; the others go on."""
     from bmjax.report import write_report
 
     exit_code = DONE
     for run in runs:
         try:
-            print(write_report(run))
+            page = write_report(user_path("RUN", run), images=images, note=print_note)
+            print_lines(str(page))
         except BmjaxError as error:
             exit_code = exit_code or say_error(error)
     return exit_code

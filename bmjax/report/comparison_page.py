@@ -97,7 +97,7 @@ def write_comparison(
     systems = read_systems(runs, tables_of_others)
     if pool:
         systems = pool_folds(systems)
-    shown = comparison_contents(systems, images)
+    shown = comparison_contents(systems, images, note)
     page = write_page(out / "index.html", render("compare.html", shown))
     if not shown["paired"]:
         note(f"{shown['data']}: {_UNPAIRED}")
@@ -117,7 +117,9 @@ def refuse_other_page(page: Path) -> None:
 
 
 def comparison_contents(
-    systems: Sequence[System], images: Path | None = None
+    systems: Sequence[System],
+    images: Path | None = None,
+    note: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
     """What the template of the page shows."""
     from markupsafe import Markup
@@ -126,7 +128,10 @@ def comparison_contents(
     paired = ranking.same_images(systems)
     roots = folders_of_cells(images) if images else []
     album = Album(
-        [*roots, *(root for system in systems for root in image_roots(system))]
+        [
+            *roots,
+            *(root for system in systems for root in image_roots(system, note=note)),
+        ]
     )
     pairs = []
     if paired:

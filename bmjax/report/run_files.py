@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from bmjax.errors import DataError
 from bmjax.evals.predictions import Predictions, read_predictions
-from bmjax.files import without_dot
+from bmjax.files import open_regular, read_json_object, without_dot
 from bmjax.report.saliency_file import SALIENCY_FILE, SaliencyMaps, read_saliency
+
+_MOST_TEXT = 2**30  # bytes of a table or of the logged numbers that are read; ours
 
 
 class Point(NamedTuple):
@@ -93,7 +95,7 @@ def read_series(text: str) -> tuple[list[Series], int]:
     for line in filter(str.strip, text.split("\n")):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             unreadable += 1
             continue
         step = finite(record.get("step")) if isinstance(record, dict) else None
@@ -113,23 +115,27 @@ def read_series(text: str) -> tuple[list[Series], int]:
 def _read_text(path: Path) -> str:
     """The text of a file that a report cannot do without."""
     try:
-        # A file name need not be valid UTF-8; the page shows such bytes as "?".
-        return path.read_bytes().decode("utf-8", errors="surrogateescape")
+        with open_regular(path, most=_MOST_TEXT) as file:
+            # A file name need not be valid UTF-8; the page shows such bytes as "?".
+            return file.read().decode("utf-8", errors="surrogateescape")
     except OSError as error:
-        raise DataError(
-            f"expected {path.name} among the files of the run, but {path} cannot be "
-            f"read ({error.strerror}): finish the run with the command that began it"
-        ) from error
+        raise _unread(path, error) from error
+
+
+def _unread(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"expected {path.name} among the files of the run, but {path} cannot be "
+        f"read ({error.strerror}): finish the run with the command that began it"
+    )
 
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(_read_text(path))
+        return read_json_object(path)
+    except OSError as error:
+        raise _unread(path, error) from error
     except ValueError as error:
         raise _damaged(path, "a JSON object", str(error)) from error
-    if not isinstance(content, dict):
-        raise _damaged(path, "a JSON object", type(content).__name__)
-    return content
 
 
 def _read_rows(path: Path, *columns: str) -> tuple[list[dict[str, str]], list[str]]:

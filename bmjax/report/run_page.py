@@ -1,5 +1,6 @@
 """The report of one run as one HTML page that needs no network and no script."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bmjax.report.pictures import Album
 from bmjax.report.render import render, write_page
 from bmjax.report.run_files import read_run_files, section
 from bmjax.report.sections import describe_system
-from bmjax.report.systems import System, image_roots
+from bmjax.report.systems import System, folders_of_cells, image_roots
 
 DRAWS = 1000  # of every bootstrap; the ends of an interval vary by a tenth of its width
 
@@ -23,6 +24,8 @@ def write_report(
     *,
     predictions: Predictions | None = None,
     metrics: dict[str, Any] | None = None,
+    images: Path | None = None,
+    note: Callable[[str], None] = lambda sentence: None,
 ) -> Path:
     """Write `workdir/report.html` from the files of the run; return its path.
 
@@ -34,6 +37,8 @@ def write_report(
         predictions: those of predictions.csv; None: they are read.
         metrics: of `assess` for these predictions, with the run's counts of training
             images, DRAWS draws and the run's seed; None: they are worked out.
+        images: folder with the cells, where it is not the run's own.
+        note: takes a sentence where pictures cannot be shown.
 
     Raises:
         DataError: a file of the run is missing or damaged, or the page cannot be
@@ -43,7 +48,10 @@ def write_report(
     system = System(workdir.name, workdir, run.predictions, run)
     if metrics is None:
         metrics = metrics_of(system)
-    page = render("page.html", run_page_contents(system, metrics))
+    own = predictions is not None
+    roots = folders_of_cells(images) if images else []
+    album = Album([*roots, *image_roots(system, own=own, note=note)])
+    page = render("page.html", run_page_contents(system, metrics, album))
     return write_page(workdir / "report.html", page)
 
 
@@ -70,15 +78,18 @@ def metrics_of(system: System) -> dict[str, Any]:
     )
 
 
-def run_page_contents(system: System, metrics: dict[str, Any]) -> dict[str, Any]:
+def run_page_contents(
+    system: System, metrics: dict[str, Any], album: Album
+) -> dict[str, Any]:
     """What the template of one run's page shows.
 
     Args:
         system: the run.
         metrics: of `metrics_of`.
+        album: with the pictures of its cells.
     """
     return {
-        "system": describe_system(system, metrics, Album(image_roots(system))),
+        "system": describe_system(system, metrics, album),
         "warnings": tables.warnings(metrics),
         "mistake_rows": meaning.mistake_rows([metrics]),
         "maturity_rows": meaning.maturity_rows([metrics]),

@@ -1,6 +1,5 @@
 """saliency.npz of a run: for some images, where the network looks."""
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +8,7 @@ import numpy as np
 
 from bmjax.errors import DataError
 from bmjax.files import whole_file
+from bmjax.npz_file import read_npz
 
 SALIENCY_FILE = "saliency.npz"  # in a run's workdir
 
@@ -40,13 +40,13 @@ def read_saliency(path: Path) -> SaliencyMaps:
         DataError: the file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            paths, maps = arrays["paths"].tolist(), arrays["maps"]
-            kind = str(arrays["kind"])
+        arrays = read_npz(path, ("paths", "maps", "kind"))
+        paths, maps = arrays["paths"].tolist(), arrays["maps"]
+        kind = str(arrays["kind"])
         found = SaliencyMaps(kind, dict(zip(paths, maps, strict=True)))
         if maps.ndim != 3:
             raise ValueError(f"maps of shape {maps.shape}")
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (TypeError, ValueError) as error:
         raise DataError(
             f"expected maps of images in {path}, but it is damaged ({error}): delete "
             "it, and the page is made without"

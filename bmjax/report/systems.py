@@ -1,7 +1,7 @@
 """The systems of a page: runs and tables of predictions, read and checked together."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 from bmjax.data.images.listing import is_hidden
 from bmjax.errors import ConfigError, DataError
 from bmjax.evals.predictions import Predictions, read_predictions, spell_as
+from bmjax.report.own_images import holds_images_of
 from bmjax.report.run_files import RunFiles, read_run_files, section
 from bmjax.report.words import listing
 
@@ -64,16 +65,44 @@ def names_apart(sources: Sequence[Path]) -> list[str]:
     return names
 
 
-def image_roots(system: System) -> list[Path]:
-    """Folders below which the images of a system may lie: those of its runs."""
+def image_roots(
+    system: System,
+    *,
+    own: bool = False,
+    note: Callable[[str], None] = lambda sentence: None,
+) -> list[Path]:
+    """Folders below which the images of a system may lie: those of its runs.
+
+    Args:
+        system: a run, or folds put together.
+        own: the run has just been made here; of any other a folder counts only where
+            it holds the very images that the run was made on.
+        note: takes a sentence where a folder is there and does not.
+    """
     if system.run is None:
-        return image_roots(system.folds[0]) if system.folds else []
+        return image_roots(system.folds[0], note=note) if system.folds else []
+    root, within = _named_root(system)
+    if own or root is None or not os.path.isdir(root):
+        return [] if root is None else folders_of_cells(root)
+    if holds_images_of(system.run, root, within=within):
+        return folders_of_cells(root)
+    note(
+        f"{system.name}: no pictures of cells from {str(root)!r}, which does not hold "
+        "the images that the run was made on; give their folder with --images"
+    )
+    return []
+
+
+def _named_root(system: System) -> tuple[Path | None, Path | None]:
+    """The folder that a run's configuration names; and where its images must lie."""
     data = section(system.run.config, "data")
     given = data.get("root")
     if isinstance(given, str) and given:
-        return folders_of_cells(Path(given).expanduser())
+        return Path(os.path.expanduser(given)), None
     drawn = f"cells-{data.get('synthetic_images')}-{system.run.config.get('seed')}"
-    return folders_of_cells(system.source / drawn)
+    if os.sep in drawn or "\0" in drawn:
+        return None, None
+    return system.source / drawn, system.source
 
 
 def folders_of_cells(root: Path) -> list[Path]:

@@ -28,12 +28,14 @@ from bmjax.data.splits.make_split import (
 from bmjax.data.splits.validation_part import hold_out_validation
 from bmjax.devices.mesh import batch_sharded, make_mesh
 from bmjax.errors import ConfigError, DataError
+from bmjax.files import user_path
 from bmjax.methods import METHODS
 from bmjax.methods.spec import RunFacts
 from bmjax.models import layer_scales, make_network
 from bmjax.models.lora import add_lora
 from bmjax.run.class_lineages import class_lineages, numbered
 from bmjax.run.logs import say
+from bmjax.run.prefetch_memory import check_prefetch
 from bmjax.run.run_settings import (
     AugmentSettings,
     DataSettings,
@@ -110,6 +112,12 @@ def build(
     mesh = make_mesh(settings.mesh.devices)
     _check_divides(settings.data.batch_size, mesh.size, settings.train.accumulate)
     check_shared_memory(
+        workers=settings.data.workers,
+        batch_size=settings.data.batch_size,
+        size=settings.data.size,
+    )
+    check_prefetch(
+        prefetch=settings.data.prefetch,
         workers=settings.data.workers,
         batch_size=settings.data.batch_size,
         size=settings.data.size,
@@ -236,7 +244,7 @@ def run_facts(settings: Settings, data: RunData, length: RunLength) -> RunFacts:
 def data_root(settings: Settings, workdir: Path) -> Path:
     """The image folder; synthetic cells are made in the workdir where asked for."""
     if settings.data.root:
-        return Path(settings.data.root).expanduser()
+        return user_path("config.data.root", settings.data.root)
     from bmjax.data.synthetic import ROOT, synthesize
 
     images, seed = settings.data.synthetic_images, settings.seed

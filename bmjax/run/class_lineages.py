@@ -6,6 +6,7 @@ from pathlib import Path
 from bmjax.data.user_tables import read_user_table
 from bmjax.errors import ConfigError
 from bmjax.evals.lineage import release_lineage
+from bmjax.files import user_path
 
 RELEASE = "matek"  # classes of Matek et al. 2021, as `bmjax/evals/lineage.py` has them
 KEY = "config.model.lineages"
@@ -25,7 +26,7 @@ def check_lineages(table: str, head: str) -> None:
             f"{KEY} = {table!r} is of a classifier, and config.model.head = {head!r} "
             'is none; leave it empty, or use config.model.head = "classifier"'
         )
-    if table != RELEASE and not Path(table).expanduser().is_file():
+    if table != RELEASE and not user_path(KEY, table).is_file():
         raise ConfigError(
             f"{KEY} = {table!r} is no file; give a CSV of class,lineage, or {RELEASE} "
             "for the classes of the release"
@@ -47,7 +48,7 @@ def class_lineages(classes: Sequence[str], table: str) -> tuple[str, ...]:
     if table == RELEASE:
         known = {name: release_lineage(name) for name in classes}
     else:
-        known = _read(Path(table).expanduser())
+        known = _read(user_path(KEY, table))
         known = {name: known.get(name.casefold(), "") for name in classes}
     if absent := [name for name, lineage in known.items() if not lineage]:
         raise ConfigError(

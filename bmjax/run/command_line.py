@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict, FrozenConfigDict, config_flags
 
 from bmjax.errors import ConfigError
+from bmjax.files import user_path
 
 _PACKAGE = "configs"  # the package that shipped configurations import `common` from
 _CLASS_NAMES = (
@@ -60,7 +61,36 @@ def read_flags(argv: Sequence[str]) -> tuple[ConfigDict, Path]:
         )
     if not values.workdir:
         raise ConfigError("--workdir is missing; give a folder of this run's own")
-    return holder.value, Path(values.workdir).expanduser().absolute()
+    return holder.value, user_path("--workdir", values.workdir).absolute()
+
+
+def check_start(config: ConfigDict) -> None:
+    """Raise ConfigError for what a run cannot even be started with.
+
+    Devices are made out of a CPU before the settings are read, each with threads and
+    memory of its own; a batch is dealt out, so that no more can be of use.
+    """
+    wanted = {"mesh.devices": int, "data.batch_size": int, "train.precision": str}
+    wanted |= {"data.root": str, "method.name": str}
+    values = {}
+    for key, kind in wanted.items():
+        section, name = key.split(".")
+        inside = config.get(section)
+        value = inside.get(name) if isinstance(inside, ConfigDict) else None
+        if not isinstance(value, kind):
+            raise ConfigError(
+                f"config.{key} = {value!r} should be "
+                f"{'a whole number' if kind is int else 'a text'}; a configuration has "
+                "all sections and keys of configs/common.py"
+            )
+        values[key] = value
+    devices, batch = values["mesh.devices"], values["data.batch_size"]
+    if devices > max(batch, 1):
+        raise ConfigError(
+            f"config.mesh.devices = {devices} are more than the images of a batch that "
+            f"is dealt out to them, config.data.batch_size = {batch}; use fewer "
+            "devices or a larger batch"
+        )
 
 
 def _split_config(argv: Sequence[str]) -> tuple[str, list[str]]:
@@ -104,7 +134,7 @@ def find_config(name: str) -> tuple[Path, str]:
         ConfigError: there is no such file and no such configuration.
     """
     text, _, variant = name.partition(":")
-    path = Path(text).expanduser()
+    path = user_path("--config", text)
     if path.is_file():
         return path, variant
     folder = shipped_configs()
@@ -187,14 +217,24 @@ def load_config(path: Path, variant: str = "") -> ConfigDict:
             raise ConfigError(
                 f"--config={str(path)!r} defines no get_config(variant)"
             ) from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(
                 f"--config={str(path)!r} fails with {type(error).__name__}: {error}"
             ) from None
         try:
-            return get_config(variant)
+            config = get_config(variant)
+        except SystemExit as error:
+            raise ConfigError(
+                f"--config={str(path)!r} fails with SystemExit: {error}"
+            ) from None
         except Exception as error:
             raise ConfigError(f"--config={str(path)!r}: {error}") from None
+    if not isinstance(config, ConfigDict) or isinstance(config, FrozenConfigDict):
+        raise ConfigError(
+            f"--config={str(path)!r}: get_config(variant) gives a "
+            f"{type(config).__name__}, expected a ConfigDict of ml_collections"
+        )
+    return config
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """One split that several networks are judged on, held against what each has seen."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +10,10 @@ from bmjax.data.seen_images import catalog_hashes, shared_images
 from bmjax.data.splits.make_split import Split, make_split, split_digest
 from bmjax.data.splits.validation_part import hold_out_validation
 from bmjax.errors import ConfigError, DataError
+from bmjax.files import user_path
 from bmjax.methods import METHODS
 from bmjax.run.workdir import excluded
+from bmjax.training.run_config import read_run_config
 from bmjax.training.trained_network import about_source, seen_by
 
 _BAD_SHARE = 0.001  # of the training images may be unreadable; configs/common.py's
@@ -93,10 +94,10 @@ def run_split(run: Path, folder: Path | None = None) -> CommonSplit:
         DataError: its images are not there, or are others now.
     """
     trained_on = about_source(run)["trained_on"]
-    config = json.loads((run / "config.json").read_text())
-    data = config["data"]
-    drawn = run / f"cells-{data.get('synthetic_images')}-{config['seed']}"
-    root = Path(data["root"]).expanduser() if data["root"] else drawn
+    config = read_run_config(run)
+    data = config.data
+    drawn = run / f"cells-{data.synthetic_images}-{config.seed}"
+    root = user_path("config.data.root", data.root) if data.root else drawn
     if folder is None and not root.exists():
         raise DataError(
             f"the images of {str(run)!r} are no longer in {str(root)!r}; give the "
@@ -104,11 +105,11 @@ def run_split(run: Path, folder: Path | None = None) -> CommonSplit:
         )
     found = folder_split(
         folder or root,
-        name=data["split"],
-        fold=data["fold"],
-        seed=data["split_seed"],
-        exclude=excluded(data["exclude"]),
-        validation_share=float(data.get("validation_share", 0)),
+        name=data.split,
+        fold=data.fold,
+        seed=data.split_seed,
+        exclude=excluded(data.exclude),
+        validation_share=float(data.validation_share),
     )
     for what, ours, theirs in (
         ("images", found.catalog.fingerprint, trained_on["data_fingerprint"]),
@@ -117,10 +118,14 @@ def run_split(run: Path, folder: Path | None = None) -> CommonSplit:
         if ours != theirs:
             raise DataError(
                 f"the {what} of {str(found.origin)!r} are not those of the run "
-                f"{str(run)!r} (digest {ours[:12]}, expected {theirs[:12]}); restore "
-                "them, or give the folder where they are, --data=FOLDER"
+                f"{str(run)!r} (digest {ours[:12]}, expected {_short(theirs)}); "
+                "restore them, or give the folder where they are, --data=FOLDER"
             )
-    return found._replace(origin=run, bad_share=data["bad_share"])
+    return found._replace(origin=run, bad_share=float(data.bad_share))
+
+
+def _short(digest: str | None) -> str:
+    return "unknown" if digest is None else digest[:12]
 
 
 def refuse_unfit(source: Path, common: CommonSplit, say: Callable[[str], None]) -> None:
@@ -176,7 +181,7 @@ def _refuse_other_split(
     theirs, ours = trained_on["data_fingerprint"], common.catalog.fingerprint
     if theirs != ours:
         raise ConfigError(
-            f"{str(run)!r} was trained on other images (fingerprint {theirs[:12]}) "
+            f"{str(run)!r} was trained on other images (fingerprint {_short(theirs)}) "
             f"than those of {str(common.origin)!r} (fingerprint {ours[:12]}); compare "
             "runs on the same images alone, without the same classes"
         )
@@ -184,7 +189,7 @@ def _refuse_other_split(
         raise ConfigError(
             f"{str(run)!r} has the split {trained_on['split']} {trained_on['fold']}, "
             f"seed {trained_on['split_seed']} (digest "
-            f"{trained_on['split_digest'][:12]}), and {str(common.origin)!r} has "
+            f"{_short(trained_on['split_digest'])}), and {str(common.origin)!r} has "
             f"{common.name} {common.fold}, seed {common.seed} (digest "
             f"{common.digest[:12]}); compare runs on one split alone"
         )
@@ -223,10 +228,10 @@ def training_of(source: Path, common: CommonSplit) -> Training:
             )
         if not place.is_dir():
             return Training("none", f"without labels ({spec.title}), as far as known")
-        start = json.loads((place / "config.json").read_text()).get("init_from")
+        start = read_run_config(place).init_from
         if not start:
             return Training("none", f"without labels ({spec.title})")
-        place = Path(start).expanduser()
+        place = user_path("config.init_from", start)
         if not place.exists():
             break
         about = about_source(place)

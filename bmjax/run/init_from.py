@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from bmjax.errors import CheckpointError
+from bmjax.files import user_path
 from bmjax.models import feature_settings
 from bmjax.run.build import RunData
 from bmjax.run.preprocessing_check import check_preprocessing
@@ -46,7 +47,7 @@ def start_from(
         CheckpointError: the networks differ; or the classifier's classes do, and
             `config.init_new_classifier` is off.
     """
-    path = Path(settings.init_from).expanduser()
+    path = user_path("config.init_from", settings.init_from)
     renew = settings.init_new_classifier
     weights = _read(path, state, settings, len(data.catalog.classes), say)
     refuse_seen(

@@ -19,7 +19,7 @@ from bmjax.evals.label_curves import (
     labeled_rows,
     rows_digest,
 )
-from bmjax.files import plain_cell, write_json
+from bmjax.files import plain_cell, read_json_object, write_json
 from bmjax.run.common_split import CommonSplit
 
 RESULT_COLUMNS = (
@@ -166,9 +166,8 @@ def label_curve(
                 "version": bmjax.__version__,
             }
             path = folder / f"{short_key(asked)}.json"
-            if path.exists():
-                found = json.loads(path.read_text())["found"]
-            else:
+            found = _found(path)
+            if found is None:
                 found = judge_labeled(data, rows, scale=scale, seed=seed)
                 write_json(path, {"asked": asked, "found": found})
             results += [
@@ -182,6 +181,19 @@ def label_curve(
                 )
             )
     return results
+
+
+def _found(path: Path) -> dict[str, Any] | None:
+    """What was kept of an earlier start; None: nothing, or it is damaged."""
+    try:
+        found = read_json_object(path)["found"]
+        for metrics in found.values():
+            for key in ("accuracy", "macro_f1"):
+                float(metrics[key])
+        found["logistic"]
+        return found
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def shown(per_class: int | None) -> int | str:

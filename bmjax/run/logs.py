@@ -3,17 +3,19 @@
 import sys
 import time
 
+from bmjax.console.escape import on_one_line
+
 
 def say(text: str) -> None:
     """One line for a person, at once."""
-    print(text, flush=True)
+    print(on_one_line(text), flush=True)
 
 
 def note(text: str) -> None:
     """One line for a person that does not break a bar."""
     from tqdm import tqdm
 
-    tqdm.write(text)
+    tqdm.write(on_one_line(text))
     sys.stdout.flush()
 
 

@@ -15,6 +15,7 @@ from bmjax.data.splits.make_split import (
     split_digest,
 )
 from bmjax.errors import BmjaxError, ConfigError
+from bmjax.files import user_path
 from bmjax.run.build import RunData
 from bmjax.run.run_settings import Settings
 from bmjax.training.trained_network import about_source, seen_by
@@ -99,7 +100,7 @@ def record_seen(settings: Settings, data: RunData) -> dict[str, Any]:
     shown = shown_to_training(data.split, settings.data.pretrain_on)
     seen = record_images(data.catalog, shown)
     if settings.init_from:
-        path = Path(settings.init_from).expanduser()
+        path = user_path("config.init_from", settings.init_from)
         nothing = Seen(seen.images[:0], (path.name,))
         seen = seen.joined(seen_by(about_source(path)) or nothing)
     return seen.as_json()

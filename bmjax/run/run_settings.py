@@ -19,24 +19,24 @@ from bmjax.settings import (
     interval,
     number,
     read_settings,
+    several,
 )
 from bmjax.training.optimizer import OPTIMIZERS
 
 _LEAST_DEVIATION = 1e-6  # of a channel, white is 1: `stats` prints six digits
+_MOST_DECAY = 0.999999  # of a mean that is carried on; at 1 it would never move; ours
 
 
-def _channels(lowest: Number) -> Any:
-    """A field that holds one number for each of red, green and blue."""
+_CHANNELS = "for each of red, green and blue, as python -m bmjax.data stats prints them"
 
-    def check(key: str, values: tuple) -> None:
-        if len(values) != 3 or not all(lowest <= value <= 1 for value in values):
-            raise ConfigError(
-                f"{key} = {tuple(values)} is out of range; give one number from "
-                f"{lowest:g} to 1 for each of red, green and blue, as python -m "
-                "bmjax.data stats prints them"
-            )
 
-    return checked(check)
+def _class_names(key: str, values: Any) -> None:
+    if not isinstance(values, tuple | list) or not all(
+        isinstance(value, str | int) for value in values
+    ):
+        raise ConfigError(
+            f"{key} = {values!r} should be names of classes, such as ('ART', 'BLA')"
+        )
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class DataSettings:
     split_seed: int = number(0, 2**63 - 1)
     pretrain_on: str = choice("train", "all")
     validation_share: Number = number(0, 0.5)
-    exclude: Any  # names of classes; `excluded` reads them
+    exclude: Any = checked(_class_names)  # `excluded` reads them
     size: int = number(16, 4096)
     resize: str = choice(*RESIZES)
     batch_size: int = number(1, 2**20)
@@ -58,8 +58,8 @@ class DataSettings:
     per_class: int = number(1, 2**40)
     couples: bool
     bad_share: Number = number(0, 1)
-    mean: tuple = _channels(0)
-    std: tuple = _channels(_LEAST_DEVIATION)
+    mean: tuple = several(3, 0, 1, what=_CHANNELS)
+    std: tuple = several(3, _LEAST_DEVIATION, 1, what=_CHANNELS)
     threads: int = number(1, 1024)
     workers: int = number(0, 1024)
     prefetch: int = number(1, 1024)
@@ -139,7 +139,7 @@ class OptimSettings:
     final_weight_decay: Number = number(0, 1e3)
     hold: str = duration()
     larc_trust: Number = number(0, 1e3)
-    betas: tuple
+    betas: tuple = several(2, 0, _MOST_DECAY, what="for each of the two moments")
     clip_norm: Number = number(0, 1e38)
     clip_each: bool
     layer_decay: Number = number(0, 1)
@@ -195,8 +195,8 @@ class ProbeSettings:
     epochs: int = number(1, 10**6)
     batch_size: int = number(1, 2**20)
     learning_rate: Number = number(1e-30, 1e38)
-    momentum: Number
-    weight_decay: Number
+    momentum: Number = number(0, 0.9999)
+    weight_decay: Number = number(0, 1e3)
     standardize: bool
     sampling: str = choice("natural", "balanced")
     augmented_passes: int = number(0, 1000)
@@ -262,7 +262,7 @@ def read_config(config: ConfigDict) -> Settings:
         ConfigError: a value that its field does not allow, or an unknown key.
     """
     values = config.to_dict()
-    name = values["method"].pop("name")
+    name = values.get("method", {}).pop("name", None)
     check_known("config.method.name", name, tuple(METHODS))
     method = read_settings(METHODS[name].settings, values["method"], "config.method")
     return read_settings(

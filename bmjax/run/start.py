@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bmjax.errors import CheckpointError
+from bmjax.files import user_path
 from bmjax.run.build import BuiltRun, batch_shapes
 from bmjax.run.compile import init_state
 from bmjax.run.init_from import start_from
@@ -13,7 +14,7 @@ from bmjax.run.same_data import check_same_data, kept_record
 from bmjax.training import checkpoint
 from bmjax.training.best_step import Record
 from bmjax.training.step import TrainState
-from bmjax.training.trained_network import check_file
+from bmjax.training.trained_network import about_source, check_file
 
 
 class Start(NamedTuple):
@@ -42,9 +43,12 @@ def find_start(run: BuiltRun, folder: Path) -> Start:
     """Return the newest checkpoint's state, or the one before the first step."""
     settings, data, length = run.settings, run.data, run.length
     found = checkpoint.newest(folder)
-    source = Path(settings.init_from).expanduser()
-    if found is None and settings.init_from and not source.is_dir():
-        check_file(source, settings.model.name, say=say)  # before anything is compiled
+    source = user_path("config.init_from", settings.init_from)
+    if found is None and settings.init_from:  # before anything is compiled
+        if source.is_dir():
+            about_source(source)
+        else:
+            check_file(source, settings.model.name, say=say)
     state = init_state(run.learner, batch_shapes(settings.data, run.mesh), run.mesh)
     if found is None:
         if settings.init_from:

@@ -1,12 +1,11 @@
 """Validate a configuration before touching data or devices."""
 
-from pathlib import Path
-
 from ml_collections import ConfigDict
 
 from bmjax.data.images.folder import TCIA
 from bmjax.data.splits.make_split import check_split
 from bmjax.errors import ConfigError, check_known
+from bmjax.files import user_path
 from bmjax.methods import METHODS
 from bmjax.methods.spec import MethodSpec
 from bmjax.models import check_image_size, has_class_features, spec_of
@@ -47,7 +46,7 @@ def validate(config: ConfigDict) -> Settings:
             f"{data.batch_size} is odd; use an even one"
         )
     _check_method(settings, spec)
-    start, _ = split_address(Path(settings.init_from).expanduser())
+    start, _ = split_address(user_path("config.init_from", settings.init_from))
     if settings.init_from and not start.exists():
         raise ConfigError(
             f"config.init_from = {settings.init_from!r} does not exist; give the "

@@ -9,7 +9,7 @@ from typing import Any
 
 from bmjax.data.open_images import read_catalog
 from bmjax.errors import ConfigError
-from bmjax.files import write_json
+from bmjax.files import read_json_object, user_path, write_json
 
 # Keys that may change between a run and its continuation: they change no number (the
 # devices only by rounding).
@@ -51,19 +51,29 @@ def is_finished(workdir: Path, config: dict[str, Any]) -> bool:
     check_owner(workdir, config)
     if not _finished(workdir):
         return False
-    before = json.loads((workdir / "config.json").read_text())["data"]["root"]
+    before = flatten(read_json_object(workdir / "config.json")).get("data.root")
     now = config["data"]["root"]
     if now != before:
-        made_from = json.loads((workdir / "results.json").read_text())
         catalog = read_catalog(
-            Path(now).expanduser(), exclude=excluded(config["data"]["exclude"])
+            user_path("config.data.root", now),
+            exclude=excluded(config["data"]["exclude"]),
         )
-        if catalog.fingerprint != made_from["data_fingerprint"]:
+        if catalog.fingerprint != _fingerprint(workdir / "results.json"):
             raise ConfigError(
                 f"--workdir={str(workdir)!r} holds a finished run on other images: "
                 f"data.root was {before!r}, is {now!r}; give another --workdir"
             )
     return True
+
+
+def _fingerprint(results: Path) -> str:
+    """Of the images that a finished run was made on; "" where it does not say."""
+    try:
+        return str(read_json_object(results).get("data_fingerprint", ""))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{str(results)!r} cannot be read ({error}); give another --workdir"
+        ) from None
 
 
 def excluded(names: Sequence[object]) -> list[str]:
@@ -94,8 +104,8 @@ def check_owner(workdir: Path, config: dict[str, Any]) -> None:
             )
         return
     try:
-        before = flatten(json.loads(stored.read_text()))
-    except (OSError, ValueError) as error:
+        before = flatten(read_json_object(stored))
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"{str(stored)!r} cannot be read ({error}); give another --workdir"
         ) from None

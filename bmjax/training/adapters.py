@@ -5,15 +5,15 @@ those that they were trained beside. The file therefore says which these are: th
 SHA-256 of the backbone's arrays, whatever file holds them.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from bmjax.errors import CheckpointError, ConfigError
+from bmjax.errors import CheckpointError, ConfigError, check_known
 from bmjax.methods import METHODS
 from bmjax.models.weight_files.adapters_file import read_adapters
+from bmjax.training.run_config import read_run_config
 from bmjax.training.trained_network import (
     ADAPTED_BACKBONE,
     Weights,
@@ -43,14 +43,14 @@ def read_run_adapters(workdir: Path, sharding: jax.sharding.Sharding) -> Weights
             f"{str(workdir)!r} was trained without adapters (config.lora.rank = 0); "
             "leave out --adapters to export the whole network"
         )
+    check_known("config.method.name", about["method"], tuple(METHODS))
     weights, saved = read_saved(workdir, sharding)
     # A teacher's backbone is an average of equal ones, and has lost last bits.
     trained = saved
     for name in METHODS[about["method"]].trained_networks[0].split("."):
         trained = trained[name]
     digest = backbone_digest(trained, weights.batch_stats)
-    config = json.loads((workdir / "config.json").read_text())
-    origin = Path(config.get("init_from", "")).name
+    origin = Path(read_run_config(workdir).init_from).name
     params = {part: tree for part, tree in weights.params.items() if part != "backbone"}
     return weights._replace(
         params=params,

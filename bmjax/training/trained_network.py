@@ -1,5 +1,6 @@
 """A trained network apart from its run: what it is, and where it was trained."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from bmjax.models.weight_files.state_dict import (
 )
 from bmjax.training import checkpoint
 from bmjax.training.best_step import STEP, best_record
+from bmjax.training.run_config import check_about, read_run_config
 from bmjax.types import Tree
 
 _KEY = "bmjax"  # of our own metadata in a .safetensors file
@@ -113,45 +115,45 @@ def _about_run(workdir: Path) -> tuple[dict[str, Any], int]:
     by the validation metric that `config.checkpoint.best` names.
     """
     folder = workdir / "checkpoints"
+    there = (workdir / "config.json").exists()
+    config = read_run_config(workdir) if there else None
     found = checkpoint.newest(folder)
-    if found is None or not (workdir / "config.json").exists():
+    if found is None or config is None:
         raise ConfigError(
             f"{str(workdir)!r} holds no checkpoint; give the workdir of a trained run"
         )
     step, meta = found
-    config = json.loads((workdir / "config.json").read_text())
-    data, model = config["data"], config["model"]
-    # Older configurations have no such key.
-    if metric := config.get("checkpoint", {}).get("best", ""):
+    data, model = config.data, config.model
+    if metric := config.checkpoint.best:
         record = best_record(meta.get("validation", []), metric)
         if record is not None:
             step = int(record[STEP])
             checkpoint.check_whole(folder, step, metric)
     about = {
         "version": bmjax.__version__,
-        "network": model["name"],
+        "network": model.name,
         **feature_settings(
-            model["name"],
-            # Runs of before have none of these keys, and made features so.
-            pooling=model.get("pooling", "auto"),
-            interpolation=model.get("interpolation", "auto"),
+            model.name, pooling=model.pooling, interpolation=model.interpolation
         ),
-        "method": config["method"]["name"],
+        "method": config.method.name,
         "step": step,
         "classes": meta.get("classes"),
-        "size": data["size"],
-        "resize": data.get("resize", "area"),
-        "mean": data["mean"],
-        "std": data["std"],
-        **({"lora": config["lora"]} if config.get("lora", {}).get("rank") else {}),
+        "size": data.size,
+        "resize": data.resize,
+        "mean": list(data.mean),
+        "std": list(data.std),
+        **({"lora": dataclasses.asdict(config.lora)} if config.lora.rank else {}),
         "trained_on": {
-            "data_fingerprint": meta["data_fingerprint"],
+            "data_fingerprint": meta.get("data_fingerprint"),
             "split_digest": meta.get("split_digest"),
-            **{key: data[key] for key in ("split", "fold", "split_seed")},
-            "pretrain_on": data.get("pretrain_on", "train"),
+            "split": data.split,
+            "fold": data.fold,
+            "split_seed": data.split_seed,
+            "pretrain_on": data.pretrain_on,
             "seen": meta.get("seen"),
         },
     }
+    check_about(about, f"the checkpoint of step {step} of {str(workdir)!r}")
     return about, step
 
 
@@ -194,7 +196,17 @@ def metadata_of(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is damaged.
     """
-    return json.loads(read_metadata(path).get(_KEY, "{}"))
+    text = read_metadata(path).get(_KEY, "{}")
+    try:
+        about = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{str(path)!r} says of itself what is no JSON ({str(error)[:100]}); "
+            "export it again"
+        ) from None
+    if about != {}:
+        check_about(about, repr(str(path)))
+    return about
 
 
 def _about_file(path: Path) -> dict[str, Any]:

@@ -206,9 +206,15 @@ def test_a_pretrained_run_without_its_probe_is_refused(runs, cells, tmp_path, ca
 @pytest.mark.slow
 def test_a_damaged_probe_is_named(runs, cells, tmp_path, capsys):
     run = shutil.copytree(runs("swav"), tmp_path / "run")
-    (run / "features" / "linear.npz").write_bytes(b"PK cut short")
+    path = run / "features" / "linear.npz"
+    with np.load(path) as arrays:
+        whole = dict(arrays)
+    path.write_bytes(b"PK cut short")
     assert predict(cells, run, tmp_path / "out.csv") == 5
     assert "linear.npz' is damaged" in capsys.readouterr().err
+    np.savez(path, **{**whole, "mean": whole["mean"][:3]})
+    assert predict(cells, run, tmp_path / "out.csv") == 5
+    assert "mean is float32[3], expected float32[" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -5,10 +5,12 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from bmjax.data.images.decode import read_bytes
+from bmjax.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,12 @@ class Catalog:
         notes: sentences on what lies in the folder and was passed over.
         sizes: int64 [number of images], of the files in bytes; None where there are no
             files.
+        cure: for sentences, what to do about images that cannot be read.
     """
+
+    cure: ClassVar[str] = (
+        "run python -m bmjax.data verify, and replace or remove what it names"
+    )
 
     root: Path
     paths: tuple[str, ...]
@@ -34,6 +41,17 @@ class Catalog:
     fingerprint: str
     notes: tuple[str, ...] = field(default=(), kw_only=True)
     sizes: np.ndarray | None = field(default=None, kw_only=True)
+
+    def __post_init__(self):
+        """Refuse a label without a class: a one-hot target of it is zeros, no error."""
+        wrong = (self.labels < 0) | (self.labels >= len(self.classes))
+        if len(self.labels) != len(self.paths) or wrong.any():
+            found = int(self.labels[wrong][0]) if wrong.any() else "too few or many"
+            raise DataError(
+                f"the labels of the images of {str(self.root)!r} ({found}) are not "
+                f"one for each of {len(self.paths)}, from 0 to {len(self.classes) - 1};"
+                f" {self.cure}"
+            )
 
     def __len__(self) -> int:
         return len(self.paths)

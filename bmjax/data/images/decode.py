@@ -9,6 +9,7 @@ from bmjax.data.images.content import foreign_content
 from bmjax.data.images.header import read_header
 from bmjax.data.images.resize import resize_square
 from bmjax.errors import DataError
+from bmjax.files import open_regular
 
 # Threads belong to the pipeline; a pool inside each of them only gets in the way.
 cv2.setNumThreads(0)
@@ -16,6 +17,9 @@ cv2.setNumThreads(0)
 # A file of 50 KB can declare pixels for gigabytes (a decompression bomb). Ours: 64
 # times the release's 250 x 250; a picture of one cell is never so large.
 PIXEL_LIMIT = 4_000_000
+BYTE_LIMIT = (
+    256 * 2**20
+)  # a larger file is no picture of one cell and is not read; ours
 
 
 def read_pixels(path: Path, *, size: int, resize: str = "area") -> np.ndarray:
@@ -31,10 +35,11 @@ def read_bytes(path: Path) -> np.ndarray:
     """Read a file as it is, uint8 [bytes].
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, is none, or has more than BYTE_LIMIT bytes.
     """
     try:
-        return np.fromfile(path, np.uint8)
+        with open_regular(path, most=BYTE_LIMIT) as file:
+            return np.fromfile(file, np.uint8)
     except OSError as error:
         raise DataError(
             f"image {str(path)!r} cannot be read: {error.strerror}"

@@ -7,6 +7,7 @@ folder around the link, which would go round in a circle. Everything that is pas
 over is counted by its kind.
 """
 
+import errno
 import os
 import stat
 from collections import Counter
@@ -91,12 +92,17 @@ class Listing:
         return passed_over_notes(self.passed_over)
 
 
-def list_images(root: Path) -> Listing:
+def list_images(root: Path, *, most: int | None = None) -> Listing:
     """List everything below a folder; no file is opened.
 
+    Args:
+        root: the folder.
+        most: entries that are looked at; None: all.
+
     Raises:
-        OSError: the folder itself cannot be listed.
+        OSError: the folder itself cannot be listed, or holds more than `most` entries.
     """
+    looked_at = 0
     listing = Listing(root)
     real_root = os.path.realpath(root)
     # Folders to list: path below the root, and the real paths of the folders around it.
@@ -106,11 +112,14 @@ def list_images(root: Path) -> Listing:
         try:
             with os.scandir(root / folder) as scanned:
                 entries = list(scanned)
+                looked_at += len(entries)
         except OSError as error:
             if not folder:
                 raise
             _pass_over(listing, "unreadable", folder, error.strerror or "")
             continue
+        if most is not None and looked_at > most:
+            raise OSError(errno.EFBIG, f"it holds more than {most:,} entries", root)
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if is_hidden(entry.name):

@@ -1,6 +1,5 @@
 """Pairs that a run's features find alike: candidates that pixels do not suggest."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from bmjax.data.images.catalog import Catalog
 from bmjax.data.leaks.near import Pairs
 from bmjax.data.splits.make_split import Split, split_digest
 from bmjax.errors import DataError
+from bmjax.files import read_json_object
 
 _ROWS, _COLUMNS = 1024, 8192  # features read at a time
 
@@ -25,7 +25,7 @@ class Features:
         """
         self.split = split
         try:
-            results = json.loads((run / "results.json").read_text())
+            results = read_json_object(run / "results.json")
             self.train, self.test = (
                 np.load(run / "features" / f"{part}.npy", mmap_mode="r")
                 for part in split._fields

@@ -27,7 +27,7 @@ from bmjax.data.prepared.read import (
 )
 from bmjax.data.splits.make_split import counts
 from bmjax.errors import ConfigError, DataError, Stopped
-from bmjax.files import write_whole
+from bmjax.files import user_path, write_whole
 
 SHARD_BYTES = 128 * 2**20  # ours: of a shard, which is in memory while it is written
 _NAMED = 5  # unreadable images that an error names
@@ -53,7 +53,7 @@ def prepare(root: str, *, out: Path, skip_bad: bool = False, threads: int = 0) -
     if is_prepared(Path(root)):
         raise ConfigError(f"{root!r} is a prepared set; give the folder of its images")
     catalog = read_catalog(root)
-    out = out.expanduser().absolute()
+    out = user_path("--out", out).absolute()
     if _is_done(out, catalog):
         return f"already complete: {out}"
     try:

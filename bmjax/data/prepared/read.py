@@ -1,21 +1,22 @@
 """Read a prepared set: its index, its shards, its images."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bmjax.data.images.catalog import Catalog, fingerprint
 from bmjax.data.images.folder import kept_classes
 from bmjax.errors import DataError
+from bmjax.files import read_json
 
 INDEX = "bmjax_index.json"  # what makes a folder a prepared set; written last
 INDEX_FORMAT = 1  # of the index
+_MOST_INDEX = 2**30  # bytes of an index that are read; ours
 _CURE = "restore it, or remove the set's folder and prepare it again"
 
 
@@ -32,6 +33,7 @@ class PreparedCatalog(Catalog):
             image's file begins, and its size in bytes.
     """
 
+    cure: ClassVar[str] = _CURE
     shards: tuple[tuple[str, int], ...]
     places: np.ndarray
 
@@ -127,7 +129,7 @@ def read_index(root: Path) -> dict[str, Any]:
     """
     file = root / INDEX
     try:
-        index = json.loads(file.read_text(encoding="ascii"))
+        index = read_json(file, most=_MOST_INDEX)
         version, whole = index["format"], _is_whole(index)
     except OSError as error:
         raise DataError(

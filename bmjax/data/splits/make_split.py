@@ -15,6 +15,7 @@ from bmjax.data.images.catalog import Catalog
 from bmjax.data.splits.split_file import split_from_file
 from bmjax.data.splits.split_lists import folds_of_lists, split_from_lists
 from bmjax.errors import ConfigError, DataError, check_known
+from bmjax.files import user_path
 
 FOLDS = 5  # paper, Table 3
 TEST_SHARE = 0.2  # paper's single split; the authors' code rounds the test part up
@@ -56,7 +57,7 @@ def make_split(catalog: Catalog, *, name: str, fold: int, seed: int) -> Split:
     elif name == "dinobloom":
         split = _dinobloom(catalog)
     elif is_lists(name):
-        folder = Path(name).expanduser()
+        folder = user_path("config.data.split", name)
         split = Split(*split_from_lists(catalog, folder, fold=fold))
     else:
         split = _by_class(catalog, name, fold, seed)
@@ -90,20 +91,20 @@ def shown_to_training(split: Split, pretrain_on: str) -> np.ndarray:
 def is_lists(name: str) -> bool:
     """Whether a split is given as a folder of lists."""
     other = name in SPLITS[:-1] or name.endswith(".csv")
-    return not other and Path(name).expanduser().is_dir()
+    return not other and user_path("config.data.split", name).is_dir()
 
 
 def check_split(name: str, fold: int) -> None:
     """Raise ConfigError for an unknown split or a fold that it does not have."""
     if name.endswith(".csv"):
-        if not Path(name).expanduser().is_file():
+        if not user_path("config.data.split", name).is_file():
             raise ConfigError(
                 f"config.data.split = {name!r} is no file; give a CSV of path,part or "
                 "path,group, or one of " + ", ".join(SPLITS[:-2])
             )
         folds = FOLDS
     elif is_lists(name):
-        folds = len(folds_of_lists(Path(name).expanduser()))
+        folds = len(folds_of_lists(user_path("config.data.split", name)))
     else:
         check_known("config.data.split", name, SPLITS)
         if name == SPLITS[-1]:

@@ -22,7 +22,7 @@ from bmjax.data.splits.split_lists import (
     write_lists,
 )
 from bmjax.errors import ConfigError, DataError
-from bmjax.files import check_place, plain_cell, write_csv, writing
+from bmjax.files import check_place, plain_cell, user_path, write_csv, writing
 
 
 def show_folds(
@@ -85,7 +85,7 @@ def show_folds(
 def _folds(name: str) -> list[int]:
     """All folds that a split has."""
     if is_lists(name):
-        return folds_of_lists(Path(name).expanduser())
+        return folds_of_lists(user_path("--split", name))
     if name not in SPLITS:
         return folds_of_file(Path(name))
     try:

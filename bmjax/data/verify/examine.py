@@ -13,13 +13,13 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from bmjax.data.images.content import foreign_content
-from bmjax.data.images.decode import PIXEL_LIMIT, decode_whole
+from bmjax.data.images.decode import BYTE_LIMIT, PIXEL_LIMIT, decode_whole
 from bmjax.data.images.header import Header, find_end, read_header
 from bmjax.data.verify.duplicates import DIGEST
 from bmjax.data.verify.garble import looks_garbled
 from bmjax.errors import DataError, Stopped
+from bmjax.files import open_regular
 
-BYTE_LIMIT = 256 * 2**20  # a larger file is no picture of one cell and is not read
 _SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",)}
 _ORIENTATION = 274  # EXIF tag
 
@@ -46,7 +46,8 @@ def examine(path: Path) -> Examined:
         if os.path.getsize(path) > BYTE_LIMIT:
             detail = f"more than {BYTE_LIMIT // 2**20} MiB; it was not read"
             return Examined(findings=(("bomb", detail),))
-        encoded = np.fromfile(path, np.uint8)
+        with open_regular(path) as file:
+            encoded = np.fromfile(file, np.uint8)
     except OSError as error:
         return Examined(findings=(("unreadable", error.strerror or ""),))
     if not encoded.size:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from bmjax.errors import CheckpointError
-from bmjax.files import describe_os_error
+from bmjax.files import describe_os_error, open_regular
 
 _LFS = b"version https://git-lfs.github.com/spec/"  # git-lfs, docs/spec.md
 _READ = 512  # bytes: a tar archive shows itself at 257
@@ -49,7 +49,7 @@ def file_kind(path: Path) -> str:
             or it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             begin = file.read(_READ)
     except OSError as error:
         raise CheckpointError(

@@ -6,6 +6,7 @@ import math
 import pickle
 import struct
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,10 @@ _DAMAGE = (
     *(LookupError, MemoryError, NotImplementedError, RuntimeError),
     *(TypeError, ValueError),
 )
+
+_DEEPEST = 30  # dicts in which a dict stands; ours
+# A member of a zip archive may unpack to so many times its bytes and these; ours.
+_MOST_RATIO, _MOST_INFLATED = 20, 2**20
 
 _ReadBytes = Callable[[Storage], bytes]
 
@@ -102,11 +107,18 @@ def _open_zip(archive: zipfile.ZipFile) -> tuple[Any, _ReadBytes]:
     found = [n for n in names if n.endswith("/data.pkl") and n.count("/") == 1]
     if len(found) != 1:
         raise ValueError("a zip archive without torch's data.pkl")
+    for about in archive.infolist():
+        # torch does not compress; whoever does gains a tenth of weights.
+        if about.file_size > _MOST_RATIO * about.compress_size + _MOST_INFLATED:
+            raise ValueError(
+                f"{about.compress_size:,} bytes of it unpack to {about.file_size:,}"
+            )
     folder = found[0].removesuffix("data.pkl")
     order = f"{folder}byteorder"
     if order in names and archive.read(order) != b"little":
         raise ValueError("big-endian numbers")
-    loaded = Unpickler(io.BytesIO(archive.read(found[0]))).load()
+    with archive.open(found[0]) as pickled:
+        loaded = Unpickler(pickled).load()
     return loaded, lambda storage: archive.read(f"{folder}data/{storage.key}")
 
 
@@ -119,7 +131,7 @@ def _open_stream(file: io.BufferedReader, path: Path) -> tuple[Any, _ReadBytes]:
     unpickler = Unpickler(file)
     loaded = unpickler.load()
     starts, size = {}, path.stat().st_size
-    for key in Unpickler(file).load():
+    for key in map(_storage_key, Unpickler(file).load()):
         storage = unpickler.storages[key]
         (count,) = struct.unpack("<q", file.read(8))
         if count != storage.count:
@@ -138,6 +150,12 @@ def _open_stream(file: io.BufferedReader, path: Path) -> tuple[Any, _ReadBytes]:
     return loaded, read
 
 
+def _storage_key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"a storage called by a {type(key).__name__}")
+    return key
+
+
 def _first_of(loaded: Any, key: str) -> str:
     """The name of the first tensor that stands in a storage."""
     return next(
@@ -152,11 +170,13 @@ def _dicts_of_tensors(loaded: Any) -> dict[str, dict[str, Tensor]]:
     """Find the dicts that hold tensors, by the keys that lead to them."""
     found = {}
     seen = set()  # a dict may stand in itself
-    to_search = [((), loaded)]
+    to_search: deque[tuple[tuple[str, ...], Any]] = deque([((), loaded)])
     while to_search:
-        keys, here = to_search.pop(0)
+        keys, here = to_search.popleft()
         if not isinstance(here, dict) or id(here) in seen:
             continue
+        if len(keys) > _DEEPEST:
+            raise ValueError(f"dicts in more than {_DEEPEST} dicts")
         seen.add(id(here))
         tensors = {str(k): v for k, v in here.items() if isinstance(v, Tensor)}
         if tensors:

@@ -56,7 +56,7 @@ def _open(path: Path) -> Any:
 
     try:
         return safe_open(path, framework="numpy")
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, MemoryError) as error:
         if unknown := re.search(r"unknown variant `(\w+)`", str(error)):
             raise wrong_type(path, _entry_of_type(path, unknown[1]), unknown[1]) from (
                 None

@@ -3,13 +3,18 @@
 Unpickling calls whatever function the pickle names. Here only names from a list are
 known: those of tensors, and of harmless records that training scripts leave beside
 them. Any other name is an error. Tensors come as their places in the file.
+
+A pickle of some hundred bytes can also ask for endless work: a key made of tuples of
+tuples takes 2^n steps to hash. Keys are therefore plain, nothing but keys is hashed,
+compared or printed, and a pickle is read up to a length.
 """
 
 import io
 import pickle
 import re
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -75,10 +80,34 @@ def _rebuild_typed(
     return _rebuild(storage._replace(dtype=dtype), offset, shape, stride)
 
 
+_MOST_PICKLE = 2**22  # bytes: names and shapes of 30,000 tensors; ours
+_KEYS = (str, bytes, int, float, type(None), _Record)
+
+
+def _checked_keys(keys: Iterable[Any]) -> list[Any]:
+    """What is put into a dict or set: only what is hashed at once."""
+    keys = list(keys)
+    for key in keys:
+        parts = key if isinstance(key, tuple) else (key,)
+        if not all(isinstance(part, _KEYS) for part in parts):
+            raise TypeError(f"a key of type {type(key).__name__}")
+    return keys
+
+
+def _ordered(pairs: Iterable[Any] = ()) -> OrderedDict:
+    pairs = [(key, value) for key, value in pairs]
+    _checked_keys(key for key, _ in pairs)
+    return OrderedDict(pairs)
+
+
+def _set(items: Iterable[Any] = ()) -> set:
+    return set(_checked_keys(items))
+
+
 _ALLOWED: dict[str, Any] = {
-    "collections.OrderedDict": OrderedDict,
-    "builtins.set": set,
-    "__builtin__.set": set,
+    "collections.OrderedDict": _ordered,
+    "builtins.set": _set,
+    "__builtin__.set": _set,
     "torch.Size": tuple,
     "torch._utils._rebuild_tensor_v2": _rebuild,
     "torch._utils._rebuild_tensor_v3": _rebuild_typed,
@@ -109,18 +138,27 @@ _TYPES = re.compile(
 )
 
 
-class _WholeLines:
-    """A file in which a line that is cut off is an error."""
+class _Bounded:
+    """A file up to some length, in which a line that is cut off is an error."""
 
-    def __init__(self, file: io.BufferedIOBase):
-        self.read = file.read
-        self._file = file
+    def __init__(self, file: io.BufferedIOBase, most: int):
+        self._file, self._left = file, most
+
+    def read(self, count: int) -> bytes:
+        self._take(count)
+        return self._file.read(count)
 
     def readline(self) -> bytes:
-        line = self._file.readline()
+        line = self._file.readline(self._left + 1)
+        self._take(len(line))
         if not line.endswith(b"\n"):
             raise EOFError("cut off")
         return line
+
+    def _take(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise ValueError(f"its pickle has more than {_MOST_PICKLE:,} bytes")
 
 
 class Unpickler(pickle._Unpickler):
@@ -131,7 +169,7 @@ class Unpickler(pickle._Unpickler):
     """
 
     def __init__(self, file: io.BufferedIOBase):
-        super().__init__(_WholeLines(file))
+        super().__init__(_Bounded(file, _MOST_PICKLE))
         self.storages: dict[str, Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
@@ -146,8 +184,54 @@ class Unpickler(pickle._Unpickler):
     def persistent_load(self, pid: Any) -> Storage:
         """Take ("storage", type, key, device, count), the only kind of reference."""
         kind, dtype, key, _, count, *view = pid
-        known = isinstance(dtype, np.dtype | UnreadType)
-        if kind != "storage" or not known or any(view):
-            raise TypeError(f"a reference of kind {kind!r}")
+        known = isinstance(dtype, np.dtype | UnreadType) and isinstance(count, int)
+        plain = all(isinstance(text, str | int) for text in (kind, key))
+        if not known or not plain or kind != "storage" or any(view):
+            raise TypeError("a reference that is no storage's")
         storage = Storage(str(key), dtype, count)
         return self.storages.setdefault(storage.key, storage)
+
+    def load_setitem(self) -> None:
+        """Put an item into a dict, of plain keys."""
+        _checked_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        """Put items into a dict, of plain keys."""
+        _checked_keys(self.stack[::2])
+        super().load_setitems()
+
+    def load_dict(self) -> None:
+        """Make a dict, of plain keys."""
+        _checked_keys(self.stack[::2])
+        super().load_dict()
+
+    def load_additems(self) -> None:
+        """Put items into a set, of plain keys."""
+        _checked_keys(self.stack)
+        super().load_additems()
+
+    def load_frozenset(self) -> None:
+        """Make a frozen set, of plain keys."""
+        _checked_keys(self.stack)
+        super().load_frozenset()
+
+    def load_build(self) -> None:
+        """Leave out what an object is given besides: an attribute of whatever it is."""
+        self.stack.pop()
+
+    def load_bytearray8(self) -> None:
+        """Refuse what would be allocated before it is read."""
+        raise TypeError("a bytearray")
+
+    # By operation, as Python's own calls them.
+    dispatch: ClassVar[dict[int, Any]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.DICT[0]: load_dict,
+        pickle.ADDITEMS[0]: load_additems,
+        pickle.FROZENSET[0]: load_frozenset,
+        pickle.BUILD[0]: load_build,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+    }

@@ -3,13 +3,20 @@
 import csv
 import hashlib
 import io
+import os
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from bmjax.data.images.decode import PIXEL_LIMIT, decode, decode_whole
+from bmjax.data.images.decode import (
+    BYTE_LIMIT,
+    PIXEL_LIMIT,
+    decode,
+    decode_whole,
+    read_bytes,
+)
 from bmjax.data.images.header import find_end, read_header
 from bmjax.errors import DataError
 from tests.helpers import drawn_files as drawn
@@ -151,3 +158,13 @@ def test_decoding_agrees_with_pillow_on_the_odd_files(shared):
 def test_a_file_that_is_something_else_is_called_what_it_is(content, words):
     with pytest.raises(DataError, match=words):
         decode(np.frombuffer(content, np.uint8), size=8, name="x.jpg")
+
+
+def test_a_pipe_and_a_file_of_gigabytes_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(DataError, match="it is a pipe, socket or device, no file"):
+        read_bytes(tmp_path / "pipe.jpg")
+    with open(tmp_path / "holes.jpg", "wb") as file:
+        file.truncate(30 * 2**30)
+    with pytest.raises(DataError, match=f"and {BYTE_LIMIT:,} are the most"):
+        read_bytes(tmp_path / "holes.jpg")

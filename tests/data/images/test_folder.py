@@ -1,11 +1,13 @@
 """What a folder is read as."""
 
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from bmjax.data.images.catalog import Catalog
 from bmjax.data.images.folder import read_folder
 from bmjax.errors import DataError
 
@@ -94,3 +96,9 @@ def test_the_real_cells_have_their_counts(shared):
         "ART": 400, "BAS": 24, "BLA": 7, "EBO": 850, "EOS": 200, "LYT": 700,
         "MMZ": 110, "MON": 150, "MYB": 230, "NGB": 320, "NGS": 1200, "PMO": 350,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("labels", [[0, 2], [0, -1], [0], [0, 1, 1]])
+def test_a_label_without_a_class_or_an_image_is_refused(labels):
+    with pytest.raises(DataError, match="from 0 to 1"):
+        Catalog(Path("x"), ("A/1", "B/1"), np.array(labels), ("A", "B"), "print")

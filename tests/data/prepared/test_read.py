@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bmjax.data.open_images import read_catalog
+from bmjax.data.pipeline import Replaced
 from bmjax.data.prepared.read import INDEX
 from bmjax.errors import DataError
 from tests.helpers.small_trees import prepare_in_shards, write_tree
@@ -115,3 +116,12 @@ def test_a_set_without_its_index_is_no_folder_of_images(damaged):
     (damaged / INDEX).unlink()
     with pytest.raises(DataError, match="looks like a prepared set"):
         read_catalog(damaged)
+
+
+def test_what_to_do_about_an_unreadable_image_fits_where_it_lies(tree, damaged):
+    for catalog, cure in (
+        (read_catalog(tree), "run python -m bmjax.data verify"),
+        (read_catalog(damaged), "remove the set's folder and prepare it again"),
+    ):
+        with pytest.raises(DataError, match=cure):
+            Replaced(limit=0).note(catalog, np.array([0]))
