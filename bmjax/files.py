@@ -2,6 +2,8 @@
 
 import contextlib
 import csv
+import errno
+import hashlib
 import io
 import json
 import os
@@ -13,6 +15,8 @@ from typing import Any, BinaryIO
 from bmjax.errors import ConfigError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one
+# EFBIG: a limit on the size of a file (ulimit -f), or the file system's own.
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class CannotWrite(ConfigError, OSError):
@@ -56,6 +60,17 @@ def writing(option: str, path: Path) -> Iterator[None]:
 def describe_os_error(error: OSError) -> str:
     """The system's reason, without number and path: "No space left on device"."""
     return error.strerror or str(error) or type(error).__name__
+
+
+def no_space(error: BaseException) -> bool:
+    """Whether an error says that a disk, or a user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in _NO_SPACE
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def free_space(folder: Path) -> int:
