@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bmjax.console.command import run_command
 from bmjax.console.progress import tracked
 from bmjax.errors import DONE, ConfigError
-from bmjax.files import write_csv, write_json, writing
+from bmjax.files import (
+    read_cache_note,
+    write_cache_note,
+    write_csv,
+    write_json,
+    writing,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -299,7 +305,7 @@ def _computed(
     arrays = {}
     for part, positions in common.split._asdict().items():
         path, note = folder / f"{part}.npy", folder / f"{part}.json"
-        if not note.exists():
+        if read_cache_note(note) is None:  # the folder's name says of what they are
             print(f"{name}: features of {len(positions):,} {part} images")
             batches = evaluation_batches(
                 common.catalog,
@@ -318,7 +324,7 @@ def _computed(
                 mesh=loaded.mesh,
                 path=path,
             )
-            write_json(note, identity)  # last: where it is, the features are whole
+            write_cache_note(note, [path.name], **identity)
         arrays[part] = np.load(path, mmap_mode="r")
     width = arrays["train"].shape[1]
     described |= {"network": encoder.network, "features": "computed", "width": width}

@@ -25,9 +25,10 @@ class CannotWrite(ConfigError, OSError):
     It is an OSError too, with its number, for whoever names the place better.
     """
 
-    def __init__(self, message: str, error: OSError):
+    def __init__(self, message: str, error: OSError, path: Path):
         super().__init__(message)
         self.errno, self.strerror = error.errno, error.strerror
+        self.filename = str(path)
 
     def __str__(self) -> str:
         """The sentence, where an OSError would give its number."""
@@ -54,6 +55,7 @@ def writing(option: str, path: Path) -> Iterator[None]:
             f"{place} cannot be written: {describe_os_error(error)}; make room, or "
             "give another place",
             error,
+            path,
         ) from None
 
 
@@ -132,6 +134,30 @@ def whole_file(path: Path, *, option: str = "") -> Iterator[BinaryIO]:
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file whole."""
     write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_cache_note(note: Path, names: Iterable[str], **about: Any) -> None:
+    """Say beside files what they are and, by their digests, that they are whole.
+
+    Args:
+        note: the file to write, last of all.
+        names: of the files, in the same folder.
+        about: what they are, as JSON takes it.
+    """
+    files = {name: file_sha256(note.parent / name) for name in names}
+    write_json(note, {**about, "files": files})
+
+
+def read_cache_note(note: Path) -> dict[str, Any] | None:
+    """What `write_cache_note` wrote; None: it, or a file of it, is gone or damaged."""
+    try:
+        content = json.loads(note.read_text())
+        for name, digest in content["files"].items():
+            if file_sha256(note.parent / name) != digest:
+                return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return content
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
