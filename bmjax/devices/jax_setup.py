@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
+from bmjax.console.notes import print_note
 from bmjax.errors import check_known
 
 _PACKAGES = (
@@ -62,9 +63,8 @@ def start_jax(*, devices: int, precision: str = "default") -> None:
             jax.config.update("jax_num_cpu_devices", devices)
     if precision != "default":
         jax.config.update("jax_default_matmul_precision", precision)
-    if not jax.config.jax_compilation_cache_dir:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "bmjax"))
+    if not jax.config.jax_compilation_cache_dir and (folder := _program_cache()):
+        jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
@@ -84,6 +84,22 @@ def noted_cache_hits() -> Iterator[list[str]]:
         yield found
     finally:
         jax.monitoring.unregister_event_listener(note)
+
+
+def _program_cache() -> Path | None:
+    """The folder of compiled programs; None, with a note, where there can be none."""
+    place: Path | str = "the home folder"
+    try:
+        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = place / "bmjax"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # no home: RuntimeError
+        print_note(
+            f"compiled programs are not kept, since {str(place)!r} cannot be written "
+            f"({error}); set XDG_CACHE_HOME to a folder that can"
+        )
+        return None
+    return folder
 
 
 def _accelerator_expected() -> bool:

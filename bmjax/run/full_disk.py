@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from bmjax.errors import CheckpointError
+from bmjax.errors import BmjaxError, CheckpointError
 from bmjax.files import describe_os_error, free_space, no_space
 
 
@@ -17,12 +17,13 @@ def full_disk_explained() -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:  # `files.CannotWrite` is one too
-        if not (no_space(error) and error.filename):
+    except (OSError, BmjaxError) as error:  # `files.CannotWrite` is both
+        full = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(full, OSError) or not (no_space(full) and full.filename):
             raise
-        free = free_space(Path(error.filename).parent) / 1e6
+        free = free_space(Path(full.filename).parent) / 1e6
         raise CheckpointError(
-            f"{error.filename!r} cannot be written: {describe_os_error(error)} "
+            f"{full.filename!r} cannot be written: {describe_os_error(full)} "
             f"({free:,.1f} MB are free); make room and start the same command again, "
             "which goes on from the last checkpoint"
         ) from None

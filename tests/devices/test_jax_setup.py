@@ -71,3 +71,24 @@ def test_memory_is_kept_for_a_cpu_alone(monkeypatch):
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ConfigError, match=r"config\.train\.precision.*tensorfloat32"):
         jax_setup.start_jax(devices=1, precision="tf32")
+
+
+@pytest.mark.parametrize("home", ["missing", "read-only"])
+def test_a_run_needs_no_home_that_can_be_written(home, monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if home == "missing":
+
+        def no_home():
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.setattr(Path, "home", no_home)
+    else:
+        (tmp_path / "file").write_text("")
+        monkeypatch.setattr(Path, "home", lambda: tmp_path / "file")
+    assert jax_setup._program_cache() is None
+    said = capsys.readouterr().err
+    assert "compiled programs are not kept" in said
+    assert "set XDG_CACHE_HOME" in said
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
+    assert jax_setup._program_cache() == tmp_path / "new" / "bmjax"
+    assert capsys.readouterr().err == ""
