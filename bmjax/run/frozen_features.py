@@ -57,7 +57,10 @@ def part_features(
     with_embeddings = "prototypes" in state.params
     kept = read_cache_note(note)
     if kept is None and note.exists():
-        say(f"note: the kept features of the {part} part are damaged: made anew")
+        say(
+            f"note: the kept features of the {part} part are made anew: they are "
+            "damaged, or an older version's"
+        )
     files = {} if kept is None else kept.pop("files")
     if kept == made_by and (embeddings_path.name in files or not with_embeddings):
         logits = np.load(logits_path) if logits_path.name in files else None

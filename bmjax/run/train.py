@@ -82,10 +82,10 @@ def train(config: ConfigDict, workdir: Path) -> None:
         for sentence in far:
             say(f"note: {sentence}")
         if start.step < run.length.steps or not start.step or not_validated(run, start):
-            compiled = compile_that_fits(run, state)
             checkpoint.check_space(
                 workdir / "checkpoints", state, say, kept=kept_besides(run)
             )
+            compiled = compile_that_fits(run, state)
         if changed := note_config(workdir, config.to_dict()):
             say(f"configuration: {'; '.join(changed)}")
         if compiled:

@@ -102,7 +102,7 @@ def test_what_was_damaged_is_made_anew_and_what_changed_is_said(
     assert main(arguments(copied, "--config.logs.every=2 steps")) == 0
     said = capsys.readouterr().out
     for part in ("train", "test"):
-        assert f"kept features of the {part} part are damaged: made anew" in said
+        assert f"kept features of the {part} part are made anew" in said
     assert "configuration: logs.every was" in said
     assert "is '2 steps'" in said
     assert f"resuming after step 2, parameters {digest(workdir)[:12]}" in said
