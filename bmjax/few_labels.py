@@ -11,7 +11,14 @@ from bmjax.console.command import run_command
 from bmjax.console.notes import print_lines
 from bmjax.console.progress import tracked
 from bmjax.errors import DONE, ConfigError
-from bmjax.files import user_path, write_csv, write_json, writing
+from bmjax.files import (
+    read_cache_note,
+    user_path,
+    write_cache_note,
+    write_csv,
+    write_json,
+    writing,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -302,7 +309,7 @@ def _computed(
     arrays = {}
     for part, positions in common.split._asdict().items():
         path, note = folder / f"{part}.npy", folder / f"{part}.json"
-        if not note.exists():
+        if read_cache_note(note) is None:  # the folder's name says of what they are
             print_lines(f"{name}: features of {len(positions):,} {part} images")
             batches = evaluation_batches(
                 common.catalog,
@@ -321,7 +328,7 @@ def _computed(
                 mesh=loaded.mesh,
                 path=path,
             )
-            write_json(note, identity)  # last: where it is, the features are whole
+            write_cache_note(note, [path.name], **identity)
         arrays[part] = np.load(path, mmap_mode="r")
     width = arrays["train"].shape[1]
     described |= {"network": encoder.network, "features": "computed", "width": width}

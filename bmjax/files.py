@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import errno
+import hashlib
 import io
 import json
 import os
@@ -16,6 +17,8 @@ from bmjax.errors import ConfigError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one
 _MOST_JSON = 2**26  # bytes of a run's small files: a thousand times the usual; ours
+# EFBIG: a limit on the size of a file (ulimit -f), or the file system's own.
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class CannotWrite(ConfigError, OSError):
@@ -24,9 +27,10 @@ class CannotWrite(ConfigError, OSError):
     It is an OSError too, with its number, for whoever names the place better.
     """
 
-    def __init__(self, message: str, error: OSError):
+    def __init__(self, message: str, error: OSError, path: Path):
         super().__init__(message)
         self.errno, self.strerror = error.errno, error.strerror
+        self.filename = str(path)
 
     def __str__(self) -> str:
         """The sentence, where an OSError would give its number."""
@@ -53,12 +57,24 @@ def writing(option: str, path: Path) -> Iterator[None]:
             f"{place} cannot be written: {describe_os_error(error)}; make room, or "
             "give another place",
             error,
+            path,
         ) from None
 
 
 def describe_os_error(error: OSError) -> str:
     """The system's reason, without number and path: "No space left on device"."""
     return error.strerror or str(error) or type(error).__name__
+
+
+def no_space(error: BaseException) -> bool:
+    """Whether an error says that a disk, or a user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in _NO_SPACE
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def free_space(folder: Path) -> int:
@@ -209,6 +225,30 @@ def open_regular(path: Path, *, most: int | None = None) -> Iterator[BinaryIO]:
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file whole."""
     write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_cache_note(note: Path, names: Iterable[str], **about: Any) -> None:
+    """Say beside files what they are and, by their digests, that they are whole.
+
+    Args:
+        note: the file to write, last of all.
+        names: of the files, in the same folder.
+        about: what they are, as JSON takes it.
+    """
+    files = {name: file_sha256(note.parent / name) for name in names}
+    write_json(note, {**about, "files": files})
+
+
+def read_cache_note(note: Path) -> dict[str, Any] | None:
+    """What `write_cache_note` wrote; None: it, or a file of it, is gone or damaged."""
+    try:
+        content = json.loads(note.read_text())
+        for name, digest in content["files"].items():
+            if file_sha256(note.parent / name) != digest:
+                return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return content
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:

@@ -2,8 +2,8 @@
 
     python -m experiments.vit_real_cells --data=FOLDER --workdir=DIR --jobs=N
 
-Ten runs at 64 pixels on each of five folds. LoRA and full fine-tuning start from `vit_dino`,
-which saw no label and no test image. Writes figures.json and RESULT.md into
+Ten runs at 64 pixels on each of five folds. LoRA and full fine-tuning start from
+`vit_dino`, which saw no label and no test image. Writes figures.json and RESULT.md into
 experiments/2026-11-26-vit-real-cells (or --out=FOLDER).
 """
 

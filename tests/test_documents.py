@@ -33,3 +33,31 @@ def test_every_file_of_the_package_that_a_page_names_exists(page):
 
 def test_the_readme_is_at_most_130_lines():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 130
+
+
+def fault_rows():
+    """Cells of each row of the page of faults that begins with a case's number."""
+    lines = (ROOT / "docs" / "faults.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in rows if re.fullmatch(r"[A-Z]?\d+", row[0]) and len(row) == 5]
+
+
+def test_the_page_of_faults_has_every_case_once():
+    cases = [row[0] for row in fault_rows()]
+    assert len(set(cases)) == len(cases)
+    expected = [*map(str, range(1, 88)), *(f"X{n}" for n in range(1, 39))]
+    assert set(expected) <= set(cases)
+
+
+def test_every_test_that_the_page_of_faults_names_exists():
+    """By its file and its name; a case without one says so in plain words."""
+    missing = []
+    for number, *_, shown in fault_rows():
+        named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", shown)
+        if not named and shown != "not covered by a test":
+            missing.append((number, shown))
+        for file, test in named:
+            path = ROOT / file
+            if not path.exists() or f"def {test}(" not in path.read_text():
+                missing.append((number, f"{file}::{test}"))
+    assert not missing

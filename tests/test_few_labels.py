@@ -15,6 +15,7 @@ from bmjax.data.splits.validation_part import hold_out_validation
 from bmjax.errors import ConfigError
 from bmjax.export.__main__ import main as export
 from bmjax.few_labels import main, parse_per_class
+from bmjax.files import write_cache_note
 from bmjax.main import main as train
 from bmjax.run import labeled_fits
 from bmjax.run.common_split import refuse_unfit, run_split, training_of
@@ -77,7 +78,7 @@ def _run(folder, cells, *, fold=0, method="swav", shift=1.0, **more):
         noise = random.standard_normal((len(positions), 4))
         features = shift * catalog.labels[positions, None] + noise
         np.save(folder / "features" / f"{part}.npy", features.astype(np.float32))
-        (folder / "features" / f"{part}.json").write_text(json.dumps(note))
+        write_cache_note(folder / "features" / f"{part}.json", [f"{part}.npy"], **note)
     return folder
 
 

@@ -1,12 +1,17 @@
 """Frozen features of a whole part of the data, kept on disk."""
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import jax
 import numpy as np
 
 from bmjax.devices.mesh import put_batch
+from bmjax.faults import reached
+from bmjax.files import writing
 
 
 def extract_features(
@@ -21,7 +26,8 @@ def extract_features(
     """Run the network over every image once.
 
     Features go to a file that is then mapped, not loaded: memory stays bounded whatever
-    the number of images. Of a bounded number they may stay in memory.
+    the number of images. Of a bounded number they may stay in memory. The file has its
+    name once it is whole.
 
     Args:
         predict: pixels on the devices -> {"features" [B, F], maybe "logits" [B, N],
@@ -34,35 +40,92 @@ def extract_features(
 
     Returns:
         features, float32 [images, F], and logits, float32 [images, N] or None.
+
+    Raises:
+        CannotWrite: the disk is full, or the place may not be written.
     """
-    features, embeddings, logits, start = None, None, None, 0
-    for batch, count in batches:
-        outputs = jax.device_get(predict(put_batch(batch["pixels"], mesh)))
-        rows = slice(start, start + count)
-        if features is None:
-            features = _mapped(path, images, outputs["features"])
-            if embeddings_path is not None:
-                embeddings = _mapped(embeddings_path, images, outputs["embeddings"])
-            if "logits" in outputs:
-                width = outputs["logits"].shape[-1]
-                logits = np.empty((images, width), np.float32)
-        features[rows] = outputs["features"][:count]
+    features: _Rows | None = None
+    embeddings: _Rows | None = None
+    logits, start = None, 0
+    with contextlib.ExitStack() as begun:
+        for batch, count in batches:
+            outputs = jax.device_get(predict(put_batch(batch["pixels"], mesh)))
+            rows = slice(start, start + count)
+            if features is None:
+                width = outputs["features"].shape[-1]
+                features = _rows(path, (images, width), begun)
+                if embeddings_path is not None:
+                    width = outputs["embeddings"].shape[-1]
+                    embeddings = _rows(embeddings_path, (images, width), begun)
+                if "logits" in outputs:
+                    width = outputs["logits"].shape[-1]
+                    logits = np.empty((images, width), np.float32)
+            features.add(outputs["features"][:count])
+            if embeddings is not None:
+                embeddings.add(outputs["embeddings"][:count])
+            if logits is not None:
+                logits[rows] = outputs["logits"][:count]
+            start += count
+        if start != images or features is None:
+            raise AssertionError(f"{start} images were seen, {images} expected")
         if embeddings is not None:
-            embeddings[rows] = outputs["embeddings"][:count]
-        if logits is not None:
-            logits[rows] = outputs["logits"][:count]
-        start += count
-    if start != images:
-        raise AssertionError(f"{start} images were seen, {images} expected")
-    for array in (features, embeddings):
-        if isinstance(array, np.memmap):
-            array.flush()
-    return features, logits
+            embeddings.finish()
+        return features.finish(), logits
 
 
-def _mapped(path: Path | None, images: int, batch: np.ndarray) -> np.ndarray:
-    """A file, or an array, of as many rows as images, each like those of the batch."""
-    shape = (images, batch.shape[-1])
+class _Rows(Protocol):
+    """Takes rows one batch after another, and gives them all."""
+
+    def add(self, rows: np.ndarray) -> None: ...
+
+    def finish(self) -> np.ndarray: ...
+
+
+def _rows(path: Path | None, shape: tuple[int, int], begun: contextlib.ExitStack):
     if path is None:
-        return np.empty(shape, np.float32)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        return _RowsInMemory(shape)
+    file = _RowsInFile(path, shape)
+    begun.callback(file.drop)
+    return file
+
+
+class _RowsInMemory:
+    def __init__(self, shape: tuple[int, int]):
+        self._array, self._end = np.empty(shape, np.float32), 0
+
+    def add(self, rows: np.ndarray) -> None:
+        self._array[self._end : self._end + len(rows)] = rows
+        self._end += len(rows)
+
+    def finish(self) -> np.ndarray:
+        return self._array
+
+
+class _RowsInFile:
+    """A .npy file, written and not mapped: a full disk under a map ends the process."""
+
+    def __init__(self, path: Path, shape: tuple[int, int]):
+        self._path, self._part = path, path.with_name(path.name + ".part")
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        with writing("", path):
+            self._file = open(self._part, "wb")  # noqa: SIM115 see finish and drop
+            np.lib.format.write_array_header_1_0(self._file, header)
+
+    def add(self, rows: np.ndarray) -> None:
+        with writing("", self._path):
+            reached("features.writing")
+            self._file.write(np.ascontiguousarray(rows, "<f4"))
+
+    def finish(self) -> np.ndarray:
+        with writing("", self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._part.replace(self._path)
+        return np.load(self._path, mmap_mode="r")
+
+    def drop(self) -> None:
+        """Leave nothing half written; of no effect once it is finished."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._part.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import optax
 from bmjax.augment.recipes import Color, Crops, Recipe, multi_crop, plain
 from bmjax.data.class_shares import loss_shares
 from bmjax.data.class_weights import class_weights
+from bmjax.data.file_limit import check_file_limit
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.open_images import read_catalog
 from bmjax.data.pipeline import next_of_class
@@ -111,6 +112,7 @@ def build(
     """
     mesh = make_mesh(settings.mesh.devices)
     _check_divides(settings.data.batch_size, mesh.size, settings.train.accumulate)
+    check_file_limit(workers=settings.data.workers)
     check_shared_memory(
         workers=settings.data.workers,
         batch_size=settings.data.batch_size,

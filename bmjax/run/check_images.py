@@ -22,7 +22,7 @@ def check_images(
     threads: int,
     begun: bool,
     say: Callable[[str], None],
-) -> None:
+) -> list[str]:
     """Read what training and evaluation will read: all parts of the split, whole.
 
     A test or validation image is never replaced, so that a broken one would end the run
@@ -36,14 +36,18 @@ def check_images(
         begun: whether the run has made steps before.
         say: hears how long it took.
 
+    Returns:
+        a sentence where test images are copies of training images, for the results.
+
     Raises:
         DataError: a test or validation image cannot be read, or more training images
             than config.data.bad_share allows.
     """
     started = time.monotonic()
     split = data.split
-    test = find_unreadable(data.catalog, split.test, threads=threads)
-    train = find_unreadable(data.catalog, split.train, threads=threads)
+    tested, trained = dict[int, bytes](), dict[int, bytes]()
+    test = find_unreadable(data.catalog, split.test, threads=threads, digests=tested)
+    train = find_unreadable(data.catalog, split.train, threads=threads, digests=trained)
     validation = find_unreadable(data.catalog, data.validation, threads=threads)
     broken, parts = {}, []
     for name, images, unreadable in (
@@ -64,6 +68,34 @@ def check_images(
     replaced.note(data.catalog, np.array(list(train), np.int64))
     read = len(split.test) + len(split.train) + len(data.validation)
     say(f"read {read:,} images once in {short_duration(time.monotonic() - started)}")
+    notes = _copies(data, tested, trained)
+    for sentence in notes:
+        say(f"note: {sentence}")
+    return notes
+
+
+def _copies(
+    data: RunData, tested: dict[int, bytes], trained: dict[int, bytes]
+) -> list[str]:
+    """Say how many test files are training files, byte for byte.
+
+    Args:
+        data: the images.
+        tested: a digest of each test file, by position.
+        trained: of each training file.
+    """
+    where = {digest: position for position, digest in trained.items()}
+    copies = [
+        (n, where[digest]) for n, digest in sorted(tested.items()) if digest in where
+    ]
+    if not copies:
+        return []
+    first, second = (data.catalog.paths[position] for position in copies[0])
+    return [
+        f"{len(copies):,} of the {len(data.split.test):,} test images are training "
+        f"images too, byte for byte, first {first!r} ({second!r}): their metrics are "
+        "too good. python -m bmjax.data leaks lists all copies, also changed ones."
+    ]
 
 
 def _sentence(catalog: Catalog, which: str, broken: dict[int, str], begun: bool) -> str:

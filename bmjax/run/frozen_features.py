@@ -1,6 +1,5 @@
 """The features of a run's images after training, kept in its workdir."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from jax.sharding import Mesh
 from bmjax.data.pipeline import HostBatch, Replaced, evaluation_batches
 from bmjax.devices.mesh import make_mesh, replicated
 from bmjax.evals.extract_features import extract_features
-from bmjax.files import write_json
+from bmjax.files import read_cache_note, whole_file, write_cache_note
 from bmjax.run.build import Learner, RunData
+from bmjax.run.logs import say
 from bmjax.run.run_settings import DataSettings
 from bmjax.training import checkpoint
 from bmjax.training.keys import key_for
@@ -33,7 +33,8 @@ def part_features(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Features and logits of one part, from the cache if these parameters made it.
 
-    Where the parameters hold prototypes, embeddings are kept too, in a file beside.
+    Where the parameters hold prototypes, embeddings are kept too, in a file beside. A
+    cache that is damaged, also one whose files have their lengths, is made anew.
 
     Args:
         data: the run's images.
@@ -54,9 +55,15 @@ def part_features(
     embeddings_path = folder / f"{part}_embeddings.npy"
     made_by = {"params_sha256": digest, "data_fingerprint": data.catalog.fingerprint}
     with_embeddings = "prototypes" in state.params
-    whole = embeddings_path.exists() or not with_embeddings
-    if whole and note.exists() and json.loads(note.read_text()) == made_by:
-        logits = np.load(logits_path) if logits_path.exists() else None
+    kept = read_cache_note(note)
+    if kept is None and note.exists():
+        say(
+            f"note: the kept features of the {part} part are made anew: they are "
+            "damaged, or an older version's"
+        )
+    files = {} if kept is None else kept.pop("files")
+    if kept == made_by and (embeddings_path.name in files or not with_embeddings):
+        logits = np.load(logits_path) if logits_path.name in files else None
         return np.load(path, mmap_mode="r"), logits
     positions = data.positions(part)
     features, logits = extract_features(
@@ -67,9 +74,14 @@ def part_features(
         path=path,
         embeddings_path=embeddings_path if with_embeddings else None,
     )
+    names = [path.name]
+    if with_embeddings:
+        names.append(embeddings_path.name)
     if logits is not None:
-        np.save(logits_path, logits)
-    write_json(note, made_by)
+        names.append(logits_path.name)
+        with whole_file(logits_path) as file:
+            np.save(file, logits)
+    write_cache_note(note, names, **made_by)
     return features, logits
 
 
@@ -95,15 +107,14 @@ def stored_features(
     digest = checkpoint.digest(saved["params"])
     made_by = {"params_sha256": digest, "data_fingerprint": fingerprint}
     arrays = {}
-    try:
-        for part, images in sizes.items():
-            if json.loads((folder / f"{part}.json").read_text()) != made_by:
-                return None
-            arrays[part] = np.load(folder / f"{part}.npy", mmap_mode="r")
-            if len(arrays[part]) != images:
-                return None
-    except (OSError, ValueError):
-        return None
+    for part, images in sizes.items():
+        kept = read_cache_note(folder / f"{part}.json")
+        files = {} if kept is None else kept.pop("files")
+        if kept != made_by or f"{part}.npy" not in files:
+            return None
+        arrays[part] = np.load(folder / f"{part}.npy", mmap_mode="r")
+        if len(arrays[part]) != images:
+            return None
     return arrays, digest
 
 

@@ -22,7 +22,9 @@ from bmjax.evals.linear_probe import Linear, apply_linear, fit_linear
 from bmjax.evals.logistic_probe import LogisticFit, fit_logistic
 from bmjax.evals.recalibration import recalibrate
 from bmjax.evals.subset import held_out
+from bmjax.files import whole_file, write_cache_note
 from bmjax.run.run_settings import ProbeSettings
+from bmjax.run.workdir import LINEAR_NOTE
 
 NEIGHBORS = (1, 20)
 _OWN = ("augmented_passes", "validation_share")  # keys of config.probe used here
@@ -86,7 +88,9 @@ def fit_probes(
     train = (features["train"], labels["train"])
     fitted_on = augmented(passes) if passes else train
     linear = fit_linear(*fitted_on, **settings)
-    np.savez(folder / "linear.npz", **linear._asdict())
+    with whole_file(folder / "linear.npz") as file:
+        np.savez(file, **linear._asdict())
+    write_cache_note(folder / LINEAR_NOTE, ["linear.npz"])
     regression = fit_logistic(
         *train,
         classes=classes,

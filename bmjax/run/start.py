@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bmjax.devices.jax_setup import versions
 from bmjax.errors import CheckpointError
 from bmjax.files import user_path
 from bmjax.run.build import BuiltRun, batch_shapes
@@ -11,6 +12,7 @@ from bmjax.run.compile import init_state
 from bmjax.run.init_from import start_from
 from bmjax.run.logs import say
 from bmjax.run.same_data import check_same_data, kept_record
+from bmjax.run.workdir import check_nothing_lost, last_saved
 from bmjax.training import checkpoint
 from bmjax.training.best_step import Record
 from bmjax.training.step import TrainState
@@ -40,9 +42,17 @@ class Start(NamedTuple):
 
 
 def find_start(run: BuiltRun, folder: Path) -> Start:
-    """Return the newest checkpoint's state, or the one before the first step."""
+    """Return the newest checkpoint's state, or the one before the first step.
+
+    Raises:
+        CheckpointError: there is no whole checkpoint where there was one, or it does
+            not fit the run.
+        DataError: the images are not those that the run began with.
+    """
     settings, data, length = run.settings, run.data, run.length
-    found = checkpoint.newest(folder)
+    found = checkpoint.recover(folder, say)
+    if found is None:
+        check_nothing_lost(folder.parent)
     source = user_path("config.init_from", settings.init_from)
     if found is None and settings.init_from:  # before anything is compiled
         if source.is_dir():
@@ -67,10 +77,14 @@ def find_start(run: BuiltRun, folder: Path) -> Start:
             f"checkpoint {step} in {str(folder)!r} lies beyond the run's "
             f"{length.steps} steps; use another --workdir"
         )
-    say(f"resuming after step {step:,}")
+    notes += _other_versions(meta.get("versions"), versions())
+    if (last := last_saved(folder.parent)) > step:
+        say(f"warning: checkpoint {last:,} was saved and is no longer there or whole")
+    state = checkpoint.restore(folder, step, state)
+    digest = checkpoint.digest(state.params)
+    say(f"resuming after step {step:,}, parameters {digest[:12]}")
     for sentence in notes:
         say(f"note: {sentence}")
-    state = checkpoint.restore(folder, step, state)
     return Start(
         state,
         step,
@@ -80,3 +94,16 @@ def find_start(run: BuiltRun, folder: Path) -> Start:
         tuple(notes),
         meta.get("validation", []),
     )
+
+
+def _other_versions(before: dict[str, str] | None, now: dict[str, str]) -> list[str]:
+    """Say which libraries are not those that wrote a checkpoint, with both versions."""
+    others = [name for name in now if before and before.get(name) != now[name]]
+    if not before or not others:
+        return []
+    then = ", ".join(f"{name} {before.get(name, 'unknown')}" for name in others)
+    here = ", ".join(f"{name} {now[name]}" for name in others)
+    return [
+        f"The checkpoint that the run went on from was written with {then}, and this "
+        f"is {here}: its numbers may differ from those of an undisturbed run."
+    ]

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from bmjax.console.signals import StopSignals
 from bmjax.data.pipeline import Replaced, training_batches
-from bmjax.devices.jax_setup import noted_cache_hits
+from bmjax.devices.jax_setup import noted_cache_hits, versions
 from bmjax.devices.mesh import put_batch
 from bmjax.errors import NonFiniteError
 from bmjax.methods import METHODS
@@ -26,6 +26,7 @@ from bmjax.run.build import (
 from bmjax.run.check_images import check_images
 from bmjax.run.compile import compile_step
 from bmjax.run.evaluate import evaluate_run
+from bmjax.run.full_disk import full_disk_explained
 from bmjax.run.logs import Progress, note, say
 from bmjax.run.memory import check_fits, explained, more_chunks
 from bmjax.run.metric_log import MetricLog
@@ -36,7 +37,13 @@ from bmjax.run.start import Start, find_start
 from bmjax.run.summary import describe_program, describe_run
 from bmjax.run.validate import validate
 from bmjax.run.validation import Validation, choose_state, count_seen
-from bmjax.run.workdir import claim, note_config
+from bmjax.run.workdir import (
+    claim,
+    is_finished,
+    note_config,
+    note_saved,
+    probe_is_damaged,
+)
 from bmjax.training import checkpoint
 from bmjax.training.best_step import STEP
 from bmjax.training.step import TrainState, TrainStep
@@ -51,7 +58,12 @@ def train(config: ConfigDict, workdir: Path) -> None:
     Precedence: this workdir's own checkpoint, then `config.init_from`, then chance.
     """
     settings = validate(config)
-    with claim(workdir), StopSignals() as signals:
+    with claim(workdir), StopSignals() as signals, full_disk_explained():
+        # Again, under the lock: another run may have had the folder meanwhile.
+        if is_finished(workdir, config.to_dict()):
+            return say(f"already complete: {workdir / 'report.html'}")
+        if probe_is_damaged(workdir):
+            say("note: the linear probe is damaged: the run is evaluated again")
         run = build(settings, workdir)
         describe_run(run, say)
         start = find_start(run, workdir / "checkpoints")
@@ -59,7 +71,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
         replaced = Replaced(
             limit=int(settings.data.bad_share * len(run.data.split.train)), say=note
         )
-        check_images(
+        copies = check_images(
             run.data,
             replaced,
             threads=settings.data.threads * max(settings.data.workers, 1),
@@ -70,11 +82,12 @@ def train(config: ConfigDict, workdir: Path) -> None:
         for sentence in far:
             say(f"note: {sentence}")
         if start.step < run.length.steps or not start.step or not_validated(run, start):
-            compiled = compile_that_fits(run, state)
             checkpoint.check_space(
                 workdir / "checkpoints", state, say, kept=kept_besides(run)
             )
-        note_config(workdir, config.to_dict())
+            compiled = compile_that_fits(run, state)
+        if changed := note_config(workdir, config.to_dict()):
+            say(f"configuration: {'; '.join(changed)}")
         if compiled:
             state, seconds = train_steps(
                 run,
@@ -97,7 +110,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
             workdir,
             seconds=seconds,
             replaced=replaced,
-            notes=(*start.notes, *far),
+            notes=(*start.notes, *copies, *far),
         )
         say(headline(results))
         say(f"report: {page}")
@@ -212,9 +225,11 @@ def train_steps(
                 "seen": seen,
                 "seconds": seconds + clock() - begun,
                 "validation": validation.history,
+                "versions": versions(),
             },
             keep=keep,
         )
+        note_saved(workdir, step)
 
     def log(step: int, values: dict[str, float]) -> None:
         now = clock()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bmjax.data.open_images import read_catalog
-from bmjax.errors import ConfigError
-from bmjax.files import read_json_object, user_path, write_json
+from bmjax.errors import CheckpointError, ConfigError
+from bmjax.files import read_cache_note, read_json_object, user_path, write_json
 
 # Keys that may change between a run and its continuation: they change no number (the
 # devices only by rounding).
@@ -29,6 +29,8 @@ _HARMLESS = (
 _EVALUATION = ("probe.", "tsne.", "checkpoint.best")
 # What a run may leave before it has noted its configuration.
 _OURS = (".lock", "cells-", ".cells-", "config.json.part")
+LINEAR_NOTE = "linear.json"  # in features/, beside the linear probe
+_LAST = "last_checkpoint.json"  # which step was saved last
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -45,11 +47,13 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def is_finished(workdir: Path, config: dict[str, Any]) -> bool:
     """Whether this very run is done; reads, never writes.
 
+    One whose linear probe is damaged is not: it is evaluated again.
+
     Raises:
         ConfigError: the workdir is a file or another run's.
     """
     check_owner(workdir, config)
-    if not _finished(workdir):
+    if not _finished(workdir) or probe_is_damaged(workdir):
         return False
     before = flatten(read_json_object(workdir / "config.json")).get("data.root")
     now = config["data"]["root"]
@@ -85,6 +89,43 @@ def _finished(workdir: Path) -> bool:
     return (workdir / "report.html").exists()  # written last
 
 
+def probe_is_damaged(workdir: Path) -> bool:
+    """Whether the linear probe is not as it was written; runs of before cannot say."""
+    written = workdir / "features" / LINEAR_NOTE
+    return written.exists() and read_cache_note(written) is None
+
+
+def note_saved(workdir: Path, step: int) -> None:
+    """Note which step was saved last, apart from the checkpoints themselves."""
+    write_json(workdir / _LAST, {"step": step})
+
+
+def last_saved(workdir: Path) -> int:
+    """The step that was saved last, as far as it was noted; 0 where none was."""
+    try:
+        return int(json.loads((workdir / _LAST).read_text())["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def check_nothing_lost(workdir: Path) -> None:
+    """Refuse to begin at step 0 in a workdir whose run has been saved or finished.
+
+    For a workdir without a checkpoint.
+
+    Raises:
+        CheckpointError: it had one.
+    """
+    saved, trained = last_saved(workdir), (workdir / "results.json").exists()
+    if not saved and not trained:
+        return
+    known = f"was saved at step {saved:,}" if saved else "was finished (results.json)"
+    raise CheckpointError(
+        f"the run in {str(workdir)!r} {known}, but its folder 'checkpoints' holds no "
+        "checkpoint; put the checkpoints back, or train anew in another --workdir"
+    )
+
+
 def check_owner(workdir: Path, config: dict[str, Any]) -> None:
     """Raise ConfigError unless the workdir is free or this configuration's own."""
     if workdir.exists() and not workdir.is_dir():
@@ -112,9 +153,7 @@ def check_owner(workdir: Path, config: dict[str, Any]) -> None:
     now = flatten(json.loads(json.dumps(config)))
     free = _HARMLESS if _finished(workdir) else (*_HARMLESS, *_EVALUATION)
     differing = [
-        f"{key} was {before.get(key, 'absent')!r}, is {now.get(key, 'absent')!r}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not key.startswith(free)
+        change for key, change in _changes(before, now) if not key.startswith(free)
     ]
     if differing:
         raise ConfigError(
@@ -149,10 +188,23 @@ def claim(workdir: Path) -> Iterator[None]:
         yield
 
 
-def note_config(workdir: Path, config: dict[str, Any]) -> None:
-    """Make the workdir this run's own, once its configuration has proved possible."""
-    path = workdir / "config.json"
-    if not path.exists() or flatten(json.loads(path.read_text())) != flatten(
-        json.loads(json.dumps(config))
-    ):
+def note_config(workdir: Path, config: dict[str, Any]) -> list[str]:
+    """Make the workdir this run's own, once its configuration has proved possible.
+
+    Returns:
+        what differs from the configuration noted before, as "logs.every was 1, is 2".
+    """
+    path, now = workdir / "config.json", flatten(json.loads(json.dumps(config)))
+    before = flatten(json.loads(path.read_text())) if path.exists() else None
+    if before != now:
         write_json(path, config)
+    return [change for _, change in _changes(before or now, now)]
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, str]]:
+    """Each key whose value changed, with both values."""
+    return [
+        (key, f"{key} was {before.get(key, 'absent')!r}, is {now.get(key, 'absent')!r}")
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key)
+    ]

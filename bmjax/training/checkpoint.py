@@ -4,17 +4,19 @@ Orbax neither checks what it reads nor falls back to an older step, so each chec
 `N/` gets a manifest `N.json` with the SHA-256 of every file, written last. Only a step
 whose manifest agrees counts; the newest such step is the one to go on from.
 
+A save writes `N.staged/`, then `N.manifest`, and renames both; what is removed is
+renamed to `N.deleted/` first. So whatever a kill leaves says by its name what it is,
+and `recover` ends what had begun. What is damaged goes to `damaged/`.
+
 Orbax cannot write an array without elements, such as an empty queue. The manifest names
 those with their types and shapes, and Orbax's tree has None in their places.
 """
 
 import errno
 import hashlib
-import json
 import logging
 import math
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,31 @@ import jax.numpy as jnp
 import numpy as np
 
 from bmjax.errors import CheckpointError
+from bmjax.faults import reached
 from bmjax.files import describe_os_error, free_space, write_json
+from bmjax.training.leftovers import (
+    finish_begun,
+    remove_checkpoint,
+    remove_leftovers,
+    set_aside,
+    steps_without_manifest,
+)
+from bmjax.training.manifest import (
+    file_digests,
+    make_manifest,
+    manifest_path,
+    manifest_steps,
+    read_manifest,
+    whole_manifest,
+)
 from bmjax.types import Tree
 
 _KEPT = 2  # the newest, and one to fall back on
 _MB = 1e6
-_SMALL_FILES = 2**17  # bytes of a checkpoint beside its arrays (60,000 measured)
+# Of a checkpoint beside its arrays: files of fixed size, and a description of each
+# array (measured: 60,000 in all for 20 arrays).
+_FIXED_BYTES = 2**17
+_LEAF_BYTES = 2**10
 # What TensorStore, whose errors are no OSError, says when a file cannot be written.
 _DISK_WORDS = (
     "No space left on device",
@@ -54,8 +75,8 @@ def save(
 
     A kill at any moment leaves the older ones as they were. Saving waits until the
     files are there: the arrays are donated to the next step, and an asynchronous
-    writer could still be reading them. Checkpoints of later steps are left alone: they
-    are damaged ones, which were passed over.
+    writer could still be reading them. Where the step has been saved as it is now, as
+    after a resume, its arrays stay and only its manifest is written anew.
 
     Args:
         folder: of the checkpoints.
@@ -71,41 +92,85 @@ def save(
 
     # Orbax's threads log, with tracebacks and late, the errors that it raises as well.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
-    target = folder / str(step)
+    target, staged = folder / str(step), folder / f"{step}.staged"
+    manifest, hashed = folder / f"{step}.manifest", _state_digest(state)
     try:
-        _manifest(folder, step).unlink(missing_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
-        # Before Orbax begins, whose threads print what they meet on a full disk.
-        if free_space(folder) < state_bytes(state) + _SMALL_FILES:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        ocp.save(target.resolve(), _without_empty(state))
+        reached("checkpoint.begun", step)
+        remove_leftovers(folder, step)
+        there = whole_manifest(folder, step)
+        if there is not None and there.get("state_sha256", hashed) == hashed:
+            files = there["files"]
+        else:
+            set_aside(folder, step)
+            # Before Orbax begins, whose threads print what they meet on a full disk.
+            if free_space(folder) < _disk_bytes(state):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            ocp.save(staged.resolve(), _without_empty(state))
+            reached("checkpoint.staged", step)
+            files = file_digests(staged)
         write_json(
-            _manifest(folder, step),
-            {
-                "step": step,
-                "meta": meta,
-                "empty": _empty(state),
-                "files": _digests(target),
-            },
+            manifest,
+            make_manifest(
+                step, meta=meta, empty=_empty(state), files=files, state_sha256=hashed
+            ),
         )
+        if staged.exists():
+            staged.rename(target)
+        reached("checkpoint.renamed", step)
+        manifest.replace(manifest_path(folder, step))
     except Exception as error:
         cause = _cause_on_disk(error)
         if not cause:
             raise
         # What is half written is no checkpoint, and takes the space of the next one.
-        for half in (target, *folder.glob(f"{step}.orbax-checkpoint-tmp*")):
-            shutil.rmtree(half, ignore_errors=True)
+        remove_leftovers(folder, step)
         raise CheckpointError(
             f"checkpoint {str(target)!r} cannot be written: {cause} (it takes "
-            f"{state_bytes(state) / _MB:,.1f} MB, {free_space(folder) / _MB:,.1f} MB "
+            f"{_disk_bytes(state) / _MB:,.1f} MB, {free_space(folder) / _MB:,.1f} MB "
             "are free); make room and start the same command again, which goes on "
             "from the last whole checkpoint, or give another --workdir"
         ) from None
-    for old in sorted(old for old in _steps(folder) if old <= step)[:-_KEPT]:
-        if keep(old):
-            continue
-        _manifest(folder, old).unlink(missing_ok=True)
-        shutil.rmtree(folder / str(old), ignore_errors=True)
+    reached("checkpoint.saved", step)
+    for old in [old for old in manifest_steps(folder) if old <= step][:-_KEPT]:
+        if not keep(old):
+            remove_checkpoint(folder, old)
+
+
+def recover(folder: Path, say: Callable[[str], None]) -> tuple[int, dict] | None:
+    """Put the folder of a run that goes on in order, and return what `newest` returns.
+
+    For the holder of the workdir's lock alone. A save that had all but its name is
+    given it, what other killed saves and removals left is removed, and checkpoints that
+    are damaged, newer than the one to go on from or without a manifest are set aside.
+
+    Args:
+        folder: of the checkpoints; it need not exist.
+        say: takes a line for each that is set aside.
+
+    Raises:
+        CheckpointError: there are checkpoints, but none is whole, or a later version
+            wrote the newest; all are left as they are.
+    """
+    if not folder.is_dir():
+        return None
+    finish_begun(folder)
+    found = newest(folder)
+    bare = steps_without_manifest(folder)
+    if found is None and bare:
+        raise CheckpointError(
+            f"no checkpoint in {str(folder)!r} is whole: the manifest(s) of step(s) "
+            f"{', '.join(map(str, bare))} (such as {bare[0]}.json) are gone; put them "
+            "back, or start anew with another --workdir"
+        )
+    if found is not None:
+        later = [step for step in manifest_steps(folder) if step > found[0]]
+        for step in sorted({*later, *bare}):
+            place = set_aside(folder, step)
+            say(
+                f"warning: checkpoint {step:,} is damaged or not complete: it is set "
+                f"aside in {str(place)!r}"
+            )
+    return found
 
 
 def state_bytes(state: Tree) -> int:
@@ -133,13 +198,13 @@ def check_space(
     Raises:
         CheckpointError: not one checkpoint fits.
     """
-    size, free = state_bytes(state), free_space(folder)
+    size, free = _disk_bytes(state), free_space(folder)
     if free < size:
         raise CheckpointError(
             f"a checkpoint takes {size / _MB:,.1f} MB, but the disk of {str(folder)!r} "
             f"has {free / _MB:,.1f} MB free; make room, or give another --workdir"
         )
-    needed = size * max(_KEPT + 1 + kept - len(_steps(folder)), 1)
+    needed = size * max(_KEPT + 1 + kept - len(manifest_steps(folder)), 1)
     if free < needed:
         say(
             f"warning: the disk of {str(folder)!r} has {free / _MB:,.1f} MB free, and "
@@ -153,9 +218,10 @@ def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
     A damaged one is passed over with a warning, never altered.
 
     Raises:
-        CheckpointError: there are checkpoints, but none is whole.
+        CheckpointError: there are checkpoints, but none is whole, or a later version
+            of bmjax wrote the newest.
     """
-    steps = sorted(_steps(folder), reverse=True)
+    steps = manifest_steps(folder)[::-1]
     for step in steps:
         meta = whole(folder, step)
         if meta is not None:
@@ -171,19 +237,14 @@ def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
 
 def whole(folder: Path, step: int) -> dict[str, Any] | None:
     """Return the meta of a step's checkpoint; None where it is damaged or not there."""
-    try:
-        manifest = json.loads(_manifest(folder, step).read_text())
-        if manifest["files"] == _digests(folder / str(step)):
-            return manifest["meta"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return None
+    found = whole_manifest(folder, step)
+    return None if found is None else found["meta"]
 
 
 def check_whole(folder: Path, step: int, metric: str) -> None:
     """Raise CheckpointError unless the step that was chosen by a metric is whole."""
     if whole(folder, step) is None:
-        there = ", ".join(map(str, sorted(_steps(folder)))) or "none"
+        there = ", ".join(map(str, manifest_steps(folder))) or "none"
         raise CheckpointError(
             f"checkpoint {step} in {str(folder)!r}, the best by validation "
             f"{metric}, is damaged or no longer there (there are: {there}); set "
@@ -225,11 +286,17 @@ def restore(folder: Path, step: int, like: Tree) -> Tree:
     filled = [
         next(arrays) if math.prod(leaf.shape) else _zeros_as(leaf) for leaf in leaves
     ]
-    return jax.tree.unflatten(structure, filled)
+    restored = jax.tree.unflatten(structure, filled)
+    _check_restored(folder, step, restored)
+    return restored
 
 
 def read(folder: Path, step: int, sharding: jax.sharding.Sharding) -> Tree:
-    """Read a checkpoint as it was saved, as plain dicts and lists."""
+    """Read a checkpoint as it was saved, as plain dicts and lists.
+
+    Raises:
+        CheckpointError: what is read is not what was saved.
+    """
     from orbax.checkpoint import v1 as ocp
 
     place = (folder / str(step)).resolve()
@@ -245,9 +312,11 @@ def read(folder: Path, step: int, sharding: jax.sharding.Sharding) -> Tree:
         dtype, shape = empty[name]
         return jax.device_put(jnp.zeros(shape, dtype), sharding)
 
-    return jax.tree_util.tree_map_with_path(
+    found = jax.tree_util.tree_map_with_path(
         filled, ocp.load(place, shapes), is_leaf=lambda leaf: leaf is None
     )
+    _check_restored(folder, step, found)
+    return found
 
 
 def digest(tree: Tree) -> str:
@@ -262,25 +331,27 @@ def digest(tree: Tree) -> str:
     return hashed.hexdigest()
 
 
-def _manifest(folder: Path, step: int) -> Path:
-    return folder / f"{step}.json"
+def _check_restored(folder: Path, step: int, state: Tree) -> None:
+    """Hold restored arrays against the digest of those that were saved."""
+    saved = (read_manifest(folder, step) or {}).get("state_sha256")
+    if saved is not None and saved != (found := _state_digest(state)):
+        raise CheckpointError(
+            f"the arrays read from checkpoint {str(folder / str(step))!r} are not "
+            f"those that were saved (digest {found[:12]}, expected {saved[:12]}), "
+            "though its files are whole; start the same command again, and with "
+            "another --workdir where that ends here too"
+        )
 
 
-def _steps(folder: Path) -> list[int]:
-    """Steps with a manifest; a folder without one was never finished."""
-    if not folder.is_dir():
-        return []
-    return [int(p.stem) for p in folder.glob("*.json") if p.stem.isdigit()]
+def _state_digest(state: Tree) -> str:
+    """Digest of a state by its arrays' names, whatever holds them."""
+    leaves = jax.tree_util.tree_flatten_with_path(state)[0]
+    return digest({_name(path): leaf for path, leaf in leaves})
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    found = {}
-    for path in files:
-        with open(path, "rb") as file:
-            hashed = hashlib.file_digest(file, "sha256").hexdigest()
-        found[path.relative_to(folder).as_posix()] = hashed
-    return found
+def _disk_bytes(state: Tree) -> int:
+    """Bytes that a checkpoint takes on the disk, and some to spare."""
+    return state_bytes(state) + _FIXED_BYTES + _LEAF_BYTES * len(jax.tree.leaves(state))
 
 
 def kinds(tree: Tree) -> dict[str, str]:
@@ -311,7 +382,7 @@ def _empty(tree: Tree) -> dict[str, list]:
 
 def _read_empty(folder: Path, step: int) -> dict[str, list]:
     """What `_empty` gave at the save; an older checkpoint has no such arrays."""
-    return json.loads(_manifest(folder, step).read_text()).get("empty", {})
+    return (read_manifest(folder, step) or {}).get("empty", {})
 
 
 def _zeros_as(leaf: Any) -> jax.Array:

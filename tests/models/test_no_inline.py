@@ -26,7 +26,8 @@ def test_neighbors_do_not_join_the_loop():
 def test_a_chain_of_sums_is_not_computed_anew_in_every_loop():
     def chain(x, keep):
         for _ in range(6):
-            x = keep(x + jnp.tanh(x - x.mean(axis=-1, keepdims=True)) @ jnp.ones((4, 4)))
+            centered = x - x.mean(axis=-1, keepdims=True)
+            x = keep(x + jnp.tanh(centered) @ jnp.ones((4, 4)))
         return (x**2).sum()
 
     x = jnp.arange(12.0).reshape(3, 4) / 12

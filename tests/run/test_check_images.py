@@ -64,6 +64,20 @@ def test_whole_images_are_counted(root):
     assert not replaced.positions
 
 
+def test_copies_of_training_images_in_the_test_part_are_said(root):
+    for name in ("BBB", "CCC"):  # else each class has the same ten files
+        for number, path in enumerate(sorted((root / name).iterdir())):
+            write_noise(path, seed=100 * ord(name[0]) + number)
+    data = open_data(root)
+    assert len(check(data)[0]) == 1
+    test, train = file_of(data, "test", 1), file_of(data, "train", 2)
+    test.write_bytes(train.read_bytes())
+    note = check(open_data(root))[0][1]
+    assert note.startswith("note: 1 of the 6 test images are training images too")
+    for path in (test, train):
+        assert repr(path.relative_to(data.catalog.root).as_posix()) in note
+
+
 def test_all_broken_test_images_are_named_at_once(root):
     data = open_data(root)
     for number in (0, 3):

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 
+from bmjax import faults
 from bmjax.data.prepared.prepare import prepare
 from bmjax.data.synthetic import synthesize
 from bmjax.export.__main__ import main as export
@@ -126,7 +127,7 @@ def test_another_configuration_may_not_have_the_workdir(finished, cells, capsys)
     assert "seed was 0, is 5" in capsys.readouterr().err
 
 
-def start(config, workdir, cells, *more):
+def start(config, workdir, cells, *more, fault=""):
     return subprocess.Popen(
         [sys.executable, "-m", "bmjax.main", *command(config, workdir, cells, *more)],
         cwd=ROOT,
@@ -134,7 +135,7 @@ def start(config, workdir, cells, *more):
         stderr=subprocess.STDOUT,
         text=True,
         # As this process has them: the devices share the threads that add things up.
-        env={**os.environ, "JAX_NUM_CPU_DEVICES": "4"},
+        env={**os.environ, "JAX_NUM_CPU_DEVICES": "4", faults.VARIABLE: fault},
     )
 
 
@@ -155,25 +156,30 @@ def uninterrupted(tmp_path_factory, cells):
 
 
 @pytest.mark.parametrize(
-    "after",
+    ("point", "goes_on"),
     [
-        2,
-        pytest.param(1, marks=pytest.mark.slow),
-        pytest.param(4, marks=pytest.mark.slow),
-        pytest.param(6, marks=pytest.mark.slow),
+        ("saved@2", "resuming after step 2"),
+        pytest.param("staged@1", "", marks=pytest.mark.slow),
+        pytest.param("renamed@4", "resuming after step 4", marks=pytest.mark.slow),
+        # Of step 4, when step 6 has been saved.
+        pytest.param("removing@4", "resuming after step 6", marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_run_ends_as_one_that_was_never_killed(
-    after, uninterrupted, tmp_path, cells
+    point, goes_on, uninterrupted, tmp_path, cells, capsys
 ):
     workdir = tmp_path / "run"
-    process = start("swav", workdir, cells, *LONGER)
-    wait_for(workdir / "checkpoints" / f"{after}.json", process)
-    process.kill()
-    process.wait()
+    fault = f"checkpoint.{point}:kill"
+    process = start("swav", workdir, cells, *LONGER, fault=fault)
+    said, _ = process.communicate()
+    assert process.returncode == -signal.SIGKILL, said
     assert not (workdir / "report.html").exists()
 
     assert main(command("swav", workdir, cells, *LONGER)) == 0
+    said = capsys.readouterr().out
+    assert goes_on in said if goes_on else "resuming" not in said
+    left = {p.name.split(".", 1)[-1] for p in (workdir / "checkpoints").iterdir()}
+    assert left == {"5", "6", "json"}
     found = results(workdir)
     assert {key: found[key] for key in found if key not in TIMES} == {
         key: uninterrupted[key] for key in found if key not in TIMES

@@ -5,9 +5,15 @@ import numpy as np
 import pytest
 
 from bmjax.devices import mesh
-from bmjax.errors import ConfigError
+from bmjax.errors import CheckpointError, ConfigError
 from bmjax.run.metric_log import MetricLog
-from bmjax.run.workdir import check_owner, claim, note_config
+from bmjax.run.workdir import (
+    check_nothing_lost,
+    check_owner,
+    claim,
+    note_config,
+    note_saved,
+)
 from bmjax.settings import to_steps
 from bmjax.training.keys import key_for
 
@@ -53,6 +59,29 @@ def test_a_workdir_is_one_configurations_and_one_processes(tmp_path):
         check_owner(tmp_path, other)
     with pytest.raises(ConfigError, match=r"more was 'absent', is 1"):
         check_owner(tmp_path, {**config, "more": 1})
+
+
+def test_the_keys_that_changed_are_given_with_both_values(tmp_path):
+    config = {"seed": 0, "logs": {"every": "1"}}
+    assert note_config(tmp_path, config) == []
+    assert note_config(tmp_path, config) == []
+    changed = {"seed": 0, "logs": {"every": "2"}}
+    assert note_config(tmp_path, changed) == ["logs.every was '1', is '2'"]
+    assert note_config(tmp_path, changed) == []
+
+
+def test_a_run_that_was_saved_or_finished_does_not_begin_at_zero(tmp_path):
+    check_nothing_lost(tmp_path)
+    note_saved(tmp_path, 0)
+    check_nothing_lost(tmp_path)
+    note_saved(tmp_path, 8)
+    with pytest.raises(CheckpointError, match=r"was saved at step 8, but its folder"):
+        check_nothing_lost(tmp_path)
+    (tmp_path / "last_checkpoint.json").write_text("{garbage")
+    check_nothing_lost(tmp_path)
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"was finished \(results\.json\)"):
+        check_nothing_lost(tmp_path)
 
 
 def test_metrics_beyond_the_checkpoint_are_forgotten(tmp_path):

@@ -1,5 +1,6 @@
 """Which images cannot be read: found before they are needed."""
 
+import hashlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,9 +11,15 @@ from bmjax.data.images.decode import decode_whole
 from bmjax.data.images.read_bounded import read_bounded
 from bmjax.errors import DataError
 
+_DIGEST = 16  # bytes: no two of 2^32 different files have one
+
 
 def find_unreadable(
-    catalog: Catalog, positions: np.ndarray, *, threads: int = 0
+    catalog: Catalog,
+    positions: np.ndarray,
+    *,
+    threads: int = 0,
+    digests: dict[int, bytes] | None = None,
 ) -> dict[int, str]:
     """Read and decode images as training does, and keep none of them.
 
@@ -22,6 +29,8 @@ def find_unreadable(
         catalog: the images.
         positions: int [n], of those to read.
         threads: that read and decode; 0 takes one for each core.
+        digests: gets a digest of each file that was read, by position: equal files
+            have equal ones.
 
     Returns:
         the position of each image that cannot be read, ascending, with a sentence that
@@ -31,7 +40,11 @@ def find_unreadable(
     def why(position: int) -> tuple[int, str]:
         name = str(catalog.root / catalog.paths[position])
         try:
-            decode_whole(catalog.encoded(position), name=name)
+            encoded = catalog.encoded(position)
+            if digests is not None:
+                hashed = hashlib.sha256(np.ascontiguousarray(encoded))
+                digests[position] = hashed.digest()[:_DIGEST]
+            decode_whole(encoded, name=name)
         except DataError as error:
             return position, str(error)
         return position, ""
