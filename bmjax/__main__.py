@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import bmjax
-from bmjax.console.command import run_command
+from bmjax.console.command import leave, run_command
 from bmjax.errors import DONE, ConfigError
 
 # Name: the module whose main(arguments) it is, and what it does.
@@ -49,5 +49,10 @@ def _other(name: str) -> int:
     )
 
 
+def run_and_exit() -> None:
+    """The installed command: `main`, and the end of the process."""
+    leave(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_exit()

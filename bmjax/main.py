@@ -13,14 +13,14 @@ Trains, evaluates and reports one configuration; the same command again resumes 
   --debug                   shows a traceback for any error
 
 Exit codes: 0 done, 1 a defect of ours, 2 usage or configuration, 3 data, 4 a loss that
-is not finite, 5 checkpoint, 75 stopped by SIGTERM and 130 by Ctrl-C, a state in
-training saved first, 141 whoever read the output has gone.
+is not finite, 5 checkpoint, 75 stopped by SIGTERM or SIGHUP and 130 by Ctrl-C, a state
+in training saved first, 141 whoever read the output has gone.
 """
 
 import sys
 from collections.abc import Sequence
 
-from bmjax.console.command import print_anything, run_command
+from bmjax.console.command import leave, print_anything, run_command
 from bmjax.errors import DONE
 
 
@@ -61,4 +61,4 @@ def _train(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

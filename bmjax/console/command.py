@@ -1,12 +1,15 @@
 """The one place where an error becomes a sentence and an exit code."""
 
+import contextlib
 import errno
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from bmjax.console.escape import on_one_line
-from bmjax.errors import BROKEN_PIPE, DATA, INTERRUPTED, BmjaxError
+from bmjax.console.signals import termination_stops
+from bmjax.errors import BROKEN_PIPE, DATA, INTERRUPTED, STOPPED, BmjaxError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -23,11 +26,13 @@ def run_command(command: Callable[[], int | None], *, stopped: str = "stopped") 
 
     Returns:
         the exit code: the command's own or its `BmjaxError`'s; 3 for a disk that is
-        full; 130 for Ctrl-C; 141 where whoever read the output has gone (`| head`).
+        full; 75 for SIGTERM and SIGHUP, 130 for Ctrl-C; 141 where whoever read the
+        output has gone (`| head`).
     """
     print_anything()
     try:
-        code = command()
+        with termination_stops():
+            code = command()
         sys.stdout.flush()
         return code or 0
     except BmjaxError as error:
@@ -48,6 +53,20 @@ def run_command(command: Callable[[], int | None], *, stopped: str = "stopped") 
             file=sys.stderr,
         )
         return DATA
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with an exit code.
+
+    At once where a signal stopped it: a library that was cut off in its work, such as
+    a compiler, can fail as the interpreter takes it down.
+    """
+    if code in (STOPPED, INTERRUPTED):
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def say_error(error: BmjaxError) -> int:

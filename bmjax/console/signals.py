@@ -1,6 +1,7 @@
-"""Being asked to stop: SIGTERM from a scheduler, Ctrl-C from a person."""
+"""Being asked to stop: SIGTERM from a scheduler, SIGHUP from a terminal, Ctrl-C."""
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -8,16 +9,22 @@ from typing import TypeVar
 
 from bmjax.errors import INTERRUPTED, STOPPED, Stopped
 
-BOTH = (signal.SIGTERM, signal.SIGINT)
+STOP = tuple(
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP")
+    if hasattr(signal, name)
+)
+_AGAIN = 5.0  # seconds until a signal that a library has swallowed is raised again
+_KILLS = 3  # signals until the process ends at once
 
 
 def ignore_signals() -> None:
-    """Leave SIGTERM and Ctrl-C to the process that this one works for.
+    """Leave signals that stop to the process that this one works for.
 
     They reach all processes of a terminal or a job, but it is that one which saves what
     there is to save and then ends its workers.
     """
-    for number in BOTH:
+    for number in STOP:
         signal.signal(number, signal.SIG_IGN)
 
 
@@ -25,10 +32,20 @@ _Receiver = TypeVar("_Receiver", bound="SignalReceiver")
 
 
 class SignalReceiver:
-    """SIGTERM and Ctrl-C go to `_receive` inside the `with`, and where before after."""
+    """Signals that stop go to `_receive` inside the `with`, and where before after.
+
+    One that was ignored before, as SIGHUP under nohup, stays so; but not Ctrl-C, to
+    which a shell makes deaf what it starts in the background.
+    """
+
+    numbers = STOP
 
     def __enter__(self: _Receiver) -> _Receiver:
-        self._before = {number: signal.signal(number, self._receive) for number in BOTH}
+        self._before = {
+            number: signal.signal(number, self._receive)
+            for number in self.numbers
+            if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+        }
         return self
 
     def __exit__(self, *error) -> None:
@@ -40,27 +57,74 @@ class SignalReceiver:
 
 
 class StopSignals(SignalReceiver):
-    """SIGTERM and Ctrl-C stop the loop at its next step, and all else at once."""
+    """Signals stop the loop at its next step, and all else at once.
 
-    def __init__(self):
-        """Nothing has come yet."""
+    A second one changes nothing, so that a save is not cut off; the third ends the
+    process. A library may make another error of the one that a signal raises: what
+    follows it is a stop again. Or it swallows it.
+    """
+
+    def __init__(self, *, insist: bool = False):
+        """Nothing has come yet.
+
+        Args:
+            insist: raise the error again every few seconds, in case it was swallowed;
+                for a block that has little to clean up.
+        """
         self.number = 0
+        self._insist = insist
+        self._times = 0
         self._wait = False
+        self._raised = False
+
+    def __enter__(self) -> "StopSignals":
+        """Receive signals from here on."""
+        super().__enter__()
+        self._alarm = signal.signal(signal.SIGALRM, self._raise_again)
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        """Give the signals back; what a signal has turned into is a stop again."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._alarm)
+        super().__exit__(kind, error, trace)
+        if self._raised and error is not None and not isinstance(error, Stopped):
+            raise self._stopped() from error
 
     def _receive(self, number: int, frame) -> None:
         del frame
-        self.number, again = number, self.number
-        if again or not self._wait:
-            raise self.error("stopped; what was saved before stands")
+        self._times += 1
+        if self._times >= _KILLS:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        if self._times == 1:
+            self.number = number
+            if not self._wait:
+                self._raise()
+
+    def _raise_again(self, number: int, frame) -> None:
+        del number, frame
+        raise self._stopped()
+
+    def _raise(self) -> None:
+        self._raised = True
+        if self._insist:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+        raise self._stopped()
+
+    def _stopped(self) -> Stopped:
+        return self.error("stopped; what was saved before stands")
 
     @contextlib.contextmanager
     def at_the_next_step(self) -> Iterator[None]:
-        """Let the loop finish its step and save; a second signal does not wait."""
+        """Let the loop finish its step and save."""
         self._wait = True
         try:
             yield
         finally:
             self._wait = False
+        if self.number:  # came after the loop had looked for the last time
+            self._raise()
 
     def error(self, what: str) -> Stopped:
         """The error to leave with."""
@@ -68,15 +132,35 @@ class StopSignals(SignalReceiver):
         return Stopped(f"{what}; the same command goes on from there", code)
 
 
+class TerminationStops(SignalReceiver):
+    """SIGTERM and SIGHUP stop a command by an error; Ctrl-C is Python's own."""
+
+    numbers = tuple(number for number in STOP if number != signal.SIGINT)
+
+    def _receive(self, number: int, frame) -> None:
+        del number, frame
+        raise Stopped("stopped", STOPPED)
+
+
+@contextlib.contextmanager
+def termination_stops() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block by `Stopped`, in the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with TerminationStops():
+        yield
+
+
 class _Kept(SignalReceiver):
     """Signals that came meanwhile."""
 
     def __init__(self):
-        self.numbers: list[int] = []
+        self.came: list[int] = []
 
     def _receive(self, number: int, frame) -> None:
         del frame
-        self.numbers.append(number)
+        self.came.append(number)
 
 
 @contextlib.contextmanager
@@ -90,5 +174,5 @@ def signals_wait() -> Iterator[None]:
         return
     with _Kept() as kept:
         yield
-    if kept.numbers:
-        signal.raise_signal(kept.numbers[0])
+    if kept.came:
+        signal.raise_signal(kept.came[0])

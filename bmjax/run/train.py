@@ -58,7 +58,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
     Precedence: this workdir's own checkpoint, then `config.init_from`, then chance.
     """
     settings = validate(config)
-    with claim(workdir), StopSignals() as signals, full_disk_explained():
+    with claim(workdir), StopSignals(insist=True) as signals, full_disk_explained():
         # Again, under the lock: another run may have had the folder meanwhile.
         if is_finished(workdir, config.to_dict()):
             return say(f"already complete: {workdir / 'report.html'}")

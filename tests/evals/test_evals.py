@@ -114,6 +114,16 @@ def test_the_map_keeps_every_class_and_neighbors_together():
     assert np.mean(nearest == labels[rows]) > 0.9
 
 
+@pytest.mark.parametrize("noise", [0, 1e-8, np.nan])
+def test_features_that_are_all_the_same_have_one_place(noise):
+    features = np.full((20, 8), 3.0) + noise * np.arange(20.0).reshape(20, 1)
+    rows, places = embed_2d(
+        features, np.repeat([0, 1], 10), images=20, perplexity=5.0, seed=0
+    )
+    assert len(rows) == 20
+    assert not places.any()
+
+
 def test_f1_by_frequency_takes_thirds_by_training_images():
     f1 = {"a": 0.9, "b": 0.7, "c": 0.5, "d": None, "e": 0.1, "f": None, "g": 0.3}
     entries = [{"abbreviation": name, "f1": value} for name, value in f1.items()]
