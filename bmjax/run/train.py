@@ -351,19 +351,24 @@ def loop(
 
 
 @jax.jit
-def _all_finite(values: dict[str, jax.Array], params: Tree) -> jax.Array:
-    leaves = jax.tree.leaves((values["loss"], params))
+def _all_finite(values: dict[str, jax.Array], arrays: Tree) -> jax.Array:
+    leaves = jax.tree.leaves((values["loss"], arrays))
     return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
 
 
 def _check_finite(
     state: TrainState, values: dict, step: int, finite_at: int, cure: str
 ) -> None:
-    """Look at the parameters too: a step can have a finite loss and ruin them."""
-    if step > finite_at and not _all_finite(values, state.params):
+    """Look at the parameters and the running statistics of batch norm too.
+
+    A step can have a finite loss and ruin them.
+    """
+    arrays = (state.params, state.batch_stats)
+    if step > finite_at and not _all_finite(values, arrays):
         other = f" or {cure}" if cure else ""
         raise NonFiniteError(
-            f"the loss or a parameter is not finite after step {step:,} (all were "
-            f"after step {finite_at:,}); lower config.optim.learning_rate{other}, in "
-            "another --workdir; the last good checkpoint is kept"
+            "the loss, a parameter or a running statistic is not finite after step "
+            f"{step:,} (all were after step {finite_at:,}); lower "
+            f"config.optim.learning_rate{other}, in another --workdir; the last good "
+            "checkpoint is kept"
         )
