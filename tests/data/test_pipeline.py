@@ -88,6 +88,7 @@ def test_evaluation_shows_each_image_once_in_order_and_fills_the_last_batch(cata
     assert seen == list(range(23))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_batches(catalog):
     def peak(steps):
         tracemalloc.start()

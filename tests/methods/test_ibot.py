@@ -91,7 +91,7 @@ def eye_losses(case, centering, which):
 @pytest.mark.parametrize(
     ("case", "centering", "which"),
     [
-        ("class_two_views", "sinkhorn", "first"),
+        pytest.param("class_two_views", "sinkhorn", "first", marks=pytest.mark.slow),
         ("class_two_large_two_small", "sinkhorn", "second"),
         pytest.param(
             *("class_two_large_two_small", "softmax", "second"), marks=pytest.mark.slow
@@ -158,6 +158,7 @@ def test_the_student_does_not_see_what_is_masked_and_the_teacher_sees_all():
         assert np.abs(found[name] - other[name]).max() > 1e-3, name
 
 
+@pytest.mark.slow
 def test_gradients_reach_masked_patches_of_the_student_alone():
     method = make()
     views, params, batch_stats, state = begun(method)

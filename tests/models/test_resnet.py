@@ -108,6 +108,7 @@ def test_resnet18_evaluates_as_torchvision(float64, case, convolutions):
     check_evaluation("resnet18", case, convolutions)
 
 
+@pytest.mark.slow
 def test_resnet18_trains_as_torchvision(float64):
     check_training("resnet18", "n4_64", "auto")
 

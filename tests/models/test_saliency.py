@@ -23,6 +23,7 @@ def network_of(name, size):
     return network, params, batch_stats, images
 
 
+@pytest.mark.slow
 def test_a_class_activation_map_averages_to_the_logit_without_bias():
     network, params, batch_stats, images = network_of("resnet_tiny", 40)
     params["fc"]["bias"] = jnp.arange(3.0)

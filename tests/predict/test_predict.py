@@ -67,9 +67,8 @@ def assert_same(found, expected):
                 assert row[name] == other[name]
 
 
-@pytest.mark.parametrize(
-    "config", ["supervised", pytest.param("swav", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ["supervised", "swav"])
 def test_the_runs_own_test_images_get_its_predictions(
     config, runs, cells, tmp_path, capsys
 ):

@@ -161,6 +161,7 @@ def test_many_exact_copies_make_no_square_of_pairs(cells, tmp_path):
     assert len(rows) == found["exact"] == 40
 
 
+@pytest.mark.slow
 def test_groups_keep_copies_together_in_a_split(cells, tmp_path):
     sources = read_folder(cells).paths[20:28]
     for number, source in enumerate(sources):
