@@ -133,7 +133,8 @@ def test_an_absurd_batch_is_refused_before_it_is_tried_and_claims_no_workdir(
             f"--workdir={tmp_path / 'run'}",
             "--config.mesh.devices=1",
             "--config.data.batch_size=1048576",
-            "--config.data.size=64",
+            "--config.data.size=32",
+            "--config.data.prefetch=1",  # what is held ready fits
         ]
     )
     said = capsys.readouterr().err
