@@ -214,7 +214,7 @@ def open_regular(path: Path, *, most: int | None = None) -> Iterator[BinaryIO]:
             )
         if most is not None and status.st_size > most:
             raise OSError(
-                errno.EFBIG,
+                errno.EINVAL,  # not EFBIG, which says that a disk is full
                 f"it has {status.st_size:,} bytes, and {most:,} are the most that is "
                 "read",
                 str(path),

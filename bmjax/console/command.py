@@ -1,7 +1,6 @@
 """The one place where an error becomes a sentence and an exit code."""
 
 import contextlib
-import errno
 import os
 import sys
 from collections.abc import Callable
@@ -10,8 +9,7 @@ from typing import NoReturn
 from bmjax.console.escape import on_one_line
 from bmjax.console.signals import termination_stops
 from bmjax.errors import BROKEN_PIPE, DATA, INTERRUPTED, STOPPED, BmjaxError
-
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+from bmjax.files import no_space
 
 
 def run_command(command: Callable[[], int | None], *, stopped: str = "stopped") -> int:
@@ -44,7 +42,7 @@ def run_command(command: Callable[[], int | None], *, stopped: str = "stopped") 
         _discard_output()
         return BROKEN_PIPE
     except OSError as error:
-        if error.errno not in _NO_SPACE:
+        if not no_space(error):
             raise
         where = f" for {str(error.filename)!r}" if error.filename else ""
         print(

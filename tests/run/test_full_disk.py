@@ -6,7 +6,7 @@ import os
 import pytest
 
 from bmjax.errors import CheckpointError, DataError
-from bmjax.files import CannotWrite
+from bmjax.files import CannotWrite, open_regular
 from bmjax.run.full_disk import full_disk_explained
 
 
@@ -47,3 +47,18 @@ def test_any_other_error_stays_what_it_is(tmp_path):
         with pytest.raises(type(error)) as raised, full_disk_explained():
             raise error
         assert raised.value is error
+
+
+def test_a_file_that_is_too_large_to_be_read_is_no_full_disk(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text("{}")
+
+    def read():
+        try:
+            with open_regular(path, most=1):
+                pass
+        except OSError as error:
+            raise DataError("it is too large") from error
+
+    with pytest.raises(DataError, match="it is too large"), full_disk_explained():
+        read()

@@ -119,7 +119,7 @@ def list_images(root: Path, *, most: int | None = None) -> Listing:
             _pass_over(listing, "unreadable", folder, error.strerror or "")
             continue
         if most is not None and looked_at > most:
-            raise OSError(errno.EFBIG, f"it holds more than {most:,} entries", root)
+            raise OSError(errno.EINVAL, f"it holds more than {most:,} entries", root)
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if is_hidden(entry.name):
