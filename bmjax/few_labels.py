@@ -2,12 +2,11 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bmjax.console.command import run_command
+from bmjax.console.command import leave, run_command
 from bmjax.console.notes import print_lines
 from bmjax.console.progress import tracked
 from bmjax.errors import DONE, ConfigError
@@ -336,4 +335,4 @@ def _computed(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bmjax.console.command import run_command
+from bmjax.console.command import leave, run_command
 from bmjax.errors import DONE, ConfigError
 from bmjax.files import check_place
 
@@ -159,4 +159,4 @@ def _tell(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -8,10 +8,9 @@ product. It needs no data and no configuration.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from bmjax.console.command import run_command
+from bmjax.console.command import leave, run_command
 from bmjax.errors import DONE, ConfigError, check_known
 
 
@@ -58,4 +57,4 @@ def _check(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,11 +1,10 @@
 """Work on data: `python -m bmjax.data COMMAND`."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmjax.console.command import run_command
+from bmjax.console.command import leave, run_command
 from bmjax.console.progress import show_progress
 from bmjax.data.leaks.leaks_command import add_leaks
 from bmjax.errors import ConfigError
@@ -274,4 +273,4 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

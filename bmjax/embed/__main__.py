@@ -1,7 +1,6 @@
 """`python -m bmjax.embed FOLDER --run=RUN --out=FILE`: features of new images."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from bmjax.console.apply_options import (
     check_apply_options,
     complain,
 )
-from bmjax.console.command import run_command
+from bmjax.console.command import leave, run_command
 from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
@@ -185,4 +184,4 @@ def _check(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

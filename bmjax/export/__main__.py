@@ -4,12 +4,11 @@ With --check=FILE.json in place of --out: is a run or file of weights still the 
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bmjax.console.command import run_command
+from bmjax.console.command import leave, run_command
 from bmjax.console.notes import print_lines
 from bmjax.errors import ConfigError
 from bmjax.files import check_place, user_path
@@ -172,4 +171,4 @@ def _classes(weights: "Weights") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,7 +1,6 @@
 """`python -m bmjax.predict FOLDER --run=RUN --out=CSV`: a run applied to cells."""
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from bmjax.console.apply_options import (
     check_apply_options,
     complain,
 )
-from bmjax.console.command import run_command
+from bmjax.console.command import leave, run_command
 from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
@@ -208,4 +207,4 @@ def _flattered(encoder: Any, folder: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

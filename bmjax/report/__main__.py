@@ -1,10 +1,9 @@
 """`python -m bmjax.report`: pages of finished runs, and of any system's predictions."""
 
 import argparse
-import sys
 from pathlib import Path
 
-from bmjax.console.command import run_command, say_error
+from bmjax.console.command import leave, run_command, say_error
 from bmjax.console.notes import print_lines, print_note
 from bmjax.errors import DONE, BmjaxError
 from bmjax.files import user_path
@@ -93,4 +92,4 @@ def _report_each(runs: list[Path], images: Path | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -26,7 +26,7 @@ from bmjax.benchmark.accelerator.launch import (
 )
 from bmjax.benchmark.accelerator.page import render_page
 from bmjax.benchmark.accelerator.plan import RUN_SCALES, Part, all_parts, choose
-from bmjax.console.command import run_command
+from bmjax.console.command import leave, run_command
 from bmjax.errors import DONE, ConfigError
 from bmjax.files import write_json, write_whole
 
@@ -199,4 +199,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -7,7 +7,6 @@ import argparse
 import importlib
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bmjax.benchmark.accelerator.outcome import NotRun
-from bmjax.console.command import run_command
+from bmjax.console.command import leave, run_command
 from bmjax.errors import DONE
 from bmjax.files import write_json
 
@@ -93,4 +92,4 @@ def _start(task: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
