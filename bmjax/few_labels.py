@@ -128,9 +128,6 @@ def _systems(
     from bmjax.run.common_split import training_of
     from bmjax.run.labeled_fits import label_curve
 
-    def say(text: str) -> None:
-        print_lines(text)
-
     systems = []
     names = names_apart(options.sources)
     for name, source in zip(names, options.sources, strict=True):
@@ -146,7 +143,7 @@ def _systems(
             per_class=per_class,
             seed=options.seed,
             folder=options.out / "fitted",
-            say=say,
+            say=print_lines,
         )
         systems.append(
             {

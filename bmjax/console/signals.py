@@ -34,8 +34,8 @@ _Receiver = TypeVar("_Receiver", bound="SignalReceiver")
 class SignalReceiver:
     """Signals that stop go to `_receive` inside the `with`, and where before after.
 
-    One that was ignored before, as SIGHUP under nohup, stays so; but not Ctrl-C, to
-    which a shell makes deaf what it starts in the background.
+    A signal that was ignored before, as SIGHUP under nohup, stays ignored. Ctrl-C does
+    not: a shell has all that it starts in the background ignore it.
     """
 
     numbers = STOP
@@ -60,8 +60,8 @@ class StopSignals(SignalReceiver):
     """Signals stop the loop at its next step, and all else at once.
 
     A second one changes nothing, so that a save is not cut off; the third ends the
-    process. A library may make another error of the one that a signal raises: what
-    follows it is a stop again. Or it swallows it.
+    process. A library may catch the error that a signal raises and raise another one,
+    which then counts as a stop too; or catch it and go on, see `insist`.
     """
 
     def __init__(self, *, insist: bool = False):
@@ -132,7 +132,7 @@ class StopSignals(SignalReceiver):
         return Stopped(f"{what}; the same command goes on from there", code)
 
 
-class TerminationStops(SignalReceiver):
+class _TerminationStops(SignalReceiver):
     """SIGTERM and SIGHUP stop a command by an error; Ctrl-C is Python's own."""
 
     numbers = tuple(number for number in STOP if number != signal.SIGINT)
@@ -148,7 +148,7 @@ def termination_stops() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    with TerminationStops():
+    with _TerminationStops():
         yield
 
 

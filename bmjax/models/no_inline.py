@@ -1,4 +1,4 @@
-"""Loops that XLA keeps for themselves, and values that it computes once."""
+"""Loops that XLA does not join with others, and values that it computes once."""
 
 from collections.abc import Callable
 from typing import Any

@@ -4,11 +4,12 @@ import sys
 import time
 
 from bmjax.console.escape import on_one_line
+from bmjax.console.notes import print_lines
 
 
 def say(text: str) -> None:
     """One line for a person, at once."""
-    print(on_one_line(text), flush=True)
+    print_lines(text)
 
 
 def note(text: str) -> None:

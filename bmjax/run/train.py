@@ -197,6 +197,7 @@ def train_steps(
     )
     watch = spec.watch(settings.method, run_facts(settings, data, length))
     rates = np.asarray(jax.vmap(run.learner.schedule)(jnp.arange(length.steps)))
+    libraries = versions()
     seen = start.seen or record_seen(settings, data)
     images = start.images or record_data(data, settings.data.pretrain_on)
     if known := count_seen(settings.init_from, data, seen):
@@ -225,7 +226,7 @@ def train_steps(
                 "seen": seen,
                 "seconds": seconds + clock() - begun,
                 "validation": validation.history,
-                "versions": versions(),
+                "versions": libraries,
             },
             keep=keep,
         )

@@ -17,9 +17,8 @@ cv2.setNumThreads(0)
 # A file of 50 KB can declare pixels for gigabytes (a decompression bomb). Ours: 64
 # times the release's 250 x 250; a picture of one cell is never so large.
 PIXEL_LIMIT = 4_000_000
-BYTE_LIMIT = (
-    256 * 2**20
-)  # a larger file is no picture of one cell and is not read; ours
+# Ours: a larger file is no picture of one cell and is not read.
+BYTE_LIMIT = 256 * 2**20
 
 
 def read_pixels(path: Path, *, size: int, resize: str = "area") -> np.ndarray:
