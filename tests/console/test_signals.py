@@ -14,6 +14,20 @@ from bmjax.console.signals import StopSignals
 from bmjax.errors import CheckpointError, Stopped
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_terminal():
+    """Nothing is ignored, as it would be under nohup or in the background."""
+    usual = {
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    before = {number: signal.signal(number, to) for number, to in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def send(number):
     os.kill(os.getpid(), number)
 
