@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from bmjax.files import describe_os_error
@@ -58,8 +59,7 @@ def best_effort_output() -> Iterator[None]:
 
     with open(os.devnull, "w") as nowhere:
         for name, stream in before.items():  # None where it was closed before
-            wrapped = _BestEffort(stream or nowhere, lambda e, name=name: lost(name, e))
-            setattr(sys, name, wrapped)
+            setattr(sys, name, _BestEffort(stream or nowhere, partial(lost, name)))
         try:
             yield
         finally:
