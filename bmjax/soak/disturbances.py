@@ -43,6 +43,7 @@ _SIGNALS = {
 _SAVE = ("begun", "staged", "renamed", "saved")  # points of a save
 
 
+_SAVING = 0.3  # of the undisturbed run's time, by when it has saved
 _LATEST = 0.8  # of the undisturbed run's time: a run that goes on takes less
 
 
@@ -80,7 +81,7 @@ def _damage(chance: random.Random, saves: list[int]) -> Disturbance:
         f"kill, then {name}",
         codes,
         number,
-        _LATEST * chance.random(),
+        chance.uniform(_SAVING, _LATEST),
         damage=_DAMAGES[name],
     )
 
