@@ -34,8 +34,9 @@ def model_card(run: RunFiles, metrics: dict[str, Any]) -> dict[str, Any]:
         "name": facts.run_title(results, config),
         "disclaimer": DISCLAIMER,
         "made_for": (
-            "Research on single bone-marrow cells that were cut out of photographs of "
-            "stained smears: features, and one of the classes below for each cell."
+            "Made for research on single bone-marrow cells that were cut out of "
+            "photographs of stained smears: it gives features, and one of the run's "
+            "classes for each cell."
         ),
         "classes": [
             {"class": name, "name": class_name(name)}
