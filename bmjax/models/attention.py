@@ -8,6 +8,7 @@ from flax import linen as nn
 from jax import Array
 
 from bmjax.models.heads import Dense
+from bmjax.models.no_inline import gradient_computed_once
 from bmjax.models.rope import Rotation, rotate
 
 CLASS_ATTENTION = "class_attention"  # among what a module leaves behind when asked
@@ -30,6 +31,7 @@ class Attention(nn.Module):
         batch, count, width = tokens.shape
         mask = () if self.key_bias else (1.0, 0.0, 1.0)  # of queries, keys, values
         parts = Dense(3 * width, std=self.std, bias_mask=mask, name="qkv")(tokens)
+        parts = gradient_computed_once(parts)
         parts = parts.reshape(batch, count, 3, self.heads, width // self.heads)
         # All in one: three transpositions of their own take longer on a CPU.
         queries, keys, values = parts.transpose(2, 0, 3, 1, 4)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
+from bmjax.models.dense_product import dense_product
 from bmjax.models.init import Constant, FanIn, Given, Normal
 from bmjax.models.norm import BatchNorm
 
@@ -35,9 +36,8 @@ class Dense(nn.Module):
             mask = self.variable("batch_stats", "bias_mask", begins, None, shape)
             bias = bias * mask.value.astype(bias.dtype)
         ones = (1,) * (inputs.ndim - 1)
-        return inputs @ kernel.astype(inputs.dtype) + bias.astype(inputs.dtype).reshape(
-            *ones, -1
-        )
+        outputs = dense_product(inputs, kernel.astype(inputs.dtype))
+        return outputs + bias.astype(inputs.dtype).reshape(*ones, -1)
 
 
 class LineageClassifier(nn.Module):

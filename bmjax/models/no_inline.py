@@ -29,6 +29,16 @@ def computed_once(value: jax.Array) -> jax.Array:
     return _once(value) if jax.default_backend() == "cpu" else value
 
 
+def gradient_computed_once(value: jax.Array) -> jax.Array:
+    """Returns a value whose gradient XLA does not compute anew for each use.
+
+    The gradient of a dense layer's output has three uses: the gradients of the kernel,
+    for which it is transposed, of the bias and of the input. Elsewhere than on CPU
+    nothing is done.
+    """
+    return _gradient_once(value) if jax.default_backend() == "cpu" else value
+
+
 @jax.custom_vjp
 def _once(value: jax.Array) -> jax.Array:
     return apart(_same, value)
@@ -40,5 +50,16 @@ def _same(value: jax.Array) -> jax.Array:
 
 _once.defvjp(
     lambda value: (_once(value), None),
+    lambda _, gradient: (apart(_same, gradient),),
+)
+
+
+@jax.custom_vjp
+def _gradient_once(value: jax.Array) -> jax.Array:
+    return value
+
+
+_gradient_once.defvjp(
+    lambda value: (value, None),
     lambda _, gradient: (apart(_same, gradient),),
 )

@@ -16,7 +16,7 @@ from bmjax.errors import ConfigError
 from bmjax.models.attention import Attention
 from bmjax.models.heads import Dense
 from bmjax.models.init import Constant, FanIn
-from bmjax.models.no_inline import computed_once
+from bmjax.models.no_inline import computed_once, gradient_computed_once
 from bmjax.models.rope import Rotation
 
 STD = 0.02  # of initial kernels and positions; timm, dinov2, dinov3
@@ -36,7 +36,8 @@ def gelu(values: Array) -> Array:
 class TokenNorm(nn.Module):
     """Layer normalization in float32 or wider, its outputs in the type of its inputs.
 
-    flax's, with the parameters' names and declarations of this package.
+    As flax's, which multiplies factors of images with those of features first: a pass
+    more over numbers as many as the tokens'.
     """
 
     epsilon: float
@@ -44,17 +45,14 @@ class TokenNorm(nn.Module):
     @nn.compact
     def __call__(self, tokens: Array) -> Array:
         """Maps [..., F] to the same shape."""
-        wide = jnp.promote_types(tokens.dtype, jnp.float32)
-        norm = nn.LayerNorm(
-            epsilon=self.epsilon,
-            dtype=wide,
-            param_dtype=jnp.result_type(float),
-            use_fast_variance=False,
-            scale_init=Constant(1.0),
-            bias_init=Constant(0.0),
-        )
-        nn.share_scope(self, norm)
-        return norm(tokens).astype(tokens.dtype)
+        shape = (1,) * (tokens.ndim - 1) + tokens.shape[-1:]
+        scale = self.param("scale", Constant(1.0), shape[-1:]).reshape(shape)
+        bias = self.param("bias", Constant(0.0), shape[-1:]).reshape(shape)
+        wide = tokens.astype(jnp.promote_types(tokens.dtype, jnp.float32))
+        centered = wide - wide.mean(axis=-1, keepdims=True)
+        variance = (centered**2).mean(axis=-1, keepdims=True)
+        normed = centered * jax.lax.rsqrt(variance + self.epsilon)
+        return (normed * scale + bias).astype(tokens.dtype)
 
 
 class PatchEmbed(nn.Module):
@@ -93,7 +91,7 @@ class Mlp(nn.Module):
     def __call__(self, tokens: Array) -> Array:
         """Maps [B, T, F] to the same shape."""
         width = tokens.shape[-1]
-        hidden = Dense(4 * width, std=STD, name="fc1")(tokens)
+        hidden = gradient_computed_once(Dense(4 * width, std=STD, name="fc1")(tokens))
         return Dense(width, std=STD, name="fc2")(gelu(hidden))
 
 

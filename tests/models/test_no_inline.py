@@ -5,7 +5,7 @@ import re
 import jax
 import jax.numpy as jnp
 
-from bmjax.models.no_inline import apart, computed_once
+from bmjax.models.no_inline import apart, computed_once, gradient_computed_once
 
 
 def test_neighbors_do_not_join_the_loop():
@@ -43,3 +43,12 @@ def most_inputs(program):
     """Of all the loops in a compiled program."""
     loops = re.findall(r"^%fused_computation[^\n]*", program, re.MULTILINE)
     return max(len(re.findall(r"param[\w.]*: ", loop)) for loop in loops)
+
+
+def test_a_gradient_that_is_computed_once_is_the_same():
+    def loss(x, keep):
+        return jnp.sum(jnp.tanh(keep(x) ** 2) @ jnp.ones((4, 2)))
+
+    x = jnp.arange(12.0).reshape(3, 4) / 12
+    kept = jax.grad(lambda x: loss(x, gradient_computed_once))(x)
+    assert jnp.allclose(kept, jax.grad(lambda x: loss(x, lambda x: x))(x), rtol=1e-6)

@@ -1,0 +1,55 @@
+"""A page opened in a real browser without a window."""
+
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
+
+
+def open_page(page: Path, profile: Path, script: str = "") -> str:
+    """The document as it is after a script ran in it; skips where there is no browser.
+
+    A page's own policy allows no script but its own, so that a script is tried in a
+    copy without it, beside the page.
+    """
+    browser = next(filter(None, map(shutil.which, _NAMES)), None)
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    if script:
+        text = _POLICY.sub("", page.read_text("utf-8"))
+        text = text.replace("</body>", f"<script>{script}</script></body>")
+        page = page.with_name(f"driven-{page.name}")
+        page.write_text(text, "utf-8")
+    done = subprocess.run(
+        [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={profile}",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+            page.resolve().as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def text_of(document: str, name: str) -> str:
+    """The text of the element with this id."""
+    found = re.search(rf'<(\w+)[^>]* id="{name}"[^>]*>(.*?)</\1>', document, re.DOTALL)
+    found = found or re.search(
+        rf'<(\w+) id="{name}"[^>]*>(.*?)</\1>', document, re.DOTALL
+    )
+    assert found, name
+    return unescape(re.sub(r"<[^>]*>", "", found[2])).strip()

@@ -1,0 +1,164 @@
+"""The review page: what it shows, in a real browser where there is one."""
+
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+
+from bmjax.report import case_page
+from bmjax.report.case_page import NOT_COUNTABLE, tenths, write_case
+from tests.helpers.browser import open_page, text_of
+from tests.helpers.review_case import COUNTABLE, NAMES, count_case, make_cells
+
+# Every cell is chosen by its button, and labeled by the list of all classes.
+RELABEL = """
+for (const [cell, label] of %s) {
+  document.querySelector(`button.cell[data-cell="${cell}"]`).click();
+  const all = document.getElementById("all");
+  all.value = String(label);
+  all.dispatchEvent(new Event("change", { bubbles: true }));
+}
+"""
+KEYS = """
+const press = (key) => document.activeElement.dispatchEvent(
+  new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+"""
+SAVE = """
+URL.createObjectURL = (blob) => {
+  blob.text().then((text) => {
+    const saved = document.createElement("pre");
+    saved.id = "saved";
+    saved.textContent = text;
+    document.body.append(saved);
+  });
+  return "#";
+};
+const who = document.getElementById("who");
+"""
+
+
+def labels_of(cells):
+    return np.array([cell.label for cell in cells])
+
+
+def shown(page):
+    """Every figure of the count that a page shows, by the id of its place."""
+    found = re.findall(
+        r'id="((?:class|lineage|threshold|marked|ratio|countable)[^"]*)"[^>]*>([^<]*)<',
+        page,
+    )
+    return dict(found)
+
+
+def test_names_are_escaped_and_nothing_is_fetched(tmp_path):
+    cells = make_cells(40)
+    (page,) = write_case(tmp_path / "case.html", count_case(labels_of(cells)), cells)
+    text = page.read_text("utf-8")
+    assert "<i>" not in text
+    assert "<note>" not in text
+    assert "<run>" not in text
+    assert text.count("</script>") == 2
+    assert not re.search(r'(?:src|href)="(?!data:)', text)
+    assert write_case(page, count_case(labels_of(cells)), cells) == [page]
+    assert page.read_text("utf-8") == text
+
+
+def test_cells_that_matter_come_first_and_every_cell_is_on_one_page(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(case_page, "CELLS_ON_A_PAGE", 16)
+    cells = make_cells(40)
+    pages = write_case(tmp_path / "case.html", count_case(labels_of(cells)), cells)
+    assert [page.name for page in pages] == ["case.html", "case-2.html", "case-3.html"]
+    found = [
+        int(number)
+        for page in pages
+        for number in re.findall(r'data-cell="(\d+)"', page.read_text("utf-8"))
+    ]
+    assert sorted(found) == list(range(40))
+    of_one = [cells[i] for i in found if cells[i].predicted == 0]
+    ranks = [(not cell.foreign, not cell.doubtful, -cell.gain) for cell in of_one]
+    assert ranks == sorted(ranks)
+
+
+@pytest.mark.slow
+def test_the_browser_counts_as_python_does(tmp_path):
+    cells = make_cells(150)
+    (page,) = write_case(tmp_path / "case.html", count_case(labels_of(cells)), cells)
+    random = np.random.default_rng(1)
+    labels = labels_of(cells)
+    before = shown(page.read_text("utf-8"))
+    assert shown(open_page(page, tmp_path / "profile")) == before
+    for round_, changes in enumerate((12, 120)):
+        steps = [
+            (int(random.integers(150)), int(random.integers(-1, len(NAMES))))
+            for _ in range(changes)
+        ]
+        document = open_page(
+            page, tmp_path / f"profile{round_}", RELABEL % json.dumps(steps)
+        )
+        after = labels.copy()
+        for cell, label in steps:
+            after[cell] = label
+        again = tmp_path / f"again{round_}.html"
+        relabeled = [
+            cell._replace(label=int(label))
+            for cell, label in zip(cells, after, strict=True)
+        ]
+        write_case(again, count_case(after), relabeled)
+        assert shown(document) == shown(again.read_text("utf-8"))
+        assert text_of(document, "changed") == str((after != labels).sum())
+
+
+@pytest.mark.slow
+def test_a_review_by_keys_is_kept_undone_and_saved(tmp_path):
+    cells = make_cells(30)
+    (page,) = write_case(tmp_path / "case.html", count_case(labels_of(cells)), cells)
+    numbers = [
+        int(n) for n in re.findall(r'data-cell="(\d+)"', page.read_text("utf-8"))
+    ]
+    profile = tmp_path / "profile"
+    script = (
+        KEYS
+        + SAVE
+        + """
+who.value = "=Dr. A, B"; who.dispatchEvent(new Event("input"));
+document.querySelector("button.cell").click();
+press("2"); press("u"); press("Enter"); press("Enter"); press("z");
+document.getElementById("save").click();
+"""
+    )
+    document = open_page(page, profile, script)
+    assert text_of(document, "reviewed") == "3"
+    rows = list(csv.DictReader(io.StringIO(text_of(document, "saved"))))
+    by_path = {row["path"]: row for row in rows}
+    assert len(by_path) == 3
+    first, second, third = (cells[i] for i in numbers[:3])
+    likely = int(np.argsort(-first.probabilities, kind="stable")[1])
+    assert by_path[first.path]["label"] == NAMES[likely]
+    assert by_path[second.path]["label"] == "-"
+    assert by_path[third.path]["label"] == NAMES[third.predicted]
+    for cell in (first, second, third):
+        row = by_path[cell.path]
+        assert row["was"] == NAMES[cell.predicted]
+        assert (row["who"], row["case"]) == ("./=Dr. A, B", "0fa3")
+    # Opened again in the same browser, the page has what was done.
+    again = open_page(page, profile)
+    assert text_of(again, "reviewed") == "3"
+    assert shown(again) == shown(document)
+    changed = int(likely != first.predicted) + 1
+    assert text_of(again, "changed") == str(changed)
+
+
+def test_one_decimal_is_rounded_as_python_rounds():
+    assert [tenths(v) for v in (6.25, 6.75, 0.15, None, float("inf"))] == [
+        "6.2",
+        "6.8",
+        "0.1",
+        "\N{EN DASH}",
+        "∞",
+    ]
+    assert NOT_COUNTABLE not in COUNTABLE
