@@ -17,6 +17,7 @@ STOP = tuple(
 )
 _AGAIN = 5.0  # seconds until a signal that a library has swallowed is raised again
 _WAIT = 0.1  # seconds until a signal that came within an import is looked at again
+_LOOKS = 50  # then it is a module that works for long, as a script that is imported
 _IMPORT = "<frozen importlib"  # the file of the interpreter's own frames of an import
 _KILLS = 3  # signals until the process ends at once
 
@@ -44,6 +45,7 @@ class SignalReceiver:
     """
 
     numbers = STOP
+    _looks = 0  # at an import that has not ended
 
     def __enter__(self: _Receiver) -> _Receiver:
         self._before = {
@@ -58,10 +60,12 @@ class SignalReceiver:
             signal.signal(number, handler)
 
     def _after_imports(self, number: int, frame) -> None:
-        if _imports(frame):
+        if _imports(frame) and self._looks < _LOOKS:
+            self._looks += 1
             again = threading.Timer(_WAIT, os.kill, (os.getpid(), number))
             again.daemon = True
             return again.start()
+        self._looks = 0
         self._receive(number, frame)
 
     def _receive(self, number: int, frame) -> None:
