@@ -136,9 +136,9 @@ def _plan(table: str, options: argparse.Namespace, more: Sequence[str]) -> Plan:
 def _measured(plan: Plan, options: argparse.Namespace) -> int:
     from experiments.tables.job_array import job_array
     from experiments.tables.runs import (
-        alone,
         claim_for_plan,
         command_line,
+        hold_claim,
         run_missing,
         state,
     )
@@ -164,7 +164,7 @@ def _measured(plan: Plan, options: argparse.Namespace) -> int:
         code = run_missing(plan, todo, silent=silent, aside=options.json)
         if code:
             return code
-    with alone(plan.workdir, plan.table, silent=silent):
+    with hold_claim(plan.workdir, plan.table, silent=silent):
         return _write(plan, todo, options)
 
 

@@ -50,7 +50,7 @@ def claim_for_plan(plan: Plan, *, silent: float = SILENT) -> None:
     if note is None:
         try:
             # Several workers may begin at once.
-            with alone(plan.workdir, "experiment", silent=silent):
+            with hold_claim(plan.workdir, "experiment", silent=silent):
                 if read_note(plan.workdir) is None:
                     write_json(plan.workdir / _NOTE, ours)
         except OSError as error:
@@ -193,7 +193,7 @@ def _make_run(
 
 
 @contextlib.contextmanager
-def alone(workdir: Path, name: str, *, silent: float) -> Iterator[None]:
+def hold_claim(workdir: Path, name: str, *, silent: float) -> Iterator[None]:
     """Wait until no other worker holds the claim of this name, and hold it."""
     claim: Claim | None = None
     while claim is None:
