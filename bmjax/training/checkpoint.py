@@ -342,7 +342,7 @@ def digest(tree: Tree) -> str:
         name = f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n"
         hashed.update(name.encode())
         # The array's own bytes: a copy of them takes as long as their digest.
-        hashed.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        hashed.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return hashed.hexdigest()
 
 
