@@ -202,7 +202,7 @@ def _corrected(file: str, catalog: Catalog) -> dict[str, Any]:
     if not catalog.corrections:
         return {}
     labels = {
-        "file": file,
+        "file": Path(file).name,
         "digest": catalog.corrections,
         "corrected": int((catalog.labels != catalog.filed).sum()),
         "left_out": len(catalog.left_out),

@@ -98,14 +98,15 @@ def keep_labels(workdir: Path, catalog: Catalog) -> None:
 
 
 def labels_of(workdir: Path, labels: str) -> str | Path:
-    """The corrections that a run was made with: its own copy, or their file.
+    """The corrections that a run was made with, as it keeps them; "" for none.
 
     Args:
         workdir: of the run.
-        labels: its config.data.labels; "" for none, whatever lies in the folder.
+        labels: its config.data.labels. Its file is not looked for: the run may come
+            from somebody else.
     """
     kept = workdir / _LABELS
-    return kept if labels and kept.is_file() else labels
+    return kept if labels and kept.is_file() else ""
 
 
 def short_digest(corrections: str) -> str:
