@@ -24,7 +24,7 @@ from bmjax.data.open_images import read_catalog
 from bmjax.data.splits.make_split import FOLDS, make_split
 from bmjax.evals.classification import classification_metrics
 from bmjax.evals.confident_learning import estimate_noise, rank_suspects
-from bmjax.evals.linear_probe import apply_linear, softmax
+from bmjax.evals.linear_probe import apply_linear
 from bmjax.evals.logistic_probe import fit_logistic
 from bmjax.files import write_json, write_whole
 
@@ -35,9 +35,9 @@ _SIDE = 96  # pixels of an image
 _RINGS = (0, 16, 32, 48)  # pixels from the center: nucleus, cell, what is around it
 _BINS = 16  # of a channel
 _STRENGTH = 0.1  # of the regression; the better of 0.01 and 0.1 on the labels as filed
-_ITERATIONS = 300
+_ITERATIONS = 150
 _RATES = (0.05, 0.1)
-_SEEDS = (0, 1, 2)
+_SEEDS = (0, 1)
 # What an expert would take a cell of each class for: the next in its lineage, or alike.
 _ALIKE = {
     "BAS": "EOS",
@@ -109,7 +109,7 @@ def judge_out_of_fold(
             iterations=_ITERATIONS,
             standardize=True,
         )
-        probabilities[test] = softmax(apply_linear(fit.linear, features[test]))
+        probabilities[test] = apply_linear(fit.linear, features[test])
     return probabilities
 
 
@@ -124,6 +124,9 @@ def judge_list(
     planted = labels != truth
     by_margin = rank_suspects(labels, probabilities, noise.wrong)
     own = probabilities[np.arange(len(labels)), labels]
+    first = rank_suspects(
+        labels, probabilities, np.bincount(labels[planted], minlength=len(noise.wrong))
+    )
     least_own = [
         members[np.argsort(own[members], kind="stable")][:number]
         for label, number in enumerate(noise.wrong)
@@ -137,6 +140,7 @@ def judge_list(
         "planted": int(planted.sum()),
         "listed": len(by_margin.rows),
         "found": int(found.sum()),
+        "found_in_first": int(planted[first.rows].sum()),
         "truth_suggested": int((named & found).sum()),
         "found_by_self_confidence": int(planted[np.concatenate(least_own)].sum()),
         "classes": [
@@ -199,13 +203,14 @@ def result_page(figures: dict[str, Any]) -> str:
         "",
         f"Sums over {len(_SEEDS)} draws of the flips. Precision: planted ones among "
         "the listed. Recall: listed ones among the planted. Chance: the precision of "
-        "a list drawn at random. Named: the suggested class is the true one, of those "
-        "found. Self-confidence: the precision of a list of the same length, ranked by "
-        "the probability of the label alone.",
+        "a list drawn at random. First: the precision of a list as long as the planted "
+        "ones of each class are many. Named: the suggested class is the true one, of "
+        "those found. Self-confidence: the precision of a list as long as ours, ranked "
+        "by the probability of the label alone.",
         "",
-        "| flipped to | planted | listed | found | precision | recall | chance | named "
-        "| self-confidence |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| flipped to | planted | listed | found | precision | recall | chance | first "
+        "| named | self-confidence |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for setting in figures["settings"]:
         total = {
@@ -222,6 +227,7 @@ def result_page(figures: dict[str, Any]) -> str:
             _ratio(total["found"], total["listed"]),
             _ratio(total["found"], total["planted"]),
             _ratio(total["planted"], images),
+            _ratio(total["found_in_first"], total["planted"]),
             _ratio(total["truth_suggested"], total["found"]),
             _ratio(total["found_by_self_confidence"], total["listed"]),
         ]
