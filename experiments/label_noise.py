@@ -191,7 +191,7 @@ def run_experiment(data: Path) -> dict[str, Any]:
     }
 
 
-def result_page(figures: dict[str, Any]) -> str:
+def planted_page(figures: dict[str, Any]) -> str:
     """RESULT.md: the lists as a whole, and class by class."""
     lines = [
         "# Planted flips among real cells",
@@ -271,7 +271,7 @@ def run_and_write(arguments: Sequence[str] | None = None) -> int:
     figures = json.loads(json.dumps(run_experiment(options.data)))
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / "figures.json", figures)
-    write_whole(options.out / "RESULT.md", result_page(figures))
+    write_whole(options.out / "RESULT.md", planted_page(figures))
     return 0
 
 

@@ -14,7 +14,7 @@ from bmjax.data.user_tables import pair_images, read_user_table
 from bmjax.errors import DataError
 from bmjax.files import plain_cell, user_path, without_dot, write_csv
 
-KEY = "config.data.labels"
+_KEY = "config.data.labels"
 LEAVES_OUT = ("", "-")  # labels of images that are in no part of a split
 _NEAR = 0.4  # likeness of a name that is suggested; ours
 
@@ -45,7 +45,7 @@ def correct_labels(
         DataError: the file cannot be read, or names an image that is not there, one
             image twice, a class that is none, or another former label.
     """
-    path = user_path(KEY, file)
+    path = user_path(_KEY, file)
     rows = _read(path, catalog, set(exclude))
     labels, left_out = catalog.labels.copy(), []
     number = {name: label for label, name in enumerate(catalog.classes)}
@@ -142,7 +142,7 @@ def _read(path: Path, catalog: Catalog, exclude: set[str]) -> dict[int, str]:
     for (image, label, *was), known, line in zip(
         cells, paired, table.lines, strict=True
     ):
-        where = f"{KEY}: {str(path)!r}, line {line}"
+        where = f"{_KEY}: {str(path)!r}, line {line}"
         if known is None and _class_of(image) in exclude:
             continue
         if known is None:

@@ -16,7 +16,7 @@ from bmjax.data.images.catalog import Catalog
 from bmjax.data.images.decode import read_bytes
 from bmjax.data.images.folder import read_folder
 from bmjax.data.images.listing import Listing, list_images
-from bmjax.data.label_corrections import KEY, correct_labels, describe_corrections
+from bmjax.data.label_corrections import correct_labels, describe_corrections
 from bmjax.data.prepared.read import is_prepared, read_prepared
 from bmjax.errors import ConfigError, DataError
 
@@ -47,7 +47,7 @@ def read_catalog(
         say(note)
     if labels:
         catalog = correct_labels(catalog, labels, exclude=exclude)
-        say(f"{KEY} = {str(labels)!r}: {describe_corrections(catalog)}")
+        say(f"config.data.labels = {str(labels)!r}: {describe_corrections(catalog)}")
     return catalog
 
 
