@@ -4,11 +4,18 @@ The environment variable `BMJAX_FAULT` holds entries `POINT:ACTION`, with commas
 them, or `POINT@STEP:ACTION` for one training step alone. Each happens once.
 
     BMJAX_FAULT=checkpoint.staged@8:kill python -m bmjax.main ...
+
+A step's own numbers (`step.loss`, `step.gradient`, `step.parameter`, `step.statistic`)
+become `nan` or `inf` in the compiled program: at that step, or at every one.
+
+    BMJAX_FAULT=step.gradient@5:nan python -m bmjax.main ...
 """
 
 import errno
+import math
 import os
 import signal
+from collections.abc import Iterator
 
 VARIABLE = "BMJAX_FAULT"
 _SIGNALS = {
@@ -17,6 +24,7 @@ _SIGNALS = {
     "int": signal.SIGINT,
     "hup": signal.SIGHUP,
 }
+_NUMBERS = {"nan": math.nan, "inf": math.inf}
 _done: set[str] = set()
 
 
@@ -34,11 +42,7 @@ def reached(point: str, step: int | None = None) -> None:
         OSError: no space left on device, for `full`.
         RuntimeError: for `fail`.
     """
-    asked = os.environ.get(VARIABLE)
-    if not asked:
-        return
-    for entry in asked.split(","):
-        where, _, action = entry.rpartition(":")
+    for entry, where, action in _entries():
         if where not in (point, f"{point}@{step}") or entry in _done:
             continue
         _done.add(entry)
@@ -47,3 +51,20 @@ def reached(point: str, step: int | None = None) -> None:
         if action == "fail":
             raise RuntimeError(f"asked for by {VARIABLE} at {point}")
         os.kill(os.getpid(), _SIGNALS[action])
+
+
+def numbers_asked(point: str) -> list[tuple[int | None, float]]:
+    """The steps at which a test asks for a number at this point, None for every one."""
+    found: list[tuple[int | None, float]] = []
+    for _, where, action in _entries():
+        name, _, step = where.partition("@")
+        if name == point and action in _NUMBERS:
+            found.append((int(step) if step else None, _NUMBERS[action]))
+    return found
+
+
+def _entries() -> Iterator[tuple[str, str, str]]:
+    """Each entry, and its place and action."""
+    for entry in filter(None, os.environ.get(VARIABLE, "").split(",")):
+        where, _, action = entry.rpartition(":")
+        yield entry, where, action

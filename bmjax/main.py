@@ -14,12 +14,13 @@ Trains, evaluates and reports one configuration; the same command again resumes 
 
 Exit codes: 0 done, 1 a defect of ours, 2 usage or configuration, 3 data, 4 a loss that
 is not finite, 5 checkpoint, 75 stopped by SIGTERM or SIGHUP and 130 by Ctrl-C, a state
-in training saved first, 141 whoever read the output has gone.
+in training saved first. A run goes on when nobody reads its output any more.
 """
 
 import sys
 from collections.abc import Sequence
 
+from bmjax.console.best_effort import best_effort_output
 from bmjax.console.command import leave, print_anything, run_command
 from bmjax.errors import DONE
 
@@ -32,12 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in argv
     argv = [argument for argument in argv if argument != "--debug"]
 
-    if debug:
-        print_anything()
-        return _train(argv)
-    return run_command(
-        lambda: _train(argv), stopped="stopped before anything was begun"
-    )
+    with best_effort_output():
+        if debug:
+            print_anything()
+            return _train(argv)
+        return run_command(
+            lambda: _train(argv), stopped="stopped before anything was begun"
+        )
 
 
 def _train(argv: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from bmjax.console.best_effort import send_nowhere
 from bmjax.console.escape import on_one_line
 from bmjax.console.signals import termination_stops
 from bmjax.errors import BROKEN_PIPE, DATA, INTERRUPTED, STOPPED, BmjaxError
@@ -60,9 +61,9 @@ def leave(code: int) -> NoReturn:
     a compiler, can fail as the interpreter takes it down.
     """
     if code in (STOPPED, INTERRUPTED):
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
         os._exit(code)
     sys.exit(code)
 
@@ -84,10 +85,8 @@ def print_anything() -> None:
 
 def _discard_output() -> None:
     """Have the interpreter's last flush go nowhere, not into the broken pipe."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+            send_nowhere(stream)

@@ -38,6 +38,7 @@ class Family(NamedTuple):
         field of that name; "" where it has no such positions.
       preprocessing: of a spec, what the authors' weights were trained with; None where
         files of the family come from many trainings.
+      batch_norm: whether training normalizes by means over the batch.
       drops_branches: whether a spec has a field `drop_path`, for stochastic depth.
     """
 
@@ -54,4 +55,5 @@ class Family(NamedTuple):
     poolings: tuple[str, ...] = ("average",)
     interpolation: Callable[[Any], str] = lambda spec: ""
     preprocessing: Callable[[Any], Preprocessing | None] = lambda spec: None
+    batch_norm: bool = False
     drops_branches: bool = False

@@ -192,6 +192,7 @@ def _build(spec: ResNetSpec, *, lowering: str, dtype: Any, remat: bool, name: st
 
 RESNETS = Family(
     title="ResNet or ResNeXt",
+    batch_norm=True,
     specs={
         "resnet18": ResNetSpec((2, 2, 2, 2)),
         "resnet34": ResNetSpec((3, 4, 6, 3)),

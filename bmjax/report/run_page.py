@@ -1,5 +1,6 @@
 """The report of one run as one HTML page that needs no network and no script."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from bmjax.evals.predictions import Predictions
 from bmjax.report import lineage_section as meaning
 from bmjax.report import metric_tables as tables
 from bmjax.report import words
+from bmjax.report.model_card import CARD_FILE, model_card
 from bmjax.report.pictures import Album
 from bmjax.report.render import render, write_page
 from bmjax.report.run_files import read_run_files, section
@@ -27,7 +29,7 @@ def write_report(
     images: Path | None = None,
     note: Callable[[str], None] = lambda sentence: None,
 ) -> Path:
-    """Write `workdir/report.html` from the files of the run; return its path.
+    """Write `workdir/report.html` and the model card; return the former's path.
 
     The same files give the same bytes. An older report is replaced in one move. A run
     that ends gives what it has in memory, so that nothing is evaluated twice.
@@ -51,7 +53,10 @@ def write_report(
     own = predictions is not None
     roots = folders_of_cells(images) if images else []
     album = Album([*roots, *image_roots(system, own=own, note=note)])
-    page = render("page.html", run_page_contents(system, metrics, album))
+    contents = run_page_contents(system, metrics, album)
+    card = json.dumps(contents["card"], indent=2, ensure_ascii=False)
+    write_page(workdir / CARD_FILE, card + "\n")
+    page = render("page.html", contents)
     return write_page(workdir / "report.html", page)
 
 
@@ -95,6 +100,7 @@ def run_page_contents(
         "maturity_rows": meaning.maturity_rows([metrics]),
         "calibration": meaning.calibration_rows([metrics], [system.name]),
         "calibration_head": meaning.CALIBRATION_HEAD,
+        "card": model_card(system.run, metrics),
         "few": RARE,
         "dash": words.NONE,
     }

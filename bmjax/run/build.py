@@ -67,6 +67,7 @@ class Learner(NamedTuple):
     schedule: optax.Schedule
     seed: int
     chunks: int = 1  # that a batch is embedded in
+    skips: bool = False  # a step whose numbers are not finite changes nothing
 
 
 class RunLength(NamedTuple):
@@ -134,7 +135,13 @@ def build(
     method = make_method(settings, recipe, steps_per_epoch, train_counts)
     schedule, optimizer = _make_updates(settings.optim, settings.model.name, length)
     learner = Learner(
-        method, recipe, optimizer, schedule, settings.seed, settings.train.accumulate
+        method,
+        recipe,
+        optimizer,
+        schedule,
+        settings.seed,
+        settings.train.accumulate,
+        skips=settings.train.skip_non_finite > 0,
     )
     return BuiltRun(settings, mesh, data, learner, length)
 

@@ -48,11 +48,10 @@ def init_shapes(learner: Learner, shapes: Batch) -> TrainState:
 def make_step(learner: Learner) -> TrainStep:
     """Return the train step, not compiled, in `learner.chunks` chunks."""
     method, optimizer = learner.method, learner.optimizer
+    rest = {"seed": learner.seed, "withhold": learner.skips}
     if learner.chunks > 1:
-        return make_accumulated_step(
-            method, optimizer, seed=learner.seed, chunks=learner.chunks
-        )
-    return make_train_step(method, optimizer, seed=learner.seed)
+        return make_accumulated_step(method, optimizer, chunks=learner.chunks, **rest)
+    return make_train_step(method, optimizer, **rest)
 
 
 def jit_step(learner: Learner, mesh: Mesh) -> jax.stages.Wrapped:

@@ -5,8 +5,10 @@ import numpy as np
 from bmjax.data.class_shares import loss_shares
 from bmjax.methods import METHODS
 from bmjax.methods.spec import RunFacts
+from bmjax.models import family_of
 from bmjax.run.run_settings import Settings
 
+_FEW = 2  # images whose mean is hardly one of a batch; ours
 _EVEN = 1e-6  # difference of two shares, relative; class weights are float32
 
 
@@ -24,6 +26,15 @@ def config_warnings(settings: Settings, facts: RunFacts) -> list[str]:
             f"config.data.batch_size = {facts.batch_size:,} is more than the "
             f"{facts.training_images:,} training images: every batch holds some of "
             "them twice; use a smaller one"
+        )
+    alone = settings.data.batch_size // settings.train.accumulate
+    trained = METHODS[settings.method_name].trains_backbone
+    if trained and family_of(settings.model.name).batch_norm and alone <= _FEW:
+        notes.append(
+            f"batch normalization sees {alone} image(s) at a time "
+            f"(config.data.batch_size = {settings.data.batch_size:,}, "
+            f"config.train.accumulate = {settings.train.accumulate:,}): its means are "
+            "those of single images; use a larger batch, or fewer chunks"
         )
     scheme = getattr(settings.method, "class_weights", "none")
     if scheme != "none" and settings.data.sampling == "balanced":

@@ -154,6 +154,7 @@ class TrainSettings:
 
     duration: str = duration()
     accumulate: int = number(1, 2**20)
+    skip_non_finite: int = number(0, 2**31)
     precision: str = choice(*PRECISIONS)  # `start_jax` sets it
 
 

@@ -30,6 +30,7 @@ class Start(NamedTuple):
         images: the record of `record_data` that it began with; None likewise.
         notes: sentences for the results on what has changed since it began.
         validated: a record for each validation so far.
+        skipped: steps whose numbers were not finite and that were skipped.
     """
 
     state: TrainState
@@ -39,6 +40,7 @@ class Start(NamedTuple):
     images: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
     validated: Sequence[Record] = ()
+    skipped: Sequence[int] = ()
 
 
 def find_start(run: BuiltRun, folder: Path) -> Start:
@@ -93,6 +95,7 @@ def find_start(run: BuiltRun, folder: Path) -> Start:
         kept_record(meta),
         tuple(notes),
         meta.get("validation", []),
+        meta.get("skipped", []),
     )
 
 

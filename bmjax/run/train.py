@@ -1,7 +1,7 @@
 """A run from start to report, around the one loop."""
 
+import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from bmjax.console.signals import StopSignals
 from bmjax.data.pipeline import Replaced, training_batches
 from bmjax.devices.jax_setup import noted_cache_hits, versions
 from bmjax.devices.mesh import put_batch
-from bmjax.errors import NonFiniteError
 from bmjax.methods import METHODS
 from bmjax.run.build import (
     BuiltRun,
@@ -26,10 +25,12 @@ from bmjax.run.build import (
 from bmjax.run.check_images import check_images
 from bmjax.run.compile import compile_step
 from bmjax.run.evaluate import evaluate_run
+from bmjax.run.finite_watch import FiniteWatch
 from bmjax.run.full_disk import full_disk_explained
 from bmjax.run.logs import Progress, note, say
 from bmjax.run.memory import check_fits, explained, more_chunks
 from bmjax.run.metric_log import MetricLog
+from bmjax.run.non_finite import explain_non_finite
 from bmjax.run.preprocessing_check import moments_notes
 from bmjax.run.refuse_seen import record_seen
 from bmjax.run.same_data import record_data
@@ -47,10 +48,9 @@ from bmjax.run.workdir import (
 )
 from bmjax.training import checkpoint
 from bmjax.training.best_step import STEP
+from bmjax.training.finite import NUMBERS
 from bmjax.training.step import TrainState, TrainStep
-from bmjax.types import Batch, Tree
-
-_IN_FLIGHT = 2  # steps handed to the devices ahead of the host: bounds the memory
+from bmjax.types import Batch
 
 
 def train(config: ConfigDict, workdir: Path) -> None:
@@ -90,8 +90,9 @@ def train(config: ConfigDict, workdir: Path) -> None:
         if changed := note_config(workdir, config.to_dict()):
             say(f"configuration: {'; '.join(changed)}")
         keep_labels(workdir, run.data.catalog)
+        skipped = list(start.skipped)
         if compiled:
-            state, seconds = train_steps(
+            state, seconds, skipped = train_steps(
                 run,
                 compiled,
                 start,
@@ -112,7 +113,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
             workdir,
             seconds=seconds,
             replaced=replaced,
-            notes=(*start.notes, *copies, *far),
+            notes=(*start.notes, *copies, *far, *skipped_notes(skipped)),
         )
         say(headline(results))
         say(f"report: {page}")
@@ -127,6 +128,16 @@ def headline(results: dict[str, Any]) -> str:
             text += " [{:.3f}, {:.3f}]".format(*ends)
         shown.append(text)
     return f"{results['predictor']}: {', '.join(shown)}"
+
+
+def skipped_notes(skipped: list[int]) -> list[str]:
+    """A sentence for the results where steps were skipped."""
+    if not skipped:
+        return []
+    return [
+        f"{len(skipped):,} step(s) whose numbers were not finite were skipped, first "
+        f"step {skipped[0]:,}: the network learned nothing from their images."
+    ]
 
 
 def not_validated(run: BuiltRun, start: Start) -> bool:
@@ -164,12 +175,12 @@ def train_steps(
     *,
     signals: StopSignals,
     replaced: Replaced,
-) -> tuple[TrainState, float]:
+) -> tuple[TrainState, float, list[int]]:
     """Train to the last step with validations, logs and checkpoints, save at the end.
 
     Returns:
-        the final state, and the seconds spent in the loop over all of the run's starts,
-        without those of validations.
+        the final state; the seconds spent in the loop over all of the run's starts,
+        without those of validations; and the steps that were skipped.
     """
     settings, data, length = run.settings, run.data, run.length
     first, seconds = start.step, start.seconds
@@ -199,6 +210,27 @@ def train_steps(
     )
     watch = spec.watch(settings.method, run_facts(settings, data, length))
     rates = np.asarray(jax.vmap(run.learner.schedule)(jnp.arange(length.steps)))
+
+    def rate(step: int) -> float:
+        """Of the update that made the state of a step; a skipped one used none up."""
+        return float(rates[step - 1 - sum(s < step for s in numbers.skipped)])
+
+    numbers = FiniteWatch(
+        most=settings.train.skip_non_finite,
+        skipped=start.skipped,
+        explain=lambda step, values: explain_non_finite(
+            step,
+            values,
+            state=start.state,
+            frozen=run.learner.method.frozen,
+            data=data,
+            batch_size=batch_size,
+            rate=rate(step),
+            workdir=workdir,
+        ),
+        cure=spec.non_finite_cure,
+        say=note,
+    )
     libraries = versions()
     seen = start.seen or record_seen(settings, data)
     images = start.images or record_data(data, settings.data.pretrain_on)
@@ -228,6 +260,7 @@ def train_steps(
                 "seen": seen,
                 "seconds": seconds + clock() - begun,
                 "validation": validation.history,
+                "skipped": numbers.skipped,
                 "versions": libraries,
             },
             keep=keep,
@@ -242,13 +275,14 @@ def train_steps(
             step,
             {
                 **{f"train/{name}": value for name, value in values.items()},
-                "train/learning_rate": float(rates[step - 1]),
+                "train/learning_rate": rate(step),
                 "train/images_per_second": speed,
                 "train/images_replaced": len(replaced.positions),
+                "train/steps_skipped": len(numbers.skipped),
             },
         )
         progress.show(step, loss=values["loss"], images_per_second=speed)
-        if warning := watch(step, values):
+        if math.isfinite(values["loss"]) and (warning := watch(step, values)):
             note(f"warning: {warning}")
 
     try:
@@ -275,12 +309,12 @@ def train_steps(
                 log=log,
                 after_step=progress.advance,
                 stop=signals,
-                non_finite_cure=spec.non_finite_cure,
+                numbers=numbers,
             )
     finally:
         progress.close()
         metrics.close()
-    return state, seconds + clock() - begun
+    return state, seconds + clock() - begun, numbers.skipped
 
 
 def loop(
@@ -297,7 +331,7 @@ def loop(
     log: Callable[[int, dict[str, float]], None],
     after_step: Callable[[], None] = lambda: None,
     stop: StopSignals | None = None,
-    non_finite_cure: str = "",
+    numbers: FiniteWatch | None = None,
     keep_every: int = 0,
     validation: Validation | None = None,
 ) -> TrainState:
@@ -310,20 +344,20 @@ def loop(
     else has to be remembered. Validation comes before saving, so that a checkpoint
     knows the metrics of its own state, and the best state so far is saved at once.
     When a signal came, it is left to the run that goes on. Nothing but `put_batch`
-    moves data to the devices; the guard around the step makes that a fact.
+    moves data to the devices; the guard around the step makes that a fact. `numbers`
+    looks at every step, and all have been looked at before a validation, save or log.
 
     Raises:
-        NonFiniteError: the loss is not a number any more; such a state is never saved.
+        NonFiniteError: a step's numbers are not finite; such a state is never saved.
         Stopped: a signal came; the state was saved.
     """
-    in_flight: deque[jax.Array] = deque()
-    finite_at, values = first, {}
+    numbers = numbers or FiniteWatch()
 
     def validated_best(step: int) -> bool:
         stopping = bool(stop and stop.number)
         if validation is None or stopping or not validation.due(step):
             return False
-        _check_finite(state, values, step, finite_at, non_finite_cure)
+        numbers.settle()
         return validation.validate(step, state)
 
     for step in range(first, total):
@@ -331,47 +365,21 @@ def loop(
         kept = bool(keep_every) and step % keep_every == 0
         due = step > first and (best or kept or step % save_every == 0)
         if due or (stop and stop.number):
-            _check_finite(state, values, step, finite_at, non_finite_cure)
+            numbers.settle()
             save(step, state)
             if stop and stop.number:
                 raise stop.error(f"saved at step {step:,}")
         batch = Batch(**next(batches))
         with jax.transfer_guard("disallow"):
             state, values = step_fn(state, put_batch(batch, mesh))
-        in_flight.append(values["loss"])
-        if len(in_flight) > _IN_FLIGHT:
-            in_flight.popleft().block_until_ready()
+        numbers.add(step + 1, values)
         after_step()
         if (step + 1) % log_every == 0 or step + 1 == total:
-            _check_finite(state, values, step + 1, finite_at, non_finite_cure)
-            finite_at = step + 1
-            log(finite_at, {k: float(v) for k, v in jax.device_get(values).items()})
+            numbers.settle()
+            scalars = {name: v for name, v in values.items() if name != NUMBERS}
+            log(step + 1, {k: float(v) for k, v in jax.device_get(scalars).items()})
     validated_best(total)
     save(total, state)
     if stop and stop.number:
         raise stop.error(f"saved at step {total:,}, the last")
     return state
-
-
-@jax.jit
-def _all_finite(values: dict[str, jax.Array], arrays: Tree) -> jax.Array:
-    leaves = jax.tree.leaves((values["loss"], arrays))
-    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
-
-
-def _check_finite(
-    state: TrainState, values: dict, step: int, finite_at: int, cure: str
-) -> None:
-    """Look at the parameters and the running statistics of batch norm too.
-
-    A step can have a finite loss and ruin them.
-    """
-    arrays = (state.params, state.batch_stats)
-    if step > finite_at and not _all_finite(values, arrays):
-        other = f" or {cure}" if cure else ""
-        raise NonFiniteError(
-            "the loss, a parameter or a running statistic is not finite after step "
-            f"{step:,} (all were after step {finite_at:,}); lower "
-            f"config.optim.learning_rate{other}, in another --workdir; the last good "
-            "checkpoint is kept"
-        )

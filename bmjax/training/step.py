@@ -4,13 +4,14 @@ Whoever calls jits them, with donation and shardings; a test runs them plain.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
 
+from bmjax.training.finite import NUMBERS, step_numbers, where_finite, with_faults
 from bmjax.training.frozen_params import join_frozen, split_frozen
 from bmjax.training.keys import key_for
 from bmjax.types import Batch, Method, Tree, Views
@@ -55,9 +56,23 @@ def make_init(
 
 
 def make_train_step(
-    method: Method, optimizer: optax.GradientTransformation, *, seed: int
+    method: Method,
+    optimizer: optax.GradientTransformation,
+    *,
+    seed: int,
+    withhold: bool = False,
 ) -> TrainStep:
-    """Return train_step(state, batch) -> (state, metrics); metrics are scalars."""
+    """Return train_step(state, batch) -> (state, metrics).
+
+    The metrics are scalars, and a `finite.StepNumbers` under `finite.NUMBERS`.
+
+    Args:
+        method: what is learned.
+        optimizer: the updates.
+        seed: of the run.
+        withhold: a step whose numbers are not all finite leaves the state as it was,
+            but for the count of steps. If not, the state takes whatever comes out.
+    """
 
     def gradients_of(key: Array, state: TrainState, views: Views):
         trained, frozen = split_frozen(state.params, method.frozen)
@@ -75,7 +90,7 @@ def make_train_step(
         gradients, rest = jax.grad(objective, has_aux=True)(trained)
         return gradients, *rest
 
-    return _make_step(gradients_of, method, optimizer, seed=seed)
+    return _make_step(gradients_of, method, optimizer, seed=seed, withhold=withhold)
 
 
 def make_accumulated_step(
@@ -84,6 +99,7 @@ def make_accumulated_step(
     *,
     seed: int,
     chunks: int,
+    withhold: bool = False,
 ) -> TrainStep:
     """Return a train_step that embeds the batch in chunks: less memory, same gradient.
 
@@ -100,6 +116,7 @@ def make_accumulated_step(
         seed: of the run.
         chunks: by which the batch divides. Image i goes to chunk i % chunks, so that
             each device holds an equal part of every chunk.
+        withhold: as for `make_train_step`.
     """
 
     def split(leaf: Array) -> Array:
@@ -149,7 +166,7 @@ def make_accumulated_step(
         )
         return gradients, batch_stats, method_state, metrics
 
-    return _make_step(gradients_of, method, optimizer, seed=seed)
+    return _make_step(gradients_of, method, optimizer, seed=seed, withhold=withhold)
 
 
 def _make_step(
@@ -158,6 +175,7 @@ def _make_step(
     optimizer: optax.GradientTransformation,
     *,
     seed: int,
+    withhold: bool,
 ) -> TrainStep:
     """Put a way to the gradients between the views and the update."""
 
@@ -167,17 +185,28 @@ def _make_step(
         views = method.views(key_for(seed, "views", state.step), batch)
         key = key_for(seed, "embed", state.step)
         gradients, batch_stats, method_state, metrics = gradients_of(key, state, views)
+        gradients = with_faults("step.gradient", gradients, state.step)
         trained, frozen = split_frozen(state.params, method.frozen)
         updates, opt = optimizer.update(gradients, state.opt, trained)
         params = join_frozen(optax.apply_updates(trained, updates), frozen)
         params, method_state = method.after_update(params, method_state, state.step)
-        return TrainState(
+        params = with_faults("step.parameter", params, state.step)
+        batch_stats = with_faults("step.statistic", batch_stats, state.step)
+        loss = with_faults("step.loss", metrics["loss"], state.step)
+        after = TrainState(
             step=state.step + 1,
             params=params,
             batch_stats=batch_stats,
             method=method_state,
             opt=opt,
-        ), {**metrics, "gradient_norm": optax.global_norm(gradients)}
+        )
+        numbers = step_numbers(loss, gradients, params, batch_stats)
+        if withhold:
+            kept = where_finite(numbers.finite, after, state)
+            after = replace(kept, step=after.step)
+        norm = optax.global_norm(gradients)
+        figures = {**metrics, "loss": loss, "gradient_norm": norm, NUMBERS: numbers}
+        return after, figures
 
     return train_step
 

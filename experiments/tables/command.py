@@ -6,11 +6,13 @@ from pathlib import Path
 
 from bmjax.console.command import run_command
 from bmjax.errors import DONE, ConfigError
+from experiments.tables.claims import SILENT
 from experiments.tables.plans import (
     FIVE_FOLDS,
     IMPLEMENTATIONS,
     PRETRAIN_ON,
     SCALES,
+    Job,
     Plan,
     jobs,
     numbers,
@@ -18,7 +20,9 @@ from experiments.tables.plans import (
 
 _EPILOG = """\
 The same command goes on where it was stopped, finished runs are left alone, and tables
-of one scale share a workdir and its runs. Arguments --config.KEY=VALUE go to every run.
+of one scale share a workdir and its runs. Started on several machines with one shared
+workdir, it shares the runs out, and each ends with the same table. Arguments
+--config.KEY=VALUE go to every run.
 Exit codes: 0 done, 2 usage, 3 data, otherwise that of the run that failed (75 stopped
 by SIGTERM, 130 by Ctrl-C).
 """
@@ -80,6 +84,20 @@ def _parser(table: str, description: str) -> argparse.ArgumentParser:
             help="SwAV's images: the training part (default), or all, test images too",
         )
     add("--plan", action="store_true", help="print the commands of the runs, run none")
+    add(
+        "--format",
+        choices=("lines", "slurm"),
+        default="lines",
+        help="of --plan; slurm: a job array of all runs, to be handed to sbatch",
+    )
+    add(
+        "--silent",
+        type=float,
+        default=SILENT,
+        metavar="SECONDS",
+        help="without a sign of life until another worker's run is taken over "
+        f"(default: {SILENT:g})",
+    )
     add("--no-run", action="store_true", help="make the table of finished runs again")
     return parser
 
@@ -116,23 +134,41 @@ def _plan(table: str, options: argparse.Namespace, more: Sequence[str]) -> Plan:
 
 
 def _measured(plan: Plan, options: argparse.Namespace) -> int:
+    from experiments.tables.job_array import job_array
     from experiments.tables.runs import (
         claim_for_plan,
         command_line,
+        hold_claim,
         run_missing,
         state,
     )
 
+    if options.silent <= 0:
+        raise ConfigError(f"--silent={options.silent:g}; give seconds above 0")
+    if options.format != "lines" and not options.plan:
+        raise ConfigError(f"--format={options.format} is of --plan; give both")
+
     todo = jobs(plan)
+    if options.plan and options.format == "slurm":
+        print(job_array(plan.table, todo))
+        return DONE
     if options.plan:
         for job in todo:
             print(f"{state(job):5s} {command_line(job)}")
         return DONE
-    claim_for_plan(plan)
+    claim_for_plan(plan, silent=options.silent)
     for job in todo:
         state(job)  # what is wrong with any of them is said before the first begins
-    if not options.no_run and (code := run_missing(plan, todo, aside=options.json)):
-        return code
+    silent = options.silent
+    if not options.no_run:
+        code = run_missing(plan, todo, silent=silent, aside=options.json)
+        if code:
+            return code
+    with hold_claim(plan.workdir, plan.table, silent=silent):
+        return _write(plan, todo, options)
+
+
+def _write(plan: Plan, todo: Sequence[Job], options: argparse.Namespace) -> int:
     from experiments.tables.pages import write_table
 
     if plan.table == "figure2":

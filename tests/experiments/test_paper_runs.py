@@ -354,7 +354,12 @@ sys.exit(70 + len(got))
 """
 
 
-def test_a_signal_reaches_the_run_once_and_its_exit_code_comes_back(tmp_path):
+def test_a_signal_reaches_the_run_once_and_its_exit_code_comes_back(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "waits.py").write_text(CHILD)
+    (tmp_path / "fails.py").write_text("raise SystemExit(9)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     ready = tmp_path / "ready"
 
     def stop():
@@ -365,9 +370,9 @@ def test_a_signal_reaches_the_run_once_and_its_exit_code_comes_back(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     with runs._Child(None) as child:
         threading.Thread(target=stop).start()
-        assert child.run([sys.executable, "-c", CHILD, str(ready)]) == 71
+        assert child.run(["waits", str(ready)]) == 71
         # What would come next is not begun.
-        assert child.run([sys.executable, "-c", "raise SystemExit(9)"]) == 75
+        assert child.run(["fails"]) == 75
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -14,6 +14,7 @@ from bmjax.methods import METHODS
 from bmjax.methods._skeleton import SKELETON
 from bmjax.models import make_network
 from bmjax.settings import read_settings, with_steps
+from bmjax.training.finite import NUMBERS
 from bmjax.training.frozen_params import join_frozen, split_frozen
 from bmjax.training.optimizer import make_optimizer
 from bmjax.training.step import make_accumulated_step, make_init, make_train_step
@@ -174,6 +175,7 @@ def test_every_method_trains_a_network_without_batch_statistics(name, network):
     state = first
     for _ in range(2):
         state, metrics = step(state, batch)
+        assert metrics.pop(NUMBERS).finite
         assert all(np.isfinite(value) for value in metrics.values())
     assert not jax.tree.leaves(state.batch_stats)
     for (path, before), after in zip(
@@ -264,6 +266,7 @@ def test_an_accumulated_step_is_the_whole_batch_step(name, network):
         batch = mesh.put_batch(batch, over)
         one, metrics = whole(one, batch)
         other, others = accumulated(other, batch)
+        assert metrics.pop(NUMBERS).finite
         for figure, value in metrics.items():
             np.testing.assert_allclose(
                 others[figure], value, rtol=1e-5, atol=1e-6, err_msg=figure

@@ -13,6 +13,7 @@ from bmjax.evals.confusion import AVERAGES
 from bmjax.evals.predictions import read_predictions
 from bmjax.report import dots, facts, words, write_report
 from bmjax.report import metric_tables as tables
+from bmjax.report.model_card import CARD_FILE
 from bmjax.report.run_files import Series, read_series
 from bmjax.report.run_page import DRAWS
 from tests.helpers.report_pages import (
@@ -156,12 +157,13 @@ def test_map_is_left_out_without_embedding(run):
     assert "t-SNE" not in write_report(run).read_text("utf-8")
 
 
-def test_writes_one_file_and_the_same_bytes(run):
+def test_writes_page_and_card_with_the_same_bytes(run):
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     first = write_report(run).read_bytes()
     assert write_report(run).read_bytes() == first
     after = {path.name: path.read_bytes() for path in run.iterdir()}
-    assert after == before | {"report.html": first}
+    card = after[CARD_FILE]
+    assert after == before | {"report.html": first, CARD_FILE: card}
 
 
 def test_an_absolute_path_keeps_its_end_alone(run):

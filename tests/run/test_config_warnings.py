@@ -65,6 +65,12 @@ def test_the_papers_own_configurations_raise_no_doubt(name):
             "more than the 10,000 training images",
         ),
         ("mixup", {"data__batch_size": 10_001}, "more than the 10,000 training images"),
+        ("supervised", {"data__batch_size": 2}, "normalization sees 2 image(s) at"),
+        (
+            "supervised",
+            {"data__batch_size": 8, "train__accumulate": 8},
+            "normalization sees 1 image(s) at",
+        ),
         ("swav", {"method__queue_length": 10_240}, "every one of the 10,000"),
         ("swav", {"train__duration": "15 epochs"}, "the queue is never used"),
         ("swav", {"train__duration": "2 epochs"}, "prototypes never learn"),
@@ -145,3 +151,14 @@ def test_a_loss_that_left_ln_k_in_between_is_no_cause_for_a_warning():
 def test_methods_without_prototypes_are_not_watched():
     watch = watch_for_collapse(after=0, patience=0)
     assert watch(1000, {"loss": 3.0}) is None
+
+
+def test_where_nothing_is_normalized_over_the_batch_one_image_is_no_doubt():
+    network = {"model__name": "vit_tiny", "data__size": 64}
+    assert not any(
+        "batch normalization" in n
+        for n in notes("dino", "vit", **network, data__batch_size=1)
+    )
+    assert not any(
+        "batch normalization" in n for n in notes("linear", data__batch_size=1)
+    )

@@ -415,3 +415,19 @@ def test_a_run_may_go_on_with_other_devices(uninterrupted, tmp_path, cells):
     )
     whole = losses(uninterrupted["workdir"])
     np.testing.assert_allclose(losses(workdir), whole, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_training_outlives_whoever_read_its_output(tmp_path, cells):
+    workdir = tmp_path / "run"
+    arguments = " ".join(command("supervised", workdir, cells))
+    line = (
+        f"{sys.executable} -m bmjax.main {arguments} | head -n 1; echo ${{PIPESTATUS}}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "0"
+    assert "the run goes on without it" in done.stderr
+    assert results(workdir)["steps"] == 2
+    assert (workdir / "report.html").exists()
