@@ -3,7 +3,7 @@
     python -m experiments.label_noise --data=FOLDER [--out=FOLDER]
 
 Color histograms in three rings around the cell, a logistic regression for each of five
-folds, 5 and 10 % of the labels flipped. Writes figures.json and RESULT.md into
+folds, 5 and 10 % of the labels flipped. Writes flips.json and RESULT.md into
 experiments/2026-11-26-label-noise. Two CPU cores need some minutes.
 """
 
@@ -270,7 +270,7 @@ def run_and_write(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     figures = json.loads(json.dumps(run_experiment(options.data)))
     options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "figures.json", figures)
+    write_json(options.out / "flips.json", figures)
     write_whole(options.out / "RESULT.md", planted_page(figures))
     return 0
 
