@@ -168,13 +168,13 @@ def _notes(
     if apart := [c for c in copies if len({one["run"] for one in c}) > 1]:
         notes.append(
             f"{len(apart):,} image(s) have copies in other folds, byte for byte, first "
-            f"{apart[0][0]['path']!r} and {apart[0][1]['path']!r}: the run that judges "
+            f"{_two(apart[0], 'run')}: the run that judges "
             "one copy was trained on another, and takes its label for right."
         )
     if unlike := [c for c in copies if len({one["label"] for one in c}) > 1]:
         notes.append(
             f"{len(unlike):,} image(s) are there under several labels, byte for byte, "
-            f"first {unlike[0][0]['path']!r} and {unlike[0][1]['path']!r}: at most one "
+            f"first {_two(unlike[0], 'label')}: at most one "
             "of the labels is right."
         )
     few = [
@@ -192,6 +192,13 @@ def _notes(
     ]:
         notes.append(f"{', '.join(empty)} have no image: nothing is said of them.")
     return notes
+
+
+def _two(copies: list[dict[str, str]], key: str) -> str:
+    """Two copies that differ in a key."""
+    first = copies[0]
+    other = next(one for one in copies if one[key] != first[key])
+    return f"{first['path']!r} and {other['path']!r}"
 
 
 def _suspect_rows(
