@@ -105,7 +105,8 @@ def base() -> ml_collections.ConfigDict:
     config.train = ml_collections.ConfigDict()
     config.train.duration = "100 epochs"
     config.train.accumulate = 1  # chunks a batch is embedded in, to fit a small device
-    config.train.skip_non_finite = 0  # steps with a loss or gradient that is no number
+    # How many steps may be skipped whose numbers are not finite; 0: one stops the run.
+    config.train.skip_non_finite = 0
     # Of float32 products on an accelerator: "default" is jax's (TF32 on an NVIDIA A100
     # or newer), or "tensorfloat32", or "float32".
     config.train.precision = "default"

@@ -1,7 +1,8 @@
 """How fast a configuration is on this machine, and what its step is made of.
 
     python -m bmjax.benchmark --config=FILE [overrides] [--steps=N] [--turns=N]
-                              [--loop | --loader | --compare=torch] [--out=FILE]
+                              [--loop | --saving | --loader | --compare=torch]
+                              [--out=FILE]
 
 times the compiled train step on one repeated batch of noise, in turns with a large
 matrix product on the same devices. It needs no data: without config.data.root the
@@ -66,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
         "config.data.root, or on a few synthetic cells",
     )
     kind.add_argument(
+        "--saving",
+        action="store_true",
+        help="what checkpoints cost instead: the training loop on noise with a save at "
+        "the end of --steps beside one without, and the time that verifying takes",
+    )
+    kind.add_argument(
         "--loader",
         action="store_true",
         help="the input alone instead: the pipeline beside a bare decode loop on the "
@@ -114,6 +121,10 @@ def _measure(options: argparse.Namespace, config: Any, scratch: Path) -> dict[st
 
         python = options.python or sys.executable
         figures = compare_with_torch(config, scratch, python=python, **numbers)
+    elif options.saving:
+        from bmjax.benchmark.saving import measure_saving
+
+        figures = measure_saving(config, scratch, say=_tell, **numbers)
     elif options.loader:
         from bmjax.benchmark.loader import measure_loader
 

@@ -65,7 +65,7 @@ FIGURES = {
             "loop_images_per_second",
             "the loop on data",
             "images/s",
-            "--loop: decoding, transfer and step",
+            "--loop: decoding, transfer and step; --saving: the same on noise",
         ),
         Figure(
             "loop_over_step", "loop over step", "ratio", "--loop: of neighboring turns"
@@ -122,6 +122,36 @@ FIGURES = {
             "",
             "from the compiled program, by kind: count, and bytes of the results on "
             "one device",
+        ),
+    ),
+    "Saving (--saving)": (
+        Figure(
+            "save_seconds",
+            "a save takes",
+            "s",
+            "what it adds to the loop: digests of the state and of the files, writing, "
+            "and removing an older one",
+        ),
+        Figure(
+            "saving_over_loop",
+            "one save in these steps",
+            "ratio",
+            "speed of the loop with a save at its end over that without, turn by turn",
+        ),
+        Figure("steps_per_epoch", "steps an epoch", "", "of the data"),
+        Figure(
+            "epoch_saving_over_loop",
+            "one save an epoch",
+            "ratio",
+            "speed with one save in as many steps as an epoch has over that without, "
+            "by the same measurements",
+        ),
+        Figure("checkpoint_bytes", "a checkpoint", "bytes", "on the disk"),
+        Figure(
+            "verify_seconds",
+            "verifying it takes",
+            "s",
+            "that it is whole: the digests of all files, which lie in the memory",
         ),
     ),
     "Loader (--loader)": (

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
 from typing import TypeVar
 
 from bmjax.errors import INTERRUPTED, STOPPED, Stopped
@@ -15,6 +16,9 @@ STOP = tuple(
     if hasattr(signal, name)
 )
 _AGAIN = 5.0  # seconds until a signal that a library has swallowed is raised again
+_WAIT = 0.1  # seconds until a signal that came within an import is looked at again
+_LOOKS = 50  # then it is a module that works for long, as a script that is imported
+_IMPORT = "<frozen importlib"  # the file of the interpreter's own frames of an import
 _KILLS = 3  # signals until the process ends at once
 
 
@@ -35,14 +39,17 @@ class SignalReceiver:
     """Signals that stop go to `_receive` inside the `with`, and where before after.
 
     A signal that was ignored before, as SIGHUP under nohup, stays ignored. Ctrl-C does
-    not: a shell has all that it starts in the background ignore it.
+    not: a shell has all that it starts in the background ignore it. One that comes
+    within an import waits for its end: modules that are cut off there have caught the
+    error and gone on, or have ended the process by a segmentation fault.
     """
 
     numbers = STOP
+    _looks = 0  # at an import that has not ended
 
     def __enter__(self: _Receiver) -> _Receiver:
         self._before = {
-            number: signal.signal(number, self._receive)
+            number: signal.signal(number, self._after_imports)
             for number in self.numbers
             if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
         }
@@ -52,8 +59,26 @@ class SignalReceiver:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def _after_imports(self, number: int, frame) -> None:
+        if _imports(frame) and self._looks < _LOOKS:
+            self._looks += 1
+            again = threading.Timer(_WAIT, os.kill, (os.getpid(), number))
+            again.daemon = True
+            return again.start()
+        self._looks = 0
+        self._receive(number, frame)
+
     def _receive(self, number: int, frame) -> None:
         raise NotImplementedError
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether the main thread is within an import."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_IMPORT):
+            return True
+        frame = frame.f_back
+    return False
 
 
 class StopSignals(SignalReceiver):
@@ -133,18 +158,21 @@ class StopSignals(SignalReceiver):
 
 
 class _TerminationStops(SignalReceiver):
-    """SIGTERM and SIGHUP stop a command by an error; Ctrl-C is Python's own."""
-
-    numbers = tuple(number for number in STOP if number != signal.SIGINT)
+    """Signals stop a command by an error; for Ctrl-C it is Python's own."""
 
     def _receive(self, number: int, frame) -> None:
-        del number, frame
+        del frame
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise Stopped("stopped", STOPPED)
 
 
 @contextlib.contextmanager
 def termination_stops() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block by `Stopped`, in the main thread alone."""
+    """Let SIGTERM and SIGHUP end the block by `Stopped`, Ctrl-C by KeyboardInterrupt.
+
+    In the main thread alone.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

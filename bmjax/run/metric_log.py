@@ -127,8 +127,8 @@ def _note_loss(what: str, error: OSError, loss: str) -> None:
 def _forget_after(path: Path, step: int, validated: Collection[int]) -> None:
     if not path.exists():
         return
-    kept = []
-    for line in path.read_text().splitlines():
+    kept, before = [], path.read_text()
+    for line in before.splitlines():
         try:
             entry: dict[str, Any] = json.loads(line)
         except ValueError:
@@ -137,4 +137,7 @@ def _forget_after(path: Path, step: int, validated: Collection[int]) -> None:
         again = at not in validated and any(k.startswith(VALIDATION) for k in entry)
         if at <= step and not again:
             kept.append(line + "\n")
-    write_whole(path, "".join(kept))
+    if before.startswith(after := "".join(kept)):
+        os.truncate(path, len(after.encode()))  # it takes no space on the disk
+    else:
+        write_whole(path, after)

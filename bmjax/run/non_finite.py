@@ -95,9 +95,10 @@ def _by_name(
 
 
 def _write(path: Path, content: dict[str, Any]) -> str:
-    """Write the file, and say where it is, or why there is none."""
+    """Write the file, in one process of all, and say where it is, or why it is not."""
     try:
-        write_json(path, _as_json(content))
+        if jax.process_index() == 0:
+            write_json(path, _as_json(content))
     except OSError as error:
         return f"{path.name} cannot be written: {describe_os_error(error)}"
     return f"its images, rate and norms are in {str(path)!r}"

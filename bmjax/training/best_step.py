@@ -1,5 +1,6 @@
 """Which step of a run is the best by a metric of its validation images."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from bmjax.errors import CheckpointError
@@ -19,6 +20,8 @@ def candidates(history: Sequence[Record]) -> list[Record]:
 def best_record(history: Sequence[Record], metric: str) -> Record | None:
     """The candidate whose metric is highest, the earliest of equals.
 
+    One that is not a number is below all others.
+
     Args:
         history: of the run, a record for each validation, in the order of the steps.
         metric: such as "knn_20/macro_f1".
@@ -36,4 +39,8 @@ def best_record(history: Sequence[Record], metric: str) -> Record | None:
             f"run's validations ({', '.join(k for k in found[0] if k != STEP)}); give "
             "one of them, or '' to take the last step"
         )
-    return max(found, key=lambda record: record[metric]) if found else None
+
+    def height(record: Record) -> float:
+        return -math.inf if math.isnan(record[metric]) else record[metric]
+
+    return max(found, key=height) if found else None

@@ -186,3 +186,18 @@ def test_a_wrong_option_is_one_sentence(wrong, said, capsys):
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_save_costs_time_and_is_verified(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "make_network", small)
+    monkeypatch.setattr(stand_in, "stand_in_catalog", lambda exclude: toy_catalog())
+    out = tmp_path / "figures.jsonl"
+    assert main([*SMOKE, "--saving", f"--out={out}"]) == 0
+    line = json.loads(out.read_text())
+    for key in line:
+        assert key.removesuffix("_spread") in KNOWN
+    assert line["save_seconds"] > line["verify_seconds"] > 0
+    assert 0 < line["saving_over_loop"] < 1
+    assert 0 < line["epoch_saving_over_loop"] < 1
+    assert line["checkpoint_bytes"] > 1000

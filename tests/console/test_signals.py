@@ -65,6 +65,38 @@ def test_the_third_ends_the_process():
     assert not done.stdout
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)]
+)
+def test_a_signal_within_an_import_waits_for_its_end(number, code, tmp_path):
+    """This module would have caught it, and the command would have gone on."""
+    (tmp_path / "careful.py").write_text(
+        "import os, time\n"
+        "try:\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "    time.sleep(0.3)\n"
+        "    print('imported', flush=True)\n"
+        "except BaseException:\n"
+        "    pass\n"
+    )
+    program = """if True:
+        import sys, time
+        from bmjax.console.command import leave, run_command
+        def command():
+            import careful
+            time.sleep(20)
+        leave(run_command(command))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"},
+    )
+    assert (done.returncode, done.stdout) == (code, "imported\n")
+    assert done.stderr == "bmjax: stopped\n"
+
+
 def test_an_error_that_a_library_swallows_comes_again(monkeypatch):
     monkeypatch.setattr(signals, "_AGAIN", 0.05)
     swallowed = []

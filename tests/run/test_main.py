@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +123,32 @@ def test_a_workdir_that_is_a_file_or_anothers_is_refused(run, tmp_path):
     (tmp_path / "other" / "thesis.tex").write_text("mine")
     code, said = run(SMOKE, workdir=tmp_path / "other")
     assert (code, "thesis.tex" in said.err) == (2, True)
+
+
+def test_a_workdir_that_cannot_be_made_is_refused_before_anything_is_compiled(run):
+    workdir = Path("/proc/nowhere/run")  # nobody can write there, root neither
+    code, said = run(SMOKE, "--config.data.synthetic_images=230", workdir=workdir)
+    assert (code, "cannot be written" in said.err) == (2, True)
+    assert said.err.count("\n") == 1
+    assert "compiled" not in said.out
+
+
+def test_a_relative_workdir_is_absolute_in_every_message(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    arguments = [SUPERVISED.replace("configs/supervised.py", "supervised")]
+    assert read_flags([*arguments, "--workdir=file"])[1] == tmp_path / "file"
+    code, said = run(*arguments, workdir="file")
+    assert (code, str(tmp_path / "file") in said.err) == (2, True)
+
+
+def test_an_archive_is_no_folder_of_images(run, tmp_path):
+    archive = tmp_path / "cells.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("../outside/A/1.jpg", b"")
+    code, said = run(SMOKE, f"--config.data.root={archive}")
+    assert (code, "is a file" in said.err) == (3, True)
+    assert not (tmp_path / "outside").exists()
 
 
 def test_missing_and_empty_data_folders_are_exit_3(run, tmp_path):

@@ -53,3 +53,19 @@ def test_lines_that_find_no_room_are_written_when_there_is_some(tmp_path, capsys
     said = capsys.readouterr().out
     assert said.count("metrics.jsonl cannot be written (") == 1
     assert said.count("TensorBoard's events cannot be written") == 1
+
+
+def test_forgetting_what_lies_beyond_a_checkpoint_takes_no_room(tmp_path, capsys):
+    log = MetricLog(tmp_path, first_step=0)
+    for step in range(1, 4):
+        log.write(step, {"train/loss": float(step)})
+    log.close()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+        MetricLog(tmp_path, first_step=2).close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2]
+    assert "TensorBoard's events cannot be written" in capsys.readouterr().out

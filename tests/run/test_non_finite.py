@@ -23,7 +23,7 @@ from bmjax.methods import METHODS
 from bmjax.run.compile import init_state, jit_step
 from bmjax.run.finite_watch import FiniteWatch
 from bmjax.run.non_finite import explain_non_finite
-from bmjax.run.train import loop
+from bmjax.run.train import loop, skipped_notes
 from bmjax.training.finite import NUMBERS, array_names, step_numbers
 from bmjax.training.step import TrainState
 from bmjax.types import Batch
@@ -240,17 +240,19 @@ def test_a_run_that_skips_resumes_as_one_that_was_never_stopped(
     assert killed.returncode == -signal.SIGKILL
     assert "resuming after step 3" in killed.stdout
     assert "(2 of 2)" in killed.stdout
-    assert main(arguments("whole", 2)) == 0
-    # What was skipped is known without the fault.
-    monkeypatch.delenv(faults.VARIABLE)
-    assert main(arguments("run", 2)) == 0
+    # The evaluation tells nothing more: a full disk ends both before it.
+    for name, fault in (("whole", f"{bad},"), ("run", "")):
+        # What was skipped is known without the fault.
+        monkeypatch.setattr(faults, "_done", set())
+        monkeypatch.setenv(faults.VARIABLE, f"{fault}features.writing:full")
+        assert main(arguments(name, 2)) == 5
     found, expected = (
-        json.loads((tmp_path / name / "results.json").read_text())
+        json.loads((tmp_path / name / "checkpoints" / "6.json").read_text())
         for name in ("run", "whole")
     )
-    for key in ("params_sha256", "notes", "per_class"):
-        assert found[key] == expected[key]
-    assert any("2 step(s) whose numbers" in note for note in found["notes"])
+    assert found["state_sha256"] == expected["state_sha256"]
+    assert found["meta"]["skipped"] == expected["meta"]["skipped"] == [2, 4]
+    assert skipped_notes([2, 4])[0].startswith("2 step(s) whose numbers were not")
     rates = [
         json.loads(line)["train/learning_rate"]
         for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()

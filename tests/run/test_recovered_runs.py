@@ -1,7 +1,11 @@
 """What happens to a run's folder between two starts: damage, full disks, lost files."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -127,6 +131,25 @@ def test_a_finished_run_with_a_damaged_probe_is_evaluated_again(
     assert len((workdir / "features" / "linear.npz").read_bytes()) == len(whole)
     assert main(arguments(finished._replace(workdir=workdir))) == 0
     assert "already complete" in capsys.readouterr().out
+
+
+def test_a_run_that_is_killed_in_its_evaluation_is_evaluated_again(finished, copied):
+    shutil.rmtree(copied.workdir / "features")
+    killed = subprocess.run(
+        [sys.executable, "-m", "bmjax.main", *arguments(copied)],
+        capture_output=True,
+        env={
+            **os.environ,
+            "JAX_NUM_CPU_DEVICES": "4",
+            faults.VARIABLE: "features.writing:kill",
+        },
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert main(arguments(copied)) == 0
+    for name in ("predictions.csv", "embedding.csv", "features/test.npy"):
+        found, expected = (run.workdir / name for run in (copied, finished))
+        assert found.read_bytes() == expected.read_bytes()
+    assert digest(copied.workdir) == digest(finished.workdir)
 
 
 def test_a_disk_that_fills_up_ends_a_run_in_a_sentence_and_loses_nothing(

@@ -431,3 +431,25 @@ def test_training_outlives_whoever_read_its_output(tmp_path, cells):
     assert "the run goes on without it" in done.stderr
     assert results(workdir)["steps"] == 2
     assert (workdir / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_signal_during_compilation_ends_the_run_with_its_own_code(tmp_path, cells):
+    """The cache is cold; what a compiler that was cut off leaves ends no process."""
+    arguments = command("supervised", tmp_path / "run", cells)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bmjax.main", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cold")},
+    )
+    for line in process.stdout:
+        if "images once" in line:  # the last before the compilation
+            break
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 75, said
+    assert "what was saved before stands" in said

@@ -1,5 +1,7 @@
 """The best step: the highest metric, the earliest of equals, never the state before."""
 
+import math
+
 import pytest
 
 from bmjax.errors import CheckpointError
@@ -17,6 +19,8 @@ def history(*values):
         ((0.0, 0.3, 0.3), 10),
         ((0.5, 0.0), 10),
         ((0.5,), 0),  # a run of no steps
+        ((0.5, math.nan, 0.1, 0.3, math.nan), 30),
+        ((0.5, math.nan, math.nan), 10),
     ],
 )
 def test_the_highest_and_of_equals_the_earliest(values, step):

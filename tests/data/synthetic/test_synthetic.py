@@ -194,6 +194,18 @@ def test_command_says_what_is_wrong_in_one_line(tmp_path, capsys):
         command.main(["synthesize"])
 
 
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
+    """The limit on a file's size stands for the disk."""
+    out = tmp_path / "out"
+    command = f"ulimit -f 1; {sys.executable} -m bmjax.data synthesize {out}"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} --images 210"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "File too large; make room" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_drawing_never_loads_jax():
     code = (
         "import sys, bmjax.data.__main__, bmjax.data.synthetic; "
