@@ -26,6 +26,7 @@ def base() -> ml_collections.ConfigDict:
     # the paper writes N = |D|); methods that use no labels alone
     data.validation_share = 0.0  # of the training part, kept to judge by; 0: none; ours
     data.exclude = ()  # class folders to leave out
+    data.labels = ""  # a CSV of path,label that corrects the folders' labels
     data.size = 250  # pixels; the release's own size
     data.resize = "area"  # of images of another size; ours. bilinear, bicubic, lanczos
     # are Pillow's

@@ -54,6 +54,7 @@ def test_every_folder_of_modules_is_a_package():
         "embed",
         "report",
         "few-labels",
+        "noise",
         "export",
         "benchmark",
     ],

@@ -16,6 +16,7 @@ from bmjax.data.images.catalog import Catalog
 from bmjax.data.images.decode import read_bytes
 from bmjax.data.images.folder import read_folder
 from bmjax.data.images.listing import Listing, list_images
+from bmjax.data.label_corrections import correct_labels, describe_corrections
 from bmjax.data.prepared.read import is_prepared, read_prepared
 from bmjax.errors import ConfigError, DataError
 
@@ -24,6 +25,7 @@ def read_catalog(
     root: str | os.PathLike,
     *,
     exclude: Sequence[str] = (),
+    labels: str | os.PathLike = "",
     say: Callable[[str], None] = print_note,
 ) -> Catalog:
     """Read a folder of class folders, or a prepared set.
@@ -31,17 +33,21 @@ def read_catalog(
     Args:
         root: the folder.
         exclude: classes to leave out.
+        labels: a file of corrections (`data.label_corrections`); "" for none.
         say: hears what lies in the folder and is passed over, a sentence for each kind.
 
     Raises:
-        DataError: there are no images, nothing to exclude by a name, or a part of a
-            prepared set is missing or damaged.
+        DataError: there are no images, nothing to exclude by a name, a part of a
+            prepared set is missing or damaged, or the corrections do not fit.
     """
     root = Path(root)
     read = read_prepared if is_prepared(root) else read_folder
     catalog = read(root, exclude=exclude)
     for note in catalog.notes:
         say(note)
+    if labels:
+        catalog = correct_labels(catalog, labels, exclude=exclude)
+        say(f"config.data.labels = {str(labels)!r}: {describe_corrections(catalog)}")
     return catalog
 
 

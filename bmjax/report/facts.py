@@ -99,6 +99,12 @@ def config_rows(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str
 def facts(results: dict[str, Any], config: dict[str, Any]) -> list[tuple[str, str]]:
     """How the run was made: (name, value) texts."""
     speed = finite(results.get("images_per_second"))
+    labels = section(results, "labels")
+    corrected = [
+        ("Labels corrected", count(labels.get("corrected"))),
+        ("Images left out", count(labels.get("left_out"))),
+        ("Digest of the corrections", value_text(labels.get("digest"))),
+    ]
     return [
         ("Steps", count(results.get("steps"))),
         ("Time", duration_text(results.get("seconds"))),
@@ -107,6 +113,7 @@ def facts(results: dict[str, Any], config: dict[str, Any]) -> list[tuple[str, st
         ("Devices", value_text(results.get("devices"))),
         ("Seed", value_text(config.get("seed"))),
         ("Fingerprint of the data", value_text(results.get("data_fingerprint"))),
+        *(corrected if labels else []),
         ("Digest of the split", value_text(results.get("split_digest"))),
         ("SHA-256 of the parameters", value_text(results.get("params_sha256"))),
     ]

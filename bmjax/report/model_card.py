@@ -57,6 +57,7 @@ def model_card(run: RunFiles, metrics: dict[str, Any]) -> dict[str, Any]:
             "fold": results.get("fold"),
             "data_fingerprint": results.get("data_fingerprint"),
             "split_digest": results.get("split_digest"),
+            **_corrections(results),
             "steps": results.get("steps"),
             "seed": config.get("seed"),
             "versions": section(results, "versions"),
@@ -73,6 +74,12 @@ def model_card(run: RunFiles, metrics: dict[str, Any]) -> dict[str, Any]:
         "tested": _tested(run, metrics),
         "not_tested": _not_tested(run, metrics),
     }
+
+
+def _corrections(results: dict[str, Any]) -> dict[str, Any]:
+    """Which labels of the folders were corrected, where some were."""
+    labels = section(results, "labels")
+    return {"labels": labels} if labels else {}
 
 
 def _tested(run: RunFiles, metrics: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from bmjax.data.images.listing import list_images
+from bmjax.data.label_corrections import corrected_fingerprint
 from bmjax.data.open_images import read_catalog
 from bmjax.data.prepared.read import is_prepared
 from bmjax.errors import BmjaxError
@@ -45,7 +46,8 @@ def holds_images_of(run: RunFiles, root: Path, *, within: Path | None = None) ->
         catalog = read_catalog(root, exclude=exclude, say=lambda note: None)
     except (BmjaxError, OSError, ValueError):
         return False
-    return catalog.fingerprint == expected
+    corrections = section(run.results, "labels").get("digest", "")
+    return corrected_fingerprint(catalog.fingerprint, str(corrections)) == expected
 
 
 def _inside(path: Path, folder: Path) -> bool:

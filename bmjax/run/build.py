@@ -19,14 +19,8 @@ from bmjax.data.open_images import read_catalog
 from bmjax.data.pipeline import next_of_class
 from bmjax.data.sampling import make_stream
 from bmjax.data.shared_memory import check_shared_memory
-from bmjax.data.splits.make_split import (
-    Split,
-    counts,
-    make_split,
-    shown_to_training,
-    split_digest,
-)
-from bmjax.data.splits.validation_part import hold_out_validation
+from bmjax.data.splits.make_split import Split, counts, shown_to_training
+from bmjax.data.splits.validation_part import split_run
 from bmjax.devices.mesh import batch_sharded, make_mesh
 from bmjax.errors import ConfigError, DataError
 from bmjax.files import user_path
@@ -43,7 +37,7 @@ from bmjax.run.run_settings import (
     OptimSettings,
     Settings,
 )
-from bmjax.run.workdir import excluded
+from bmjax.run.workdir import drawn_cells, excluded
 from bmjax.settings import is_zero, to_steps, with_steps
 from bmjax.training.optimizer import cosine_schedule, make_optimizer
 from bmjax.types import Batch, Method
@@ -155,7 +149,9 @@ def build(
 def _make_data(settings: Settings, workdir: Path, catalog: Catalog | None) -> RunData:
     if catalog is None:
         catalog = read_catalog(
-            data_root(settings, workdir), exclude=excluded(settings.data.exclude)
+            data_root(settings, workdir),
+            exclude=excluded(settings.data.exclude),
+            labels=settings.data.labels,
         )
     if len(catalog.classes) < 2:
         raise DataError(
@@ -163,13 +159,12 @@ def _make_data(settings: Settings, workdir: Path, catalog: Catalog | None) -> Ru
             "give the folder that holds one folder for each class"
         )
     data = settings.data
-    split = make_split(catalog, name=data.split, fold=data.fold, seed=data.split_seed)
-    split, validation = hold_out_validation(
+    split, validation, digest = split_run(
         catalog,
-        split,
-        share=float(data.validation_share),
         name=data.split,
+        fold=data.fold,
         seed=data.split_seed,
+        share=float(data.validation_share),
     )
     shown = shown_to_training(split, data.pretrain_on)
     stream = make_stream(
@@ -183,7 +178,7 @@ def _make_data(settings: Settings, workdir: Path, catalog: Catalog | None) -> Ru
     return RunData(
         catalog=catalog,
         split=split,
-        split_digest=split_digest(catalog, split, validation),
+        split_digest=digest,
         stream=stream,
         replacements=next_of_class(split.train, catalog.labels),
         validation=validation,
@@ -257,7 +252,7 @@ def data_root(settings: Settings, workdir: Path) -> Path:
     from bmjax.data.synthetic import ROOT, synthesize
 
     images, seed = settings.data.synthetic_images, settings.seed
-    cells = workdir / f"cells-{images}-{seed}"
+    cells = drawn_cells(workdir, images, seed)
     if not (cells / ROOT).exists():
         say(f"drawing {images:,} synthetic cells into {cells}")
         synthesize(cells, images=images, seed=seed)

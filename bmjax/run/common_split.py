@@ -1,5 +1,6 @@
 """One split that several networks are judged on, held against what each has seen."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,12 +8,12 @@ from typing import Any, NamedTuple
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.open_images import read_catalog
 from bmjax.data.seen_images import catalog_hashes, shared_images
-from bmjax.data.splits.make_split import Split, make_split, split_digest
-from bmjax.data.splits.validation_part import hold_out_validation
+from bmjax.data.splits.make_split import Split
+from bmjax.data.splits.validation_part import split_run
 from bmjax.errors import ConfigError, DataError
 from bmjax.files import user_path
 from bmjax.methods import METHODS
-from bmjax.run.workdir import excluded
+from bmjax.run.workdir import drawn_cells, excluded, labels_of
 from bmjax.training.run_config import read_run_config
 from bmjax.training.trained_network import about_source, seen_by
 
@@ -56,6 +57,7 @@ def folder_split(
     fold: int,
     seed: int,
     exclude: Sequence[str] = (),
+    labels: str | os.PathLike = "",
     validation_share: float = 0.0,
 ) -> CommonSplit:
     """Split a folder of class folders, or a prepared set; `make_split` has the errors.
@@ -66,19 +68,18 @@ def folder_split(
         fold: of it.
         seed: of it.
         exclude: classes to leave out.
+        labels: a file of corrections; "" for none.
         validation_share: of the training images, which then do not train.
     """
-    catalog = read_catalog(folder, exclude=exclude)
+    catalog = read_catalog(folder, exclude=exclude, labels=labels)
     if len(catalog.classes) < 2:
         raise DataError(
             f"{str(folder)!r} holds one class of images, {catalog.classes[0]!r}; give "
             "the folder that holds one folder for each class"
         )
-    split = make_split(catalog, name=name, fold=fold, seed=seed)
-    split, validation = hold_out_validation(
-        catalog, split, share=validation_share, name=name, seed=seed
+    split, _, digest = split_run(
+        catalog, name=name, fold=fold, seed=seed, share=validation_share
     )
-    digest = split_digest(catalog, split, validation)
     return CommonSplit(folder, catalog, split, digest, name, fold, seed)
 
 
@@ -96,7 +97,7 @@ def run_split(run: Path, folder: Path | None = None) -> CommonSplit:
     trained_on = about_source(run)["trained_on"]
     config = read_run_config(run)
     data = config.data
-    drawn = run / f"cells-{data.synthetic_images}-{config.seed}"
+    drawn = drawn_cells(run, data.synthetic_images, config.seed)
     root = user_path("config.data.root", data.root) if data.root else drawn
     if folder is None and not root.exists():
         raise DataError(
@@ -109,6 +110,7 @@ def run_split(run: Path, folder: Path | None = None) -> CommonSplit:
         fold=data.fold,
         seed=data.split_seed,
         exclude=excluded(data.exclude),
+        labels=labels_of(run, data.labels),
         validation_share=float(data.validation_share),
     )
     for what, ours, theirs in (

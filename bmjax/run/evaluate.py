@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from bmjax.data.class_shares import loss_shares, network_prior
+from bmjax.data.images.catalog import Catalog
 from bmjax.data.pipeline import Replaced
 from bmjax.data.sampling import drawn_shares
 from bmjax.data.splits.make_split import counts
@@ -191,8 +192,22 @@ def _described(run: BuiltRun) -> dict[str, Any]:
         "devices": run.mesh.size,
         "data_fingerprint": data.catalog.fingerprint,
         "split_digest": data.split_digest,
+        **_corrected(settings.data.labels, data.catalog),
         "versions": versions(),
     }
+
+
+def _corrected(file: str, catalog: Catalog) -> dict[str, Any]:
+    """Which labels of the folders were corrected, where some were."""
+    if not catalog.corrections:
+        return {}
+    labels = {
+        "file": Path(file).name,
+        "digest": catalog.corrections,
+        "corrected": int((catalog.labels != catalog.filed).sum()),
+        "left_out": len(catalog.left_out),
+    }
+    return {"labels": labels}
 
 
 def _lineages(settings: Settings, data: RunData) -> dict[str, str] | None:

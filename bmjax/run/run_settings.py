@@ -51,6 +51,7 @@ class DataSettings:
     pretrain_on: str = choice("train", "all")
     validation_share: Number = number(0, 0.5)
     exclude: Any = checked(_class_names)  # `excluded` reads them
+    labels: str
     size: int = number(16, 4096)
     resize: str = choice(*RESIZES)
     batch_size: int = number(1, 2**20)

@@ -14,7 +14,9 @@ from bmjax.data.images.catalog import fingerprint
 from bmjax.data.splits.make_split import shown_to_training
 from bmjax.errors import DataError
 from bmjax.run.build import RunData
+from bmjax.run.workdir import short_digest
 
+_LABELS = "labels_digest"
 _KEYS = (
     "data_fingerprint",
     "split_digest",
@@ -34,13 +36,16 @@ def record_data(data: RunData, pretrain_on: str) -> dict[str, Any]:
     Returns:
         data_fingerprint and split_digest, as of `RunData`; classes, their names;
         trained_fingerprint, of the paths and sizes of the images that train and of
-        those that a step is chosen on; and test_sizes, bytes of each test image in the
-        split's order (base64 of little-endian int64).
+        those that a step is chosen on; test_sizes, bytes of each test image in the
+        split's order (base64 of little-endian int64); and labels_digest, of the
+        corrections of labels, where there are any.
     """
     shown = shown_to_training(data.split, pretrain_on)
     trained = np.concatenate([shown, data.validation])
     paths = [data.catalog.paths[position] for position in trained]
+    corrections = data.catalog.corrections
     return {
+        **({_LABELS: corrections} if corrections else {}),
         "data_fingerprint": data.catalog.fingerprint,
         "split_digest": data.split_digest,
         "classes": list(data.catalog.classes),
@@ -55,8 +60,9 @@ def kept_record(meta: dict[str, Any]) -> dict[str, Any] | None:
     Args:
         meta: of a checkpoint.
     """
-    record = {key: meta[key] for key in _KEYS if key in meta}
-    return record if len(record) == len(_KEYS) else None
+    if not all(key in meta for key in _KEYS):
+        return None
+    return {key: meta[key] for key in (*_KEYS, _LABELS) if key in meta}
 
 
 def check_same_data(
@@ -77,6 +83,13 @@ def check_same_data(
     Raises:
         DataError: the training or validation images, the paths or the split are others.
     """
+    before, now = meta.get(_LABELS, ""), data.catalog.corrections
+    if before != now:
+        raise DataError(
+            f"the corrections of config.data.labels (digest {short_digest(now)}) are "
+            f"not those that the run in {str(workdir)!r} began with (digest "
+            f"{short_digest(before)}); give its own, or use another --workdir"
+        )
     same_images = meta["data_fingerprint"] == data.catalog.fingerprint
     same_split = meta["split_digest"] == data.split_digest
     if same_images and same_split:
@@ -88,9 +101,9 @@ def check_same_data(
             f"{meta['split_digest'][:12]}); restore it, or use another --workdir"
         )
     record = kept_record(meta)
-    now = record_data(data, pretrain_on)["trained_fingerprint"]
+    trained = record_data(data, pretrain_on)["trained_fingerprint"]
     # The digest of the split is one of all paths of both parts.
-    if not (record and same_split and record["trained_fingerprint"] == now):
+    if not (record and same_split and record["trained_fingerprint"] == trained):
         raise DataError(
             f"the images in {str(data.catalog.root)!r} are not those that the run in "
             f"{str(workdir)!r} began with (fingerprint "
@@ -98,8 +111,8 @@ def check_same_data(
             f"{meta['data_fingerprint'][:12]}; only the files of test images may be "
             "others, under the same names); restore them, or use another --workdir"
         )
-    before = np.frombuffer(base64.b64decode(record["test_sizes"]), "<i8")
-    others = data.split.test[before != _test_sizes(data)]
+    sizes = np.frombuffer(base64.b64decode(record["test_sizes"]), "<i8")
+    others = data.split.test[sizes != _test_sizes(data)]
     if not len(others):  # an image that is in neither part
         return []
     return [

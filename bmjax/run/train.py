@@ -41,6 +41,7 @@ from bmjax.run.validation import Validation, choose_state, count_seen
 from bmjax.run.workdir import (
     claim,
     is_finished,
+    keep_labels,
     note_config,
     note_saved,
     probe_is_damaged,
@@ -88,6 +89,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
             compiled = compile_that_fits(run, state)
         if changed := note_config(workdir, config.to_dict()):
             say(f"configuration: {'; '.join(changed)}")
+        keep_labels(workdir, run.data.catalog)
         skipped = list(start.skipped)
         if compiled:
             state, seconds, skipped = train_steps(

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bmjax.data.images.catalog import Catalog
+from bmjax.data.label_corrections import write_corrections
 from bmjax.data.open_images import read_catalog
 from bmjax.errors import CheckpointError, ConfigError
 from bmjax.files import read_cache_note, read_json_object, user_path, write_json
@@ -22,6 +24,7 @@ _HARMLESS = (
     "data.prefetch",
     "data.bad_share",
     "data.root",  # the fingerprint decides whether it is the same data
+    "data.labels",  # likewise
     "mesh.devices",
     "train.skip_non_finite",  # a run that has met such a step does not go on without
 )
@@ -31,6 +34,7 @@ _EVALUATION = ("probe.", "tsne.", "checkpoint.best")
 # What a run may leave before it has noted its configuration.
 _OURS = (".lock", "cells-", ".cells-", "config.json.part")
 LINEAR_NOTE = "linear.json"  # in features/, beside the linear probe
+_LABELS = "labels.csv"  # the corrections of a run, kept with it
 _LAST = "last_checkpoint.json"  # which step was saved last
 
 
@@ -56,26 +60,68 @@ def is_finished(workdir: Path, config: dict[str, Any]) -> bool:
     check_owner(workdir, config)
     if not _finished(workdir) or probe_is_damaged(workdir):
         return False
-    before = flatten(read_json_object(workdir / "config.json")).get("data.root")
-    now = config["data"]["root"]
-    if now != before:
+    before = flatten(read_json_object(workdir / "config.json"))
+    data, was = config["data"], before.get("data.labels", "")
+    root, labels = data["root"], data.get("labels", "")
+    if root != before.get("data.root") or labels or was:
+        drawn = drawn_cells(workdir, data["synthetic_images"], config["seed"])
         catalog = read_catalog(
-            user_path("config.data.root", now),
-            exclude=excluded(config["data"]["exclude"]),
+            user_path("config.data.root", root) if root else drawn,
+            exclude=excluded(data["exclude"]),
+            labels=labels,
         )
-        if catalog.fingerprint != _fingerprint(workdir / "results.json"):
+        made_on, corrections = _made_on(workdir / "results.json")
+        if catalog.corrections != corrections:
+            raise ConfigError(
+                f"--workdir={str(workdir)!r} holds a finished run with other "
+                f"corrections of labels: data.labels was {was!r} (digest "
+                f"{short_digest(corrections)}), is {labels!r} (digest "
+                f"{short_digest(catalog.corrections)}); give another --workdir"
+            )
+        if catalog.fingerprint != made_on:
             raise ConfigError(
                 f"--workdir={str(workdir)!r} holds a finished run on other images: "
-                f"data.root was {before!r}, is {now!r}; give another --workdir"
+                f"data.root was {before.get('data.root')!r}, is {root!r}; give another "
+                "--workdir"
             )
     return True
 
 
-def _fingerprint(results: Path) -> str:
-    """Of the images that a finished run was made on; "" where it does not say."""
+def drawn_cells(workdir: Path, images: int, seed: int) -> Path:
+    """Where the synthetic cells of a run are, if it has any."""
+    return workdir / f"cells-{images}-{seed}"
+
+
+def keep_labels(workdir: Path, catalog: Catalog) -> None:
+    """Keep the corrections of a run with it, so that it does not need their file."""
+    if catalog.corrections:
+        write_corrections(workdir / _LABELS, catalog)
+
+
+def labels_of(workdir: Path, labels: str) -> str | Path:
+    """The corrections that a run was made with, as it keeps them; "" for none.
+
+    Args:
+        workdir: of the run.
+        labels: its config.data.labels. Its file is not looked for: the run may come
+            from somebody else.
+    """
+    kept = workdir / _LABELS
+    return kept if labels and kept.is_file() else ""
+
+
+def short_digest(corrections: str) -> str:
+    """The begin of `Catalog.corrections`, or that there are none."""
+    return corrections[:12] or "none"
+
+
+def _made_on(results: Path) -> tuple[str, str]:
+    """Fingerprint and corrections of a finished run's images; "" where not said."""
     try:
-        return str(read_json_object(results).get("data_fingerprint", ""))
-    except (OSError, ValueError) as error:
+        content = read_json_object(results)
+        corrections = content.get("labels", {}).get("digest", "")
+        return str(content.get("data_fingerprint", "")), str(corrections)
+    except (OSError, ValueError, AttributeError) as error:
         raise ConfigError(
             f"{str(results)!r} cannot be read ({error}); give another --workdir"
         ) from None

@@ -48,6 +48,7 @@ class StoredData:
     synthetic_images: int = 0
     resize: str = choice(*RESIZES, default="area")
     exclude: Any = checked(_list_of(str | int, "names of classes"), default=())
+    labels: str = ""
     pretrain_on: str = "train"
     validation_share: Number = number(0, 0.5, default=0.0)
     bad_share: Number = number(0, 1, default=0.001)

@@ -27,6 +27,11 @@ class Catalog:
         notes: sentences on what lies in the folder and was passed over.
         sizes: int64 [number of images], of the files in bytes; None where there are no
             files.
+        filed: int32 [number of images], the labels that the folders give, where a file
+            corrected some (`data.label_corrections`); None: those of `labels`.
+        left_out: int64, sorted, positions of images that a correction leaves out of
+            every part of a split.
+        corrections: digest of the corrections; "" without.
         cure: for sentences, what to do about images that cannot be read.
     """
 
@@ -41,6 +46,11 @@ class Catalog:
     fingerprint: str
     notes: tuple[str, ...] = field(default=(), kw_only=True)
     sizes: np.ndarray | None = field(default=None, kw_only=True)
+    filed: np.ndarray | None = field(default=None, kw_only=True)
+    left_out: np.ndarray = field(
+        default_factory=lambda: np.zeros(0, np.int64), kw_only=True
+    )
+    corrections: str = field(default="", kw_only=True)
 
     def __post_init__(self):
         """Refuse a label without a class: a one-hot target of it is zeros, no error."""
@@ -55,6 +65,11 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @property
+    def split_labels(self) -> np.ndarray:
+        """What splits go by: a correction moves no image to another part."""
+        return self.labels if self.filed is None else self.filed
 
     def encoded(self, position: int) -> np.ndarray:
         """The file of one image as it is, uint8 [bytes].

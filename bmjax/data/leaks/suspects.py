@@ -36,6 +36,12 @@ class Features:
                 f"--features={str(run)!r} holds no finished run ({error}); give the "
                 "workdir of one"
             ) from None
+        if results.get("labels"):
+            raise DataError(
+                f"--features={str(run)!r} was made with corrections of labels "
+                "(config.data.labels), which the audit does not read; give a run "
+                "without them"
+            )
         if made_on[0] != catalog.fingerprint:
             raise DataError(
                 f"--features={str(run)!r} was made on other images than "

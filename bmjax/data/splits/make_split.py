@@ -61,6 +61,17 @@ def make_split(catalog: Catalog, *, name: str, fold: int, seed: int) -> Split:
         split = Split(*split_from_lists(catalog, folder, fold=fold))
     else:
         split = _by_class(catalog, name, fold, seed)
+    check_trained(catalog, split, name=name, fold=fold)
+    if not len(split.test):
+        raise DataError(
+            f"{name} {fold} of {str(catalog.root)!r} has no test image: its classes "
+            "have fewer images than there are folds; add images or take a lower fold"
+        )
+    return split
+
+
+def check_trained(catalog: Catalog, split: Split, *, name: str, fold: int) -> None:
+    """Raise DataError for a class without any training image."""
     images, training = counts(catalog), counts(catalog, split.train)
     for cell, number in training.items():
         if not number:
@@ -69,12 +80,6 @@ def make_split(catalog: Catalog, *, name: str, fold: int, seed: int) -> Split:
                 f"the training part of {name} {fold}; add images or leave the class "
                 f"out with --config.data.exclude=\"('{cell}',)\""
             )
-    if not len(split.test):
-        raise DataError(
-            f"{name} {fold} of {str(catalog.root)!r} has no test image: its classes "
-            "have fewer images than there are folds; add images or take a lower fold"
-        )
-    return split
 
 
 def shown_to_training(split: Split, pretrain_on: str) -> np.ndarray:
@@ -152,7 +157,7 @@ def _by_class(catalog: Catalog, name: str, fold: int, seed: int) -> Split:
     """Split every class by itself: each part has the classes' proportions."""
     test = []
     for label, cell in enumerate(catalog.classes):
-        members = np.flatnonzero(catalog.labels == label)
+        members = np.flatnonzero(catalog.split_labels == label)
         if name == "blocks":
             order = in_number_order(catalog, members)
         else:

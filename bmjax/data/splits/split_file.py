@@ -57,7 +57,7 @@ def split_from_file(
             f"than {_GROUP_FOLDS}; give every image the name of its group, and at "
             f"least {_GROUP_FOLDS} groups"
         )
-    return _grouped(catalog.labels, values, fold, seed)
+    return _grouped(catalog.split_labels, values, fold, seed)
 
 
 def groups_of_images(catalog: Catalog, path: Path) -> list[str] | None:

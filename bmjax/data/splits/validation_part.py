@@ -3,11 +3,18 @@
 import os
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from bmjax.data.images.catalog import Catalog
-from bmjax.data.splits.make_split import Split, in_number_order
+from bmjax.data.splits.make_split import (
+    Split,
+    check_trained,
+    in_number_order,
+    make_split,
+    split_digest,
+)
 from bmjax.data.splits.split_file import groups_of_images
 from bmjax.errors import DataError
 
@@ -50,7 +57,7 @@ def hold_out_validation(
         held = _by_class(catalog, split.train, share, seed, runs=name == "blocks")
     else:
         of_train = np.unique(np.array(groups)[split.train], return_inverse=True)[1]
-        labels = catalog.labels[split.train]
+        labels = catalog.split_labels[split.train]
         held = split.train[_whole_groups(labels, of_train, share, seed)]
     if not len(held):
         what = "class" if groups is None else "group"
@@ -62,13 +69,60 @@ def hold_out_validation(
     return Split(np.setdiff1d(split.train, held), split.test), held
 
 
+class RunParts(NamedTuple):
+    """The parts of a run's images, disjoint, and the digest of which is where."""
+
+    split: Split
+    validation: np.ndarray  # int64 [V], sorted
+    digest: str
+
+
+def split_run(
+    catalog: Catalog, *, name: str, fold: int, seed: int, share: float
+) -> RunParts:
+    """Split a catalog into training, validation and test part.
+
+    Corrections of labels move no image from part to part (`Catalog.split_labels`);
+    images that they leave out are taken from their part when all are dealt.
+
+    Args:
+        catalog: the images.
+        name: of the split, as `make_split` takes it.
+        fold: of it.
+        seed: of it.
+        share: of the training images to validate on, as `hold_out_validation` takes it.
+
+    Raises:
+        ConfigError: as `make_split`.
+        DataError: as `make_split` and `hold_out_validation`, or the corrections leave
+            no test image.
+    """
+    split = make_split(catalog, name=name, fold=fold, seed=seed)
+    split, validation = hold_out_validation(
+        catalog, split, share=share, name=name, seed=seed
+    )
+    if len(catalog.left_out):
+        train, test, validation = (
+            np.setdiff1d(part, catalog.left_out) for part in (*split, validation)
+        )
+        split = Split(train, test)
+    if catalog.filed is not None:
+        check_trained(catalog, split, name=name, fold=fold)
+        if not len(split.test):
+            raise DataError(
+                f"config.data.labels leaves out every test image of {name} {fold}; "
+                "keep some, or take another split or fold"
+            )
+    return RunParts(split, validation, split_digest(catalog, split, validation))
+
+
 def _by_class(
     catalog: Catalog, train: np.ndarray, share: float, seed: int, *, runs: bool
 ) -> np.ndarray:
     """A share of each class, rounded down: any images of it, or a run of neighbors."""
     held = []
     for label, cell in enumerate(catalog.classes):
-        members = train[catalog.labels[train] == label]
+        members = train[catalog.split_labels[train] == label]
         count = int(share * len(members) + _TINY)
         random = np.random.Generator(
             np.random.Philox(key=[seed, _STREAM | zlib.crc32(os.fsencode(cell))])

@@ -264,6 +264,11 @@ def test_features_of_another_split_or_none_are_refused(cells, run, tmp_path, cap
     assert "other images" in capsys.readouterr().err
     assert main(["leaks", str(cells), f"--features={tmp_path}"]) == 3
     assert "holds no finished run" in capsys.readouterr().err
+    made_on = json.loads((run / "results.json").read_text())
+    made_on["labels"] = {"digest": "0" * 64}
+    (run / "results.json").write_text(json.dumps(made_on))
+    assert main(["leaks", str(cells), f"--features={run}"]) == 3
+    assert "corrections of labels" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
