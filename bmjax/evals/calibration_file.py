@@ -68,7 +68,7 @@ def read_calibration(workdir: Path) -> Calibration:
         calibration = _checked(read_npz(path, Calibration._fields))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{str(path)!r} is damaged ({error}); {again}") from None
-    if calibration.digest != _params_digest(workdir):
+    if calibration.digest != params_digest(workdir):
         raise CheckpointError(
             f"{str(path)!r} is of other parameters than "
             f"{str(workdir / 'results.json')!r}; {again}"
@@ -137,7 +137,7 @@ def _checked(arrays: dict[str, np.ndarray]) -> Calibration:
     return Calibration(**kept, classes=classes, temperature=temperature, **texts)
 
 
-def _params_digest(workdir: Path) -> str:
+def params_digest(workdir: Path) -> str:
     """Of the parameters that the run's evaluation was of; "" where it says none."""
     try:
         return str(read_json_object(workdir / "results.json").get("params_sha256", ""))

@@ -21,6 +21,7 @@ from bmjax.evals.calibration_file import (
     write_calibration,
 )
 from bmjax.evals.classification import classification_metrics
+from bmjax.evals.detector_file import fit_detector, write_detector
 from bmjax.evals.linear_probe import softmax
 from bmjax.evals.predictions import Predictions, write_predictions
 from bmjax.evals.prototypes import prototype_atlas
@@ -146,6 +147,12 @@ def evaluate_run(
     )
     calibration = _calibration(run, labels, probes, logits, digest)
     write_calibration(workdir, calibration)
+    write_detector(
+        workdir,
+        fit_detector(
+            features["train"], labels["train"], features.get("validation"), digest
+        ),
+    )
     recalibrated = _recalibrated(labels["test"], predictions, calibration)
     results = {
         **_described(run),
