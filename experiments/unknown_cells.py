@@ -34,13 +34,13 @@ from bmjax.files import write_json, write_whole
 from bmjax.main import main as train
 from bmjax.npz_file import read_npz
 
-HELD_OUT = ("EOS", "NGB", "LYT", "EBO")
-OTHER_SOURCE = ("ART", "BLA")
-KINDS = ("held-out class", "other source", "garbled")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG")
-SETTINGS = ("--config=supervised:small", "--config.data.split=kfold")
-FOLDER = Path(__file__).parent / "2026-11-26-unknown-cells"
-Scores = Callable[[np.ndarray], np.ndarray]
+_LEFT_OUT = ("EOS", "NGB", "LYT", "EBO")
+_OTHER_SOURCE = ("ART", "BLA")
+_KINDS = ("held-out class", "other source", "garbled")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG")
+_SETTINGS = ("--config=supervised:small", "--config.data.split=kfold")
+_FOLDER = Path(__file__).parent / "2026-11-26-unknown-cells"
+_Scores = Callable[[np.ndarray], np.ndarray]
 
 
 def main() -> None:
@@ -48,14 +48,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("--data", "--odd", "--workdir"):
         parser.add_argument(name, type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--out", type=Path, default=_FOLDER)
     options, more = parser.parse_known_args()
     figures = {}
-    for name in HELD_OUT:
+    for name in _LEFT_OUT:
         run = options.workdir / name
-        excluded = (*OTHER_SOURCE, name)
+        excluded = (*_OTHER_SOURCE, name)
         command = [
-            *SETTINGS,
+            *_SETTINGS,
             f"--config.data.exclude={','.join(excluded)}",
             f"--config.data.root={options.data}",
             f"--workdir={run}",
@@ -77,7 +77,7 @@ def unknown_cells(data: Path, odd: Path, name: str) -> dict[str, list[Path]]:
     """Paths of unknown cells, by what is unknown of them."""
     return {
         "held-out class": _images(data / name),
-        "other source": [path for one in OTHER_SOURCE for path in _images(data / one)],
+        "other source": [path for one in _OTHER_SOURCE for path in _images(data / one)],
         "garbled": [
             path for path in _images(odd / "matek_garbled") if name not in path.parts
         ],
@@ -106,7 +106,7 @@ def judged(
     return found
 
 
-def detectors(run: Path, labels: np.ndarray) -> dict[str, Scores]:
+def detectors(run: Path, labels: np.ndarray) -> dict[str, _Scores]:
     """The three, fitted on a run's training features."""
     features = np.load(run / "features" / "train.npy")
     linear = Linear(**read_npz(run / "features" / "linear.npz", Linear._fields))
@@ -129,7 +129,7 @@ def page(figures: dict[str, dict], more: list[str]) -> str:
             detector,
             *(
                 f"{kinds[kind]['auroc']:.3f} / {kinds[kind]['fpr_at_95']:.2f}"
-                for kind in KINDS
+                for kind in _KINDS
             ),
         )
         for name, detectors in figures.items()
@@ -142,14 +142,14 @@ def page(figures: dict[str, dict], more: list[str]) -> str:
             *(
                 f"{_mean(figures, detector, kind, 'auroc'):.3f} / "
                 f"{_mean(figures, detector, kind, 'fpr_at_95'):.2f}"
-                for kind in KINDS
+                for kind in _KINDS
             ),
         )
         for detector in next(iter(figures.values()))
     ]
     lines = [
-        "| class left out | detector | " + " | ".join(KINDS) + " |",
-        "|---|---|" + "---|" * len(KINDS),
+        "| class left out | detector | " + " | ".join(_KINDS) + " |",
+        "|---|---|" + "---|" * len(_KINDS),
         *("| " + " | ".join(row) + " |" for row in [*rows, *means]),
     ]
     return (
@@ -177,7 +177,7 @@ def _labels(data: Path, excluded: tuple[str, ...]) -> np.ndarray:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+    return sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES)
 
 
 if __name__ == "__main__":

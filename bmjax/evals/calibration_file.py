@@ -15,8 +15,10 @@ from bmjax.files import read_json_object, whole_file
 from bmjax.npz_file import read_npz
 
 FILE = "calibration.npz"
-VALIDATION = "validation part"
-HELD_OUT = "held-out share of the training images, judged by a second linear probe"
+VALIDATION_PART = "validation part"
+HELD_OUT_SHARE = (
+    "held-out share of the training images, judged by a second linear probe"
+)
 
 
 class Calibration(NamedTuple):
@@ -29,7 +31,7 @@ class Calibration(NamedTuple):
     train_shares: np.ndarray  # float64 [N], shares of the classes in the training part
     temperature: float  # for probabilities whose prior is train_shares
     digest: str  # of the parameters, params_sha256 of results.json
-    held_out: str  # how the cells were held out: VALIDATION or HELD_OUT
+    held_out: str  # how the cells were held out: VALIDATION_PART or HELD_OUT_SHARE
 
 
 def write_calibration(workdir: Path, calibration: Calibration) -> None:

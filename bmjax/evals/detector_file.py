@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bmjax.errors import CheckpointError, ConfigError
-from bmjax.evals.calibration_file import VALIDATION, params_digest
+from bmjax.evals.calibration_file import VALIDATION_PART, params_digest
 from bmjax.evals.intervals import clopper_pearson
 from bmjax.evals.unknown_cells import (
     Mahalanobis,
@@ -34,7 +34,7 @@ class Detector(NamedTuple):
 
     fitted: Mahalanobis
     quantiles: np.ndarray  # float32 [1001], of the scores of the cells in scored_on
-    scored_on: str  # VALIDATION or TRAINING
+    scored_on: str  # VALIDATION_PART or TRAINING
     digest: str  # of the parameters, params_sha256 of results.json
 
 
@@ -53,7 +53,7 @@ def fit_detector(
         digest: of the parameters.
     """
     fitted = fit_mahalanobis(train, labels)
-    known, scored_on = validation, VALIDATION
+    known, scored_on = validation, VALIDATION_PART
     if known is None:
         known, scored_on = train[:: -(-len(train) // _MOST)], TRAINING
     shares = np.linspace(0, 1, _QUANTILES)

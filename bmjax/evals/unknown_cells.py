@@ -18,7 +18,7 @@ from bmjax.evals.subset import choose_rows
 RIDGE = (
     1e-3  # of the mean variance, trace / F, so that the scale is of no account; ours
 )
-NEIGHBORS = 20  # as the run's k-NN probe; ours
+KTH_NEAREST = 20  # as the run's k-NN probe; ours
 MOST_KEPT = 10_000  # training features that the nearest are looked for among; ours
 _BLOCK = 4096  # rows at a time: bounds the memory
 
@@ -102,7 +102,7 @@ def fit_nearest(
 
 
 def nearest_scores(
-    fitted: Nearest, features: np.ndarray, *, neighbors: int = NEIGHBORS
+    fitted: Nearest, features: np.ndarray, *, neighbors: int = KTH_NEAREST
 ) -> np.ndarray:
     """Distance to the k-th nearest training feature, all of length 1, float32 [n].
 

@@ -1,6 +1,6 @@
 """A folder's images through an encoder into a CSV, a batch at a time.
 
-Many images are written in parts of PART images: each part is a whole file in
+Many images are written in parts of PART_IMAGES images: each part is a whole file in
 OUT.partial, so that a command that was killed goes on after the last whole one.
 """
 
@@ -20,7 +20,7 @@ from bmjax.files import read_json_object, whole_file, write_json, writing
 from bmjax.predict.cell_columns import CellColumns
 from bmjax.predict.least_sure import LeastSure
 
-PART = 16_384  # images, minutes of a device's work at most; ours
+PART_IMAGES = 16_384  # images, minutes of a device's work at most; ours
 
 
 class Predicted(NamedTuple):
@@ -53,7 +53,7 @@ def predict_folder(
     progress: Callable[[int, int], None],
     columns: CellColumns,
     least_sure: LeastSure | None = None,
-    part: int = PART,
+    part: int = PART_IMAGES,
 ) -> Predicted:
     """Name every image that can be read; the CSV is there whole, or not at all.
 

@@ -15,8 +15,8 @@ from bmjax.devices.jax_setup import versions
 from bmjax.evals.assess import assess
 from bmjax.evals.calibration import fit_temperature
 from bmjax.evals.calibration_file import (
-    HELD_OUT,
-    VALIDATION,
+    HELD_OUT_SHARE,
+    VALIDATION_PART,
     Calibration,
     write_calibration,
 )
@@ -272,7 +272,7 @@ def _calibration(
         train_shares=np.asarray(natural, float),
         temperature=float("nan") if temperature is None else temperature,
         digest=digest,
-        held_out=VALIDATION if validated else HELD_OUT,
+        held_out=VALIDATION_PART if validated else HELD_OUT_SHARE,
     )
 
 

@@ -9,7 +9,7 @@ from bmjax.errors import CheckpointError, ConfigError
 from bmjax.evals.calibration import apply_temperature
 from bmjax.evals.calibration_file import (
     FILE,
-    VALIDATION,
+    VALIDATION_PART,
     Calibration,
     calibrated,
     read_calibration,
@@ -27,7 +27,7 @@ def kept(cells=12, **changes):
         train_shares=np.array([0.5, 0.3, 0.2]),
         temperature=1.5,
         digest="abc",
-        held_out=VALIDATION,
+        held_out=VALIDATION_PART,
     )._replace(**changes)
 
 

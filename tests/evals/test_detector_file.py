@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bmjax.errors import CheckpointError, ConfigError
-from bmjax.evals.calibration_file import VALIDATION
+from bmjax.evals.calibration_file import VALIDATION_PART
 from bmjax.evals.detector_file import (
     DETECTOR_FILE,
     TRAINING,
@@ -38,7 +38,7 @@ def workdir(tmp_path):
 def test_what_is_written_is_read(workdir):
     write_detector(workdir, fitted())
     found = read_detector(workdir)
-    assert (found.scored_on, found.digest) == (VALIDATION, "abc")
+    assert (found.scored_on, found.digest) == (VALIDATION_PART, "abc")
     expected = distances(fitted(), drawn(2))
     assert np.array_equal(distances(found, drawn(2)), expected)
 

@@ -19,7 +19,7 @@ from bmjax.data.open_images import read_catalog
 from bmjax.data.splits.make_split import make_split
 from bmjax.data.splits.validation_part import hold_out_validation
 from bmjax.data.synthetic import synthesize
-from bmjax.evals.calibration_file import VALIDATION, read_calibration
+from bmjax.evals.calibration_file import VALIDATION_PART, read_calibration
 from bmjax.files import write_json
 from bmjax.main import main
 from bmjax.training import checkpoint
@@ -135,7 +135,7 @@ def test_the_best_step_is_evaluated_and_it_is_said_on_what_it_was_chosen(
     assert found["calibration"]["temperature"]["validation_images"] == 24
     assert found["n_train"] + 24 + found["n_test"] == 230
     kept = read_calibration(workdir)
-    assert (len(kept.labels), kept.held_out) == (24, VALIDATION)
+    assert (len(kept.labels), kept.held_out) == (24, VALIDATION_PART)
     assert kept.temperature == found["calibration"]["temperature"]["value"]
     counted = np.bincount(kept.labels, minlength=len(kept.classes))
     assert dict(zip(kept.classes, counted.tolist(), strict=True)) == {
