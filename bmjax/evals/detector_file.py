@@ -23,7 +23,9 @@ from bmjax.npz_file import read_npz
 DETECTOR_FILE = "detector.npz"
 TRAINING = "training part"
 FOREIGN = 95.0  # percentile above which a cell is foreign, as in "FPR at 95 %"
-SUSPECT = 10.0  # per cent of foreign cells, twice what is expected; ours
+# Per cent of foreign cells from which a case is suspect; ours: of a run's own test cells
+# 9.5 % were foreign where the scores were those of training cells.
+SUSPECT = 20.0
 _QUANTILES = 1001  # a tenth of a percentile apart
 _MOST = 20_000  # cells whose scores the quantiles are of; ours
 _OWN = ("quantiles", "scored_on", "digest")  # fields beside those of the detector

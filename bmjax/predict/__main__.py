@@ -161,7 +161,8 @@ def _predict(options: argparse.Namespace) -> int:
             print_lines(sentence)
     if columns.detector is not None:
         cells = predicted.classes.total()
-        print_lines(*foreign_sentences(foreign_cells(predicted.foreign, cells)))
+        found = foreign_cells(predicted.foreign, cells)
+        print_lines(*foreign_sentences(found, columns.detector.scored_on))
     print(NOT_A_DEVICE)
     print_lines(str(options.out))
     if least_sure is not None:

@@ -41,17 +41,18 @@ def differential(classes: Sequence[str], predicted: Counter) -> list[str]:
     return aligned(rows, left=(0, 4))
 
 
-def foreign_sentences(found: dict[str, Any]) -> list[str]:
+def foreign_sentences(found: dict[str, Any], scored_on: str) -> list[str]:
     """Say how many cells are unlike the run's own, and whether the case is suspect.
 
     Args:
         found: of `foreign_cells`.
+        scored_on: part of the run that the distances are percentiles of.
     """
     low, high = found["interval"]
     lines = [
         f"{found['foreign']:,} of {found['cells']:,} cells ({found['percent']:.1f} %, "
         f"{low:.1f} to {high:.1f} %) are less like the training cells than 95 % of the "
-        f"run's own; {found['expected']:.0f} % are expected."
+        f"run's own; {found['expected']:.0f} % of its {scored_on} are."
     ]
     if found["suspect"]:
         lines.append(
