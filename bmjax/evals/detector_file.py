@@ -23,7 +23,7 @@ from bmjax.npz_file import read_npz
 DETECTOR_FILE = "detector.npz"
 TRAINING = "training part"
 FOREIGN = 95.0  # percentile above which a cell is foreign, as in "FPR at 95 %"
-# Per cent of foreign cells from which a case is suspect; ours: of a run's own test cells
+# Per cent of foreign cells from which a case is suspect; ours: of a run's test cells
 # 9.5 % were foreign where the scores were those of training cells.
 SUSPECT = 20.0
 _QUANTILES = 1001  # a tenth of a percentile apart
