@@ -18,7 +18,9 @@ from bmjax.data.images.folder import read_folder
 from bmjax.data.images.listing import Listing, list_images
 from bmjax.data.label_corrections import correct_labels, describe_corrections
 from bmjax.data.prepared.read import is_prepared, read_prepared
+from bmjax.data.user_tables import read_user_table
 from bmjax.errors import ConfigError, DataError
+from bmjax.files import without_dot
 
 
 def read_catalog(
@@ -97,6 +99,33 @@ def open_any_images(folder: Path) -> OpenedImages:
         lambda position, classes: label_of(paths[position], folder, classes),
         notes=tuple(listing.notes()),
         other_formats=listing.counts()["other_format"],
+    )
+
+
+def open_named_images(source: Path) -> OpenedImages:
+    """Find images by a folder, a prepared set, one file, or a CSV of paths.
+
+    Args:
+        source: a folder or a set, as `open_any_images` takes it; an image; or a CSV
+            with a column path, whose paths start at the CSV's folder.
+
+    Raises:
+        ConfigError: there is no such thing.
+        DataError: no image in it, or a folder, a set or a table that cannot be read.
+    """
+    if not source.is_file():
+        return open_any_images(source)
+    root, paths = source.parent, [source.name]
+    if source.suffix.lower() == ".csv":
+        table = read_user_table(source, ("path",))
+        column = table.header.index("path")
+        paths = [without_dot(row[column]).replace("\\", "/") for row in table.rows]
+        if not paths:
+            raise DataError(f"{str(source)!r} has no rows; it needs one for each image")
+    return OpenedImages(
+        paths,
+        lambda position: read_bytes(root / paths[position]),
+        lambda position, classes: label_of(paths[position], root, classes),
     )
 
 

@@ -130,27 +130,44 @@ def read_predictions(path: Path) -> Predictions:
 class PredictionsWriter:
     """Writes a table of predictions row by row, as `read_predictions` reads it."""
 
-    def __init__(self, file: BinaryIO, classes: Sequence[str]):
+    def __init__(
+        self,
+        file: BinaryIO,
+        classes: Sequence[str],
+        more: Sequence[str] = (),
+        *,
+        header: bool = True,
+    ):
         """Write the first line.
 
         Args:
             file: takes bytes, as `files.whole_file` gives it.
             classes: of the probabilities, by number.
+            more: names of columns after them.
+            header: write it; not for a table's later parts.
         """
         self._file, self._classes = file, tuple(classes)
-        self._write([*_COLUMNS, *(f"p_{name}" for name in classes)])
+        if header:
+            self._write([*_COLUMNS, *(f"p_{name}" for name in classes), *more])
 
-    def add(self, path: str, label: str, probabilities: np.ndarray) -> str:
+    def add(
+        self,
+        path: str,
+        label: str,
+        probabilities: np.ndarray,
+        more: Sequence[str] = (),
+    ) -> str:
         """Write one image's row; return the class that is predicted.
 
         Args:
             path: of the image.
             label: its class; "" where it is not known.
             probabilities: of each class, float [N].
+            more: cells of the columns after them.
         """
         predicted = self._classes[probabilities.argmax()]
         cells = (plain_cell(text) for text in (path, label, predicted))
-        self._write([*cells, *map(_written, probabilities)])
+        self._write([*cells, *map(_written, probabilities), *more])
         return predicted
 
     def _write(self, cells: Sequence[str]) -> None:

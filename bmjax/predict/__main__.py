@@ -22,8 +22,11 @@ Name every image below FOLDER with a trained run: one that learned classes, or o
 was pretrained and has its linear classifier; or with a file that bmjax.export wrote of
 the former. The CSV has the columns of a run's predictions.csv: path (below FOLDER),
 label (the nearest folder around the image that has a class's name, else empty),
-predicted, and a probability for each class. Paths that a spreadsheet would take for a
-formula begin with "./". At the end the differential count is shown.
+predicted, a probability for each class and, where the run has a detector, distance:
+how many per cent of the run's own cells are more like its training cells. Paths that a
+spreadsheet would take for a formula begin with "./". At the end the differential count
+is shown. More than 16,384 images are written in parts to CSV.partial; where the command
+was killed, the same command goes on.
 
 Exit codes: 0 done; 2 usage; 3 images: none, or some that could not be read, which are
 named and left out, while all others are in the CSV (0 with --skip-bad); 5 checkpoint;
@@ -48,7 +51,16 @@ def _parser() -> argparse.ArgumentParser:
         parser,
         run="workdir of a trained run, or a .safetensors file of bmjax.export",
         out="CSV",
-        folder="images, in folders or not",
+        folder="images, in folders or not; a prepared set; one image; or a CSV with "
+        "a column path",
+    )
+    parser.add_argument(
+        "--prior",
+        default="",
+        metavar="train|even|FILE",
+        help="calibrate the probabilities by the run's validation cells, for the "
+        "class shares of the training part, for even ones, or for those of a CSV with "
+        "the columns class and share (default: as the network gives them)",
     )
     parser.add_argument(
         "--explain",
@@ -71,17 +83,19 @@ def _parser() -> argparse.ArgumentParser:
 def _predict(options: argparse.Namespace) -> int:
     check_apply_options(options)
     _check_explain(options)
-    from bmjax.data.open_images import open_any_images
+    from bmjax.data.open_images import open_named_images
 
     folder = user_path("FOLDER", options.folder)
-    images = open_any_images(folder)
+    images = open_named_images(folder)
 
     from bmjax.devices.jax_setup import start_jax
 
     start_jax(devices=options.devices)
     from bmjax.devices.mesh import make_mesh
     from bmjax.encoder import load
-    from bmjax.predict.differential import NOT_A_DEVICE, differential
+    from bmjax.evals.detector_file import foreign_cells
+    from bmjax.predict.cell_columns import read_columns
+    from bmjax.predict.differential import NOT_A_DEVICE, differential, foreign_sentences
     from bmjax.predict.least_sure import LeastSure
     from bmjax.predict.predict_folder import predict_folder
 
@@ -107,6 +121,11 @@ def _predict(options: argparse.Namespace) -> int:
     own = "fc" in encoder.loaded.weights.params
     how = "its own classifier" if own else "linear classifier on its features"
     print_lines(f"{len(images.paths):,} images; {encoder.description}, {how}")
+    columns = read_columns(
+        user_path("--run", options.run), encoder.classes, options.prior
+    )
+    if columns.described:
+        print_lines(f"probabilities are calibrated: {columns.described}")
     if far := encoder.moments_note(images):
         print_note(far)
     least_sure = LeastSure(options.explain_cells) if options.explain else None
@@ -117,6 +136,7 @@ def _predict(options: argparse.Namespace) -> int:
         options.out,
         complain=complain,
         progress=show_progress("images"),
+        columns=columns,
         least_sure=least_sure,
     )
     side = encoder.size
@@ -139,6 +159,10 @@ def _predict(options: argparse.Namespace) -> int:
         )
         for sentence in _flattered(encoder, folder):
             print_lines(sentence)
+    if columns.detector is not None:
+        cells = predicted.classes.total()
+        found = foreign_cells(predicted.foreign, cells)
+        print_lines(*foreign_sentences(found, columns.detector.scored_on))
     print(NOT_A_DEVICE)
     print_lines(str(options.out))
     if least_sure is not None:

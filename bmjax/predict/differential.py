@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from bmjax.console.text_table import aligned
 from bmjax.data.matek import class_name
@@ -38,3 +39,24 @@ def differential(classes: Sequence[str], predicted: Counter) -> list[str]:
         )
     rows.append(("all", f"{total:,}", "100.00 %", "", ""))
     return aligned(rows, left=(0, 4))
+
+
+def foreign_sentences(found: dict[str, Any], scored_on: str) -> list[str]:
+    """Say how many cells are unlike the run's own, and whether the case is suspect.
+
+    Args:
+        found: of `foreign_cells`.
+        scored_on: part of the run that the distances are percentiles of.
+    """
+    low, high = found["interval"]
+    lines = [
+        f"{found['foreign']:,} of {found['cells']:,} cells ({found['percent']:.1f} %, "
+        f"{low:.1f} to {high:.1f} %) are less like the training cells than 95 % of the "
+        f"run's own; {found['expected']:.0f} % of its {scored_on} are."
+    ]
+    if found["suspect"]:
+        lines.append(
+            "note: these may be cells of another stain, microscope or kind than those "
+            "that the run was trained on; do not rely on their names"
+        )
+    return lines

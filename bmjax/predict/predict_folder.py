@@ -1,17 +1,26 @@
-"""A folder's images through an encoder into a CSV, a batch at a time."""
+"""A folder's images through an encoder into a CSV, a batch at a time.
 
+Many images are written in parts of PART_IMAGES images: each part is a whole file in
+OUT.partial, so that a command that was killed goes on after the last whole one.
+"""
+
+import hashlib
+import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
+from typing import Any, BinaryIO, NamedTuple
 
 from bmjax.data.open_images import OpenedImages
 from bmjax.encoder import Encoder
-from bmjax.errors import DataError
-from bmjax.evals.predictions import writing_predictions
+from bmjax.errors import ConfigError, DataError
+from bmjax.evals.detector_file import FOREIGN
+from bmjax.evals.predictions import PredictionsWriter
+from bmjax.files import read_json_object, whole_file, write_json, writing
+from bmjax.predict.cell_columns import CellColumns
 from bmjax.predict.least_sure import LeastSure
+
+PART_IMAGES = 16_384  # images, minutes of a device's work at most; ours
 
 
 class Predicted(NamedTuple):
@@ -23,6 +32,7 @@ class Predicted(NamedTuple):
         correct: how many of these were predicted as it.
         sizes: how many images came in each size, (width, height).
         failed: how many could not be read.
+        foreign: how many lie farther than 95 % of the run's own cells.
     """
 
     classes: Counter[str]
@@ -30,6 +40,7 @@ class Predicted(NamedTuple):
     correct: int
     sizes: Counter[tuple[int, int]]
     failed: int
+    foreign: int
 
 
 def predict_folder(
@@ -40,7 +51,9 @@ def predict_folder(
     *,
     complain: Callable[[str], None],
     progress: Callable[[int, int], None],
+    columns: CellColumns,
     least_sure: LeastSure | None = None,
+    part: int = PART_IMAGES,
 ) -> Predicted:
     """Name every image that can be read; the CSV is there whole, or not at all.
 
@@ -49,40 +62,173 @@ def predict_folder(
         images: of it.
         encoder: names them; it has the names of its classes.
         out: the CSV: `path,label,predicted` and one probability a class, p_CLASS, as
-            a run's predictions.csv.
+            a run's predictions.csv, and what `columns` adds.
         complain: hears of each image that cannot be read.
         progress: called with how many images are done, and of how many.
-        least_sure: is shown every cell.
+        columns: gives what else is known of each cell.
+        least_sure: is shown every cell; the images are then no parts.
+        part: images that are lost at most where the command is killed.
 
     Raises:
         DataError: not one image can be read.
-        ConfigError: the CSV cannot be written.
+        ConfigError: the CSV cannot be written, or OUT.partial is another command's.
     """
+    total = len(images.paths)
+    size = total if least_sure is not None else min(part, total)
+    starts = range(0, total, size)
+    job = _Job(images, encoder, complain, columns, least_sure)
+    if len(starts) == 1:
+        with whole_file(out, option="--out") as file:
+            done = _write_part(job, file, 0, total, progress)
+            _check_any(done, folder, out)
+        return done
+    kept = out.with_name(out.name + ".partial")
+    _open_parts(kept, job, out, size)
+    parts = []
+    for start in starts:
+        stop = min(start + size, total)
+
+        def shown(count: int, of: int, before: int = start) -> None:
+            progress(before + count, total)
+
+        parts.append(_kept_part(job, kept, start, stop, shown))
+    done = _sum(parts)
+    _check_any(done, folder, out)
+    with whole_file(out, option="--out") as file:
+        for start in starts:
+            with open(_part_path(kept, start), "rb") as rows:
+                shutil.copyfileobj(rows, file, 1 << 20)
+    shutil.rmtree(kept)
+    return done
+
+
+class _Job(NamedTuple):
+    """What is the same for every part."""
+
+    images: OpenedImages
+    encoder: Encoder
+    complain: Callable[[str], None]
+    columns: CellColumns
+    least_sure: LeastSure | None
+
+
+def _open_parts(kept: Path, job: _Job, out: Path, size: int) -> None:
+    """Make the folder of the parts, or check that it is of the same command."""
+    hashed = hashlib.sha256()
+    for path in job.images.paths:
+        hashed.update(path.encode("utf-8", errors="surrogateescape") + b"\0")
+    about = {
+        "images_sha256": hashed.hexdigest(),
+        "params_sha256": job.encoder.digest,
+        "classes": list(job.encoder.classes),
+        "batch": job.encoder.step,
+        "part": size,
+        "columns": list(job.columns.names),
+        "calibrated": job.columns.described,
+    }
+    note = kept / "about.json"
+    if note.exists():
+        if _read_note(note) != about:
+            raise ConfigError(
+                f"{str(kept)!r} holds parts of another command (other images, run, "
+                "batch size or prior); remove it, or give that command again"
+            )
+        return
+    with writing("--out", out):
+        kept.mkdir(exist_ok=True)
+        write_json(note, about)
+
+
+def _kept_part(
+    job: _Job, kept: Path, start: int, stop: int, progress: Callable[[int, int], None]
+) -> Predicted:
+    """One part: read what is known of it, or write it; its note is written last."""
+    path = _part_path(kept, start)
+    note = path.with_suffix(".json")
+    known = _read_note(note)
+    if known and path.exists():
+        progress(stop - start, stop - start)
+        sizes = Counter({(w, h): count for w, h, count in known.pop("sizes")})
+        return Predicted(Counter(known.pop("classes")), sizes=sizes, **known)
+    with whole_file(path, option="--out") as file:
+        done = _write_part(job, file, start, stop, progress)
+    write_json(
+        note,
+        {
+            **done._asdict(),
+            "sizes": [[*size, count] for size, count in done.sizes.items()],
+        },
+    )
+    return done
+
+
+def _read_note(path: Path) -> dict[str, Any]:
+    """A note beside the parts; {} where there is none, or not a whole one."""
+    try:
+        return read_json_object(path)
+    except (OSError, ValueError):
+        return {}
+
+
+def _part_path(kept: Path, start: int) -> Path:
+    return kept / f"{start:012d}.csv"
+
+
+def _write_part(
+    job: _Job,
+    file: BinaryIO,
+    start: int,
+    stop: int,
+    progress: Callable[[int, int], None],
+) -> Predicted:
+    """Write the rows of some images; the header is before the first image of all."""
+    images, encoder, columns = job.images, job.encoder, job.columns
+    chosen = images._replace(
+        paths=images.paths[start:stop],
+        encoded=lambda position: images.encoded(start + position),
+    )
     predicted: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
-    labeled = correct = failed = 0
-    with writing_predictions(out, encoder.classes, option="--out") as writer:
-        for batch, outputs in encoder.apply(
-            images, complain=complain, progress=progress
-        ):
-            rows: np.ndarray | tuple = ()
-            if batch.positions:
-                rows = encoder.probabilities(outputs)
+    labeled = correct = failed = foreign = 0
+    writer = PredictionsWriter(file, encoder.classes, columns.names, header=start == 0)
+    for batch, outputs in encoder.apply(
+        chosen, complain=job.complain, progress=progress
+    ):
+        if batch.positions:
+            rows, distances = columns.of(encoder, outputs)
             cells = zip(batch.positions, batch.pixels, rows, strict=False)  # filled up
-            for position, pixels, row in cells:
-                path = images.paths[position]
-                label = images.label(position, encoder.classes)
-                name = writer.add(path, label, row)
+            for number, (position, pixels, row) in enumerate(cells):
+                path = chosen.paths[position]
+                label = images.label(start + position, encoder.classes)
+                far = () if distances is None else (f"{distances[number]:.1f}",)
+                name = writer.add(path, label, row, far)
                 predicted[name] += 1
-                if least_sure is not None:
-                    least_sure.add(position, path, pixels, row)
+                if distances is not None:
+                    foreign += bool(distances[number] > FOREIGN)
+                if job.least_sure is not None:
+                    job.least_sure.add(start + position, path, pixels, row)
                 labeled += bool(label)
                 correct += label == name
-            sizes += batch.sizes
-            failed += len(batch.failed)
-        if not predicted:
-            raise DataError(
-                f"not one of {failed:,} image(s) below {str(folder)!r} can be read; "
-                f"{str(out)!r} was not written"
-            )
-    return Predicted(predicted, labeled, correct, sizes, failed)
+        sizes += batch.sizes
+        failed += len(batch.failed)
+    return Predicted(predicted, labeled, correct, sizes, failed, foreign)
+
+
+def _sum(parts: Sequence[Predicted]) -> Predicted:
+    return Predicted(
+        classes=sum((part.classes for part in parts), Counter()),
+        labeled=sum(part.labeled for part in parts),
+        correct=sum(part.correct for part in parts),
+        sizes=sum((part.sizes for part in parts), Counter()),
+        failed=sum(part.failed for part in parts),
+        foreign=sum(part.foreign for part in parts),
+    )
+
+
+def _check_any(done: Predicted, folder: Path, out: Path) -> None:
+    """Raise DataError where not one image could be read."""
+    if not done.classes:
+        raise DataError(
+            f"not one of {done.failed:,} image(s) below {str(folder)!r} can be read; "
+            f"{str(out)!r} was not written"
+        )

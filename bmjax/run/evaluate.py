@@ -15,7 +15,14 @@ from bmjax.data.splits.make_split import counts
 from bmjax.devices.jax_setup import versions
 from bmjax.evals.assess import assess
 from bmjax.evals.calibration import fit_temperature
+from bmjax.evals.calibration_file import (
+    HELD_OUT_SHARE,
+    VALIDATION_PART,
+    Calibration,
+    write_calibration,
+)
 from bmjax.evals.classification import classification_metrics
+from bmjax.evals.detector_file import fit_detector, write_detector
 from bmjax.evals.linear_probe import softmax
 from bmjax.evals.predictions import Predictions, write_predictions
 from bmjax.evals.prototypes import prototype_atlas
@@ -139,7 +146,15 @@ def evaluate_run(
         train_counts=counts(data.catalog, data.split.train),
         seed=settings.seed,
     )
-    recalibrated = _recalibrated(run, labels, predictions, probes, logits)
+    calibration = _calibration(run, labels, probes, logits, digest)
+    write_calibration(workdir, calibration)
+    write_detector(
+        workdir,
+        fit_detector(
+            features["train"], labels["train"], features.get("validation"), digest
+        ),
+    )
+    recalibrated = _recalibrated(labels["test"], predictions, calibration)
     results = {
         **_described(run),
         "predictor": predictor,
@@ -241,34 +256,53 @@ def _kept_metrics(
     }
 
 
-def _recalibrated(
+def _calibration(
     run: BuiltRun,
     labels: dict[str, np.ndarray],
-    predictions: Predictions,
     probes: Probes,
     logits: dict[str, np.ndarray | None],
-) -> dict[str, Any]:
-    """What a corrected prior and a temperature would gain."""
+    digest: str,
+) -> Calibration:
+    """The validation cells as the predictor names them, and what calibrates it."""
     classes = run.data.catalog.classes
-    trained = probes.trained
-    used = drawn_shares(labels["train"], "natural", classes=len(classes))
-    temperature, images = probes.temperature, probes.validation_images
-    if logits["test"] is not None:
-        trained = _trained_prior(run.settings, run.data)
+    natural = drawn_shares(labels["train"], "natural", classes=len(classes))
+    validated = "validation" in labels
+    if logits["test"] is None:
+        trained, temperature = probes.trained, probes.temperature
+        truth, shares = probes.held_labels, probes.held_probabilities
+    else:
         # A classifier has learned all training images: only others can validate it.
-        temperature, images = None, 0
-        if logits.get("validation") is not None:
-            own = recalibrate(softmax(logits["validation"]), trained, used)
-            temperature = fit_temperature(labels["validation"], own)
-            images = len(labels["validation"])
+        trained = _trained_prior(run.settings, run.data)
+        truth, temperature = labels["train"][:0], None
+        shares = np.zeros((0, len(classes)), np.float32)
+        own = logits.get("validation")
+        if own is not None:
+            truth, shares = labels["validation"], softmax(own)
+            temperature = fit_temperature(truth, recalibrate(shares, trained, natural))
+    return Calibration(
+        probabilities=np.asarray(shares, np.float32),
+        labels=np.asarray(truth, np.int64),
+        classes=tuple(classes),
+        trained_prior=np.asarray(trained, float),
+        train_shares=np.asarray(natural, float),
+        temperature=float("nan") if temperature is None else temperature,
+        digest=digest,
+        held_out=VALIDATION_PART if validated else HELD_OUT_SHARE,
+    )
+
+
+def _recalibrated(
+    labels: np.ndarray, predictions: Predictions, calibration: Calibration
+) -> dict[str, Any]:
+    """What a corrected prior and a temperature would gain on the test part."""
     return recalibrated_metrics(
-        labels["test"],
+        labels,
         predictions.probabilities,
-        classes,
-        trained=trained,
-        used=used,
-        temperature=temperature,
-        validation_images=images,
+        calibration.classes,
+        trained=calibration.trained_prior,
+        used=calibration.train_shares,
+        temperature=calibration.temperature if len(calibration.labels) else None,
+        validation_images=len(calibration.labels),
     )
 
 

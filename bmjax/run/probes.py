@@ -40,7 +40,8 @@ class Probes(NamedTuple):
     described: dict[str, dict[str, Any]]  # how a probe's fit ended, for results.json
     trained: np.ndarray  # float [N], shares of the classes that "linear" was trained on
     temperature: float | None  # for "linear"; None: no image was held out
-    validation_images: int  # that the temperature was fitted on
+    held_labels: np.ndarray  # int [V], of the images that it was fitted on
+    held_probabilities: np.ndarray  # float32 [V, N], of the same, by "linear"
     on_validation: dict[str, np.ndarray]  # float32 [V, N], by probe; {}: no such part
     linear: Linear  # the linear probe itself
 
@@ -124,7 +125,7 @@ def fit_probes(
     trained = drawn_shares(labels["train"], settings["sampling"], classes=classes)
     natural = drawn_shares(labels["train"], "natural", classes=classes)
     validation = judged.get("validation", {})
-    truth, shares = labels["train"][:0], None
+    truth, shares = labels["train"][:0], np.zeros((0, classes), np.float32)
     if validation:
         truth, shares = labels["validation"], validation["linear"]
     elif (outside := held_out(labels["train"], share, seed)).any():
@@ -133,14 +134,15 @@ def fit_probes(
         shares = apply_linear(part, features["train"])[outside]
         truth = labels["train"][outside]
     temperature = None
-    if shares is not None:
+    if len(truth):
         temperature = fit_temperature(truth, recalibrate(shares, trained, natural))
     return Probes(
         judged["test"],
         described,
         trained,
         temperature,
-        len(truth),
+        truth,
+        shares,
         validation,
         linear,
     )

@@ -19,6 +19,7 @@ from bmjax.data.open_images import read_catalog
 from bmjax.data.splits.make_split import make_split
 from bmjax.data.splits.validation_part import hold_out_validation
 from bmjax.data.synthetic import synthesize
+from bmjax.evals.calibration_file import VALIDATION_PART, read_calibration
 from bmjax.files import write_json
 from bmjax.main import main
 from bmjax.training import checkpoint
@@ -133,6 +134,13 @@ def test_the_best_step_is_evaluated_and_it_is_said_on_what_it_was_chosen(
     # A classifier has images now that it did not learn.
     assert found["calibration"]["temperature"]["validation_images"] == 24
     assert found["n_train"] + 24 + found["n_test"] == 230
+    kept = read_calibration(workdir)
+    assert (len(kept.labels), kept.held_out) == (24, VALIDATION_PART)
+    assert kept.temperature == found["calibration"]["temperature"]["value"]
+    counted = np.bincount(kept.labels, minlength=len(kept.classes))
+    assert dict(zip(kept.classes, counted.tolist(), strict=True)) == {
+        name: found["validation"]["counts"].get(name, 0) for name in kept.classes
+    }
 
 
 @pytest.mark.slow
