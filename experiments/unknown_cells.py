@@ -6,7 +6,7 @@ For each of a few classes a small supervised network is trained without it, on f
 5; the detectors are fitted on its training features. Known are its test cells; unknown
 are the cells of the class, and of another source: ART and BLA, which come from another
 microscope and stain than all other cells at hand, and which no network was trained on.
-Cells whose picture is garbled are told apart from both. Writes figures.json and
+Cells whose picture is garbled are told apart from both. Writes scores.json and
 RESULT.md into experiments/2026-11-26-unknown-cells (or --out=FOLDER).
 """
 
@@ -69,7 +69,7 @@ def main() -> None:
             unknown_cells(options.data, options.odd, name),
         )
     options.out.mkdir(exist_ok=True)
-    write_json(options.out / "figures.json", figures)
+    write_json(options.out / "scores.json", figures)
     write_whole(options.out / "RESULT.md", page(figures, more))
 
 
