@@ -53,7 +53,9 @@ def write_stablehlo(out: Path, encoder: Encoder) -> dict[str, Any]:
     program = export.export(jax.jit(_serving(encoder)), platforms=PLATFORMS)(pixels)
     first = reference_image(size)
     golden = np.stack([first, first[::-1]])
-    outputs = {k: np.asarray(v) for k, v in program.call(golden).items()}
+    outputs: dict[str, Any] = {
+        k: np.asarray(v) for k, v in program.call(golden).items()
+    }
     about = {
         "network": encoder.network,
         "classes": list(encoder.classes) if "probabilities" in outputs else [],
