@@ -1,7 +1,7 @@
 """A trained network as one StableHLO program, by jax.export: pixels in, classes out.
 
-The program needs jax, numpy and flatbuffers, and none of bmjax. jax promises to read a file
-for six months after it was written (docs.jax.dev, "Exporting and serializing
+The program needs jax, numpy and flatbuffers, and none of bmjax. jax promises to read a
+file for six months after it was written (docs.jax.dev, "Exporting and serializing
 staged-out computations", compatibility guarantees).
 """
 
