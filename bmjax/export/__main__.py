@@ -1,5 +1,7 @@
 """`python -m bmjax.export RUN --out=FILE.safetensors`: a run's network for others.
 
+--out=FILE.stablehlo: a program for jax alone, that takes pixels.
+
 With --check=FILE.json in place of --out: is a run or file of weights still the same?
 """
 
@@ -23,7 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m bmjax.export",
         description="Write the network of a run as a .safetensors file, with its "
         "classes, normalization and split in the metadata. --config.init_from and "
-        "bmjax.load take it in both layouts, and so does torch.",
+        "bmjax.load take it in both layouts, and so does torch. FILE.stablehlo is a "
+        "program of jax.export from uint8 pixels to features and probabilities, for "
+        "cpu, cuda and tpu, with FILE.stablehlo.json about it and "
+        "FILE.stablehlo.golden.npz to check it by; jax reads it for six months.",
     )
     parser.add_argument(
         "run",
@@ -32,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="workdir of a run; with --check a file of weights too",
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=Path, metavar="FILE.safetensors")
+    what.add_argument("--out", type=Path, metavar="FILE")
     what.add_argument(
         "--check",
         type=Path,
@@ -62,6 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.adapters and (options.check or options.layout != "own"):
         parser.error("--adapters goes with --out and --layout=own")
+    is_program = options.out is not None and options.out.suffix == ".stablehlo"
+    if is_program and (options.adapters or options.layout != "own"):
+        parser.error("--adapters and --layout go with --out=FILE.safetensors")
     if options.check:
         return run_command(lambda: check(user_path("RUN", options.run), options.check))
     return run_command(
@@ -109,13 +117,17 @@ def export(
             or the file cannot be written or is there.
         CheckpointError: no checkpoint is whole.
     """
-    if out.suffix != ".safetensors":
-        raise ConfigError(f"--out={str(out)!r} should end in .safetensors")
+    if out.suffix not in (".safetensors", ".stablehlo"):
+        raise ConfigError(
+            f"--out={str(out)!r} should end in .safetensors or .stablehlo"
+        )
     if out.exists() and not force:
         raise ConfigError(
             f"--out={str(out)!r} is there already; give another name, or --force"
         )
     check_place("--out", out)
+    if out.suffix == ".stablehlo":
+        return _export_program(run, out)
     from bmjax.devices.mesh import make_mesh, replicated
     from bmjax.training.adapters import read_run_adapters
     from bmjax.training.trained_network import read_run, write_file
@@ -144,6 +156,25 @@ def export(
 
         model = timm_model(about["network"]).replace("=N", f"={_classes(weights)}")
         print_lines(f"  loaded by {model or 'no model of timm of these sizes'}")
+
+
+def _export_program(run: Path, out: Path) -> None:
+    """Write a run's network as a program, with its golden outputs; say what it is."""
+    from bmjax.encoder import load
+    from bmjax.export.stablehlo import write_stablehlo
+
+    try:
+        about = write_stablehlo(out, load(run, batch_size=1, devices=1))
+    except OSError as error:
+        raise ConfigError(
+            f"--out={str(out)!r} cannot be written: {error.strerror}; give another "
+            "place"
+        ) from None
+    print_lines(f"{out}: {about['network']}, {about['input']}")
+    print_lines(
+        f"  gives {', '.join(about['outputs'])}; {out.stat().st_size / 1e6:,.1f} MB"
+    )
+    print_lines("  jax reads it for six months; keep the run, or its .safetensors")
 
 
 def _about_adapters(about: dict[str, Any]) -> Iterator[str]:
