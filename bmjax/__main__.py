@@ -14,6 +14,7 @@ _COMMANDS = {
     "train": ("bmjax.main", "train, evaluate and report a configuration, or resume it"),
     "data": ("bmjax.data.__main__", "verify, split, prepare or synthesize images"),
     "predict": ("bmjax.predict.__main__", "cell types of new images"),
+    "count": ("bmjax.count.__main__", "the differential count of a case, with a page"),
     "embed": ("bmjax.embed.__main__", "features of new images"),
     "report": ("bmjax.report.__main__", "the page of a run, or of several compared"),
     "few-labels": ("bmjax.few_labels", "accuracy against labeled images per class"),

@@ -1,0 +1,361 @@
+"""`python -m bmjax.count CASE --run=RUN --out=DIR`: a case's differential count."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bmjax.console.apply_options import complain
+from bmjax.console.command import leave, run_command
+from bmjax.console.notes import print_lines, print_note
+from bmjax.console.progress import show_progress
+from bmjax.errors import DATA, DONE, ConfigError, DataError
+from bmjax.files import check_place, plain_cell, user_path, write_csv, write_json
+
+if TYPE_CHECKING:
+    from bmjax.count.case_cells import CaseCells
+    from bmjax.count.review_table import Reviewed
+    from bmjax.evals.calibration_file import Calibration
+
+_DESCRIPTION = """\
+Count the cells of one case: CASE is a folder of single-cell images, in one folder for
+each smear or in none. Written are DIR/count.json, DIR/cells.csv and DIR/case.html, a
+page on which the cells can be looked at and relabeled. It saves corrections.csv, which
+--corrections reads: the count is then of the labels after the review.
+
+Percentages are of the cells that count (--countable), with exact intervals; beside them
+stand those that are corrected for the classifier's errors, with intervals that hold the
+drawing of the cells, the estimate of these errors and another mix of classes than in
+training. Not a medical device.
+
+Exit codes: 0 done; 2 usage, or a run without validation cells; 3 data: no image, images
+that cannot be read (0 with --skip-bad), corrections of another case, nearly all cells
+unlike the run's (counted with --count-foreign); 5 checkpoint; 75, 130 stopped."""
+_FOREIGN_CASE = 90.0  # per cent of foreign cells from which nothing is counted; ours
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Count a case; return the exit code."""
+    options = _parser().parse_args(arguments)
+    return run_command(
+        lambda: _count(options),
+        stopped=f"stopped; nothing was written in {options.out}",
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bmjax.count",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("case", type=Path, metavar="CASE", help="folder of the cells")
+    add("--run", type=Path, required=True, metavar="RUN", help="workdir of a run")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    add(
+        "--corrections",
+        type=Path,
+        metavar="FILE.csv",
+        help="labels after a review, as the page saved them",
+    )
+    add(
+        "--countable",
+        type=Path,
+        metavar="FILE.csv",
+        help="which classes count, and their lineages: class, countable, lineage, "
+        "ratio, cells (default: the release's classes, bmjax/count/countable.csv)",
+    )
+    add("--count-foreign", action="store_true", help="count a case unlike the run's")
+    add("--batch-size", type=int, default=64, metavar="B", help="default: 64")
+    add("--devices", type=int, default=0, metavar="N", help="default: all there are")
+    add("--threads", type=int, default=0, metavar="N", help="default: one per core")
+    add("--skip-bad", action="store_true", help="unreadable images are no failure")
+    add("--force", action="store_true", help="replace the files in DIR")
+    return parser
+
+
+def _count(options: argparse.Namespace) -> int:
+    _check(options)
+    from bmjax.count.countable import read_countable
+    from bmjax.data.open_images import open_any_images
+
+    images = open_any_images(user_path("CASE", options.case))
+    run = user_path("--run", options.run)
+    from bmjax.evals.calibration_file import read_calibration
+    from bmjax.evals.detector_file import DETECTOR_FILE, read_detector
+
+    if not run.is_dir():
+        raise ConfigError(f"--run={str(run)!r} is no folder; give the workdir of a run")
+    calibration = read_calibration(run)
+    detector = read_detector(run) if (run / DETECTOR_FILE).exists() else None
+    table = read_countable(options.countable, calibration.classes)
+    from bmjax.devices.jax_setup import start_jax
+
+    start_jax(devices=options.devices)
+    from bmjax.count.case_cells import read_cells
+    from bmjax.encoder import load
+
+    encoder = load(
+        run,
+        batch_size=options.batch_size,
+        devices=options.devices,
+        threads=options.threads,
+    )
+    encoder.check_classifier()
+    if encoder.classes != calibration.classes:
+        raise ConfigError(
+            f"the validation cells of {str(run)!r} are of other classes than its "
+            "network; train it in another workdir"
+        )
+    print_lines(f"{len(images.paths):,} images; {encoder.description}")
+    cells = read_cells(
+        images,
+        encoder,
+        calibration,
+        detector,
+        complain=complain,
+        progress=show_progress("images"),
+    )
+    notes = _foreign_notes(cells, force=options.count_foreign)
+    review = _review(options.corrections, cells, calibration.classes)
+    written = _write(options, table, cells, review, calibration, encoder, notes)
+    _show(written)
+    for note in images.notes:
+        print_note(note)
+    unread = cells.failed + images.other_formats
+    if unread and not options.skip_bad:
+        complain(
+            f"{unread:,} image(s) of the case could not be read and are not counted; "
+            "replace or remove them, or give --skip-bad"
+        )
+        return DATA
+    return DONE
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.batch_size < 1:
+        raise ConfigError(f"--batch-size={options.batch_size}; give 1 or more")
+    for name in ("devices", "threads"):
+        if getattr(options, name) < 0:
+            raise ConfigError(f"--{name}={getattr(options, name)}; give 0 or more")
+    if options.out.exists() and not options.out.is_dir():
+        raise ConfigError(f"--out={str(options.out)!r} is a file; give a folder")
+    check_place("--out", options.out)
+    if (options.out / "count.json").exists() and not options.force:
+        raise ConfigError(
+            f"--out={str(options.out)!r} holds a count already; give another folder, "
+            "or --force"
+        )
+
+
+def _foreign_notes(cells: "CaseCells", *, force: bool) -> list[str]:
+    """A note where many cells are unlike the run's; DataError where nearly all are."""
+    from bmjax.evals.detector_file import foreign_cells
+
+    if cells.distance is None:
+        return ["Whether cells are unlike the run's is not known: it has no detector."]
+    found = foreign_cells(int(cells.foreign.sum()), len(cells.paths))
+    said = (
+        f"{found['foreign']:,} of {found['cells']:,} cells ({found['percent']:.0f} %) "
+        "are unlike those that the run learned from"
+    )
+    if found["percent"] >= _FOREIGN_CASE and not force:
+        raise DataError(
+            f"{said}, as of another stain, microscope or kind of image, so that their "
+            "names mean nothing; use a run that was trained on such cells, or give "
+            "--count-foreign"
+        )
+    if found["suspect"]:
+        return [
+            f"{said}, where {found['expected']:.0f} % are expected: another stain or "
+            "microscope? Do not rely on this count."
+        ]
+    return []
+
+
+def _review(
+    path: Path | None, cells: "CaseCells", classes: tuple[str, ...]
+) -> "Reviewed":
+    import numpy as np
+
+    from bmjax.count.review_table import Reviewed, read_review
+
+    if path is None:
+        nobody = np.zeros(len(cells.paths), bool)
+        return Reviewed(np.array(cells.predicted), nobody, ())
+    return read_review(path, cells.paths, cells.predicted, classes, cells.digest)
+
+
+def _write(
+    options: argparse.Namespace,
+    table: Any,
+    cells: "CaseCells",
+    review: "Reviewed",
+    calibration: "Calibration",
+    encoder: Any,
+    foreign: list[str],
+) -> dict[str, Any]:
+    """Count, and write the three files; count.json comes last."""
+    import bmjax
+    from bmjax.count.case_count import Validated, count_case
+    from bmjax.count.case_report import page_cells, page_of_case
+    from bmjax.evals.calibration_file import calibrated
+    from bmjax.report.case_page import write_case
+    from bmjax.report.words import shown_path
+
+    classes = calibration.classes
+    reviewed = int(review.reviewed.sum())
+    validated = None
+    if not reviewed:
+        named = calibrated(calibration.probabilities, calibration).argmax(axis=1)
+        validated = Validated(calibration.labels, named, calibration.train_shares)
+    counted = count_case(
+        review.labels,
+        classes,
+        table,
+        smears=len(set(cells.smears)),
+        probabilities=cells.probabilities,
+        validated=validated,
+    )
+    agreement = _agreement(cells, review) if reviewed else {}
+    corrected = "" if reviewed else _how_corrected(calibration)
+    notes = [*foreign, *counted["notes"]]
+    if reviewed:
+        by = f" by {', '.join(review.readers)}" if review.readers else ""
+        notes.append(
+            f"{reviewed:,} of {len(cells.paths):,} cells were reviewed{by}. The count "
+            "is of the labels after that, and is not corrected by the validation cells."
+        )
+    provenance = {
+        "run": shown_path(str(options.run)),
+        "network": encoder.description,
+        "parameters (SHA-256)": calibration.digest,
+        "validation cells": f"{len(calibration.labels):,}, {calibration.held_out}",
+        "temperature": f"{calibration.temperature:.3g}",
+        "countable classes": table.source,
+        "corrections": options.corrections.name if options.corrections else "none",
+        "digest of the case": cells.digest,
+        "bmjax": bmjax.__version__,
+    }
+    out = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    _write_cells(out / "cells.csv", cells, review, classes)
+    pages = write_case(
+        out / "case.html",
+        page_of_case(
+            f"Case {options.case.resolve().name}",
+            counted,
+            table,
+            digest=cells.digest,
+            notes=notes,
+            corrected=corrected,
+            agreement=agreement.get("sentence", ""),
+            provenance=list(provenance.items()),
+        ),
+        page_cells(cells, review, len(classes)),
+    )
+    content = counted | {
+        "notes": notes,
+        "case": cells.digest,
+        "reviewed": reviewed,
+        "agreement": agreement or None,
+        "foreign": None if cells.distance is None else int(cells.foreign.sum()),
+        "provenance": provenance,
+        "pages": [page.name for page in pages],
+    }
+    write_json(out / "count.json", content)
+    return content
+
+
+def _how_corrected(calibration: "Calibration") -> str:
+    return (
+        f"Corrected by the confusion of {len(calibration.labels):,} validation cells "
+        f"({calibration.held_out}): mean and 95 % interval of the posterior of the "
+        "shares. It is assumed that cells of a class look alike there and here."
+    )
+
+
+def _agreement(cells: "CaseCells", review: "Reviewed") -> dict[str, Any]:
+    """Of the labels before and after a review, on the cells that were reviewed."""
+    from sklearn.metrics import cohen_kappa_score
+
+    before = cells.predicted[review.reviewed]
+    after = review.labels[review.reviewed]
+    kept = int((before == after).sum())
+    kappa = None
+    if len({*before.tolist(), *after.tolist()}) > 1:
+        kappa = float(cohen_kappa_score(before, after))
+    said = "" if kappa is None else f", Cohen's kappa {kappa:.2f}"
+    return {
+        "cells": len(before),
+        "kept": kept,
+        "kappa": kappa,
+        "sentence": (
+            f"{kept:,} of {len(before):,} reviewed cells kept their predicted class"
+            f"{said}. The doubtful ones are shown first, so that this is no estimate "
+            "for the others."
+        ),
+    }
+
+
+def _write_cells(
+    path: Path, cells: "CaseCells", review: "Reviewed", classes: tuple[str, ...]
+) -> None:
+    header = (
+        *("path", "smear", "predicted", "label", "reviewed", "distance"),
+        *(f"p_{name}" for name in classes),
+    )
+    rows = [
+        (
+            plain_cell(one),
+            plain_cell(cells.smears[i]),
+            plain_cell(classes[cells.predicted[i]]),
+            "-" if review.labels[i] < 0 else plain_cell(classes[review.labels[i]]),
+            int(review.reviewed[i]),
+            "" if cells.distance is None else f"{cells.distance[i]:.1f}",
+            *(f"{value:.6g}" for value in cells.probabilities[i]),
+        )
+        for i, one in enumerate(cells.paths)
+    ]
+    write_csv(path, header, rows)
+
+
+def _show(content: dict[str, Any]) -> None:
+    """The count as a table, its verdicts and its notes."""
+    from bmjax.console.text_table import aligned
+
+    def ends(pair: list[float] | None) -> str:
+        return "" if pair is None else f"{pair[0]:.1f} to {pair[1]:.1f}"
+
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.1f}"
+
+    rows = [("", "n", "%", "95 % interval", "corrected %", "95 % interval")]
+    for kind, key in (("classes", "class"), ("lineages", "lineage")):
+        rows += [
+            (
+                row[key],
+                f"{row['n']:,}",
+                number(row["percent"]),
+                ends(row["interval"]),
+                number(row["corrected"]),
+                ends(row["corrected_interval"]),
+            )
+            for row in content[kind]
+        ]
+    print_lines("", *aligned(rows), "")
+    ratio = content["me_ratio"]
+    if ratio["ratio"] is not None:
+        print_lines(f"myeloid to erythroid: {ratio['ratio']:.1f}")
+    for row in content["verdicts"]:
+        more = row["more_cells"]
+        print_lines(
+            f"{row['cells']}, {row['percent']:g} %: {row['verdict']}"
+            + (f" ({more:,} more cells may decide)" if more else "")
+        )
+    for note in content["notes"]:
+        print_note(note)
+
+
+if __name__ == "__main__":
+    leave(main())

@@ -1,0 +1,98 @@
+"""The command: from a folder of cells to a count, and from a review to the next."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from bmjax.count.__main__ import main
+from bmjax.count.case_cells import expected_gains
+from tests.helpers.small_run import small_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return small_run(
+        tmp_path_factory.mktemp("count"),
+        "supervised",
+        "--config.data.validation_share=0.3",
+    )
+
+
+def case_of(run, folder):
+    """Two smears of the run's own cells."""
+    cells = sorted(path for path in run.cells.rglob("*.*") if path.suffix == ".jpg")
+    for number, path in enumerate(cells[:40]):
+        smear = folder / f"smear {number % 2}"
+        smear.mkdir(parents=True, exist_ok=True)
+        (smear / f"=cell{number}.jpg").write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.mark.slow
+def test_a_case_is_counted_reviewed_and_counted_again(run, tmp_path, capsys):
+    case = case_of(run, tmp_path / "case")
+    more = [f"--run={run.workdir}", "--devices=1", "--count-foreign"]
+    out = tmp_path / "out"
+    assert main([str(case), f"--out={out}", *more]) == 0
+    said = capsys.readouterr().err
+    counted = json.loads((out / "count.json").read_text())
+    rows = list(csv.DictReader((out / "cells.csv").open()))
+    assert counted["cells"] == len(rows) == 40
+    assert counted["smears"] == 2
+    for row in counted["classes"]:
+        assert row["n"] == sum(r["label"] == row["class"] for r in rows)
+    sums = [sum(float(r[name]) for name in r if name.startswith("p_")) for r in rows]
+    np.testing.assert_allclose(sums, 1, atol=1e-3)
+    page = (out / "case.html").read_text()
+    assert page.count('class="cell') == 40
+    assert "ICSH" in page
+    assert "ICSH" in said
+    assert main([str(case), f"--out={out}", *more]) == 2  # there already
+    # A review: one cell is another class, one does not count, one is right.
+    classes = [row["class"] for row in counted["classes"]]
+    other = next(name for name in classes if name != rows[0]["predicted"])
+    review = tmp_path / "corrections.csv"
+    lines = [
+        (rows[0]["path"], other, "Dr. A", counted["case"]),
+        (rows[1]["path"], "-", "Dr. A", counted["case"]),
+        (rows[2]["path"], rows[2]["predicted"], "Dr. B", counted["case"]),
+    ]
+    with review.open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "label", "who", "case"), *lines])
+    again = tmp_path / "again"
+    more.append(f"--corrections={review}")
+    assert main([str(case), f"--out={again}", *more]) == 0
+    after = json.loads((again / "count.json").read_text())
+    assert after["reviewed"] == 3
+    assert after["marked_uncountable"] == 1
+    assert (after["agreement"]["cells"], after["agreement"]["kept"]) == (3, 1)
+    assert all(row["corrected"] is None for row in after["classes"])
+    labels = [r["label"] for r in csv.DictReader((again / "cells.csv").open())]
+    assert labels[:3] == [other, "-", rows[2]["predicted"]]
+    assert labels[3:] == [row["label"] for row in rows[3:]]
+    # Corrections of another case are refused.
+    review.write_text(review.read_text().replace(counted["case"], "0" * 16))
+    assert main([str(case), f"--out={tmp_path / 'no'}", *more]) == 3
+    assert "are of the case" in capsys.readouterr().err
+
+
+def test_an_empty_case_and_a_run_that_is_none_are_sentences(tmp_path, capsys):
+    (tmp_path / "case").mkdir()
+    out = [f"--out={tmp_path / 'out'}", f"--run={tmp_path / 'run'}"]
+    assert main([str(tmp_path / "case"), *out]) == 3
+    (tmp_path / "case" / "a.png").write_bytes(b"no picture")
+    assert main([str(tmp_path / "case"), *out]) == 2
+    (tmp_path / "run").mkdir()
+    assert main([str(tmp_path / "case"), *out]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert "calibration.npz" in said[2]
+
+
+def test_a_cell_that_matters_more_is_worth_a_second_look():
+    shares = np.array([[0.9, 0.1, 0.0], [0.6, 0.4, 0.0], [0.6, 0.0, 0.4]])
+    counts = np.array([100, 50, 1])
+    sure, doubtful, rare = expected_gains(shares, np.zeros(3, int), counts)
+    assert sure < doubtful < rare
