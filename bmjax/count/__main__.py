@@ -9,7 +9,7 @@ from bmjax.console.command import leave, run_command
 from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import DATA, DONE, ConfigError, DataError
-from bmjax.files import check_place, plain_cell, user_path, write_csv, write_json
+from bmjax.files import plain_cell, user_path, write_csv, write_json, writing
 
 if TYPE_CHECKING:
     from bmjax.count.case_cells import CaseCells
@@ -140,7 +140,6 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(f"--{name}={getattr(options, name)}; give 0 or more")
     if options.out.exists() and not options.out.is_dir():
         raise ConfigError(f"--out={str(options.out)!r} is a file; give a folder")
-    check_place("--out", options.out)
     if (options.out / "count.json").exists() and not options.force:
         raise ConfigError(
             f"--out={str(options.out)!r} holds a count already; give another folder, "
@@ -238,7 +237,8 @@ def _write(
         "bmjax": bmjax.__version__,
     }
     out = options.out
-    out.mkdir(parents=True, exist_ok=True)
+    with writing("--out", out):
+        out.mkdir(parents=True, exist_ok=True)
     _write_cells(out / "cells.csv", cells, review, classes)
     pages = write_case(
         out / "case.html",
@@ -348,10 +348,11 @@ def _show(content: dict[str, Any]) -> None:
     if ratio["ratio"] is not None:
         print_lines(f"myeloid to erythroid: {ratio['ratio']:.1f}")
     for row in content["verdicts"]:
-        more = row["more_cells"]
+        more, also = row["more_cells"], row["corrected_verdict"]
         print_lines(
             f"{row['cells']}, {row['percent']:g} %: {row['verdict']}"
             + (f" ({more:,} more cells may decide)" if more else "")
+            + (f"; corrected: {also}" if also and also != row["verdict"] else "")
         )
     for note in content["notes"]:
         print_note(note)

@@ -110,6 +110,7 @@ def page_of_case(
                 share=row["share"],
                 verdict=row["verdict"],
                 source=row["source"],
+                corrected=row["corrected_verdict"] or "",
             )
             for row in counted["verdicts"]
         ),

@@ -81,6 +81,7 @@ class Threshold(NamedTuple):
     share: float | None
     verdict: str  # "below", "at or above" or "undecided"
     source: str
+    corrected: str = ""  # the verdict of the corrected interval, where there is one
 
 
 class Case(NamedTuple):
@@ -208,6 +209,7 @@ def _contents(case: Case, cells: Sequence[CaseCell]) -> dict[str, Any]:
                 "share": tenths(one.share),
                 "verdict": one.verdict,
                 "source": one.source,
+                "corrected": one.corrected or NONE,
             }
             for one in case.thresholds
         ],

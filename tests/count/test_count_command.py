@@ -49,7 +49,10 @@ def test_a_case_is_counted_reviewed_and_counted_again(run, tmp_path, capsys):
     assert page.count('class="cell') == 40
     assert "ICSH" in page
     assert "ICSH" in said
-    assert main([str(case), f"--out={out}", *more]) == 2  # there already
+    assert main([str(case), f"--out={out}", *more]) == 2
+    assert "holds a count already" in capsys.readouterr().err
+    assert main([str(case), f"--out={out}", *more, "--force"]) == 0
+    assert json.loads((out / "count.json").read_text()) == counted
     # A review: one cell is another class, one does not count, one is right.
     classes = [row["class"] for row in counted["classes"]]
     other = next(name for name in classes if name != rows[0]["predicted"])
