@@ -52,7 +52,7 @@ SETTINGS: dict[str, tuple[list[float], np.ndarray, int]] = {
 }
 
 
-def measure(name: str, cases: int) -> dict[str, Any]:
+def measure_coverage(name: str, cases: int) -> dict[str, Any]:
     """Coverage and width of both intervals in one setting."""
     shares, confusion, validated = SETTINGS[name]
     truth = np.array(shares)
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--out", type=Path, default=_FOLDER)
     options = parser.parse_args()
-    measured = [measure(name, options.cases) for name in SETTINGS]
+    measured = [measure_coverage(name, options.cases) for name in SETTINGS]
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / "coverage.json", measured)
     rows = [
