@@ -30,6 +30,7 @@ training. Not a medical device.
 Exit codes: 0 done; 2 usage, or a run without validation cells; 3 data: no image, images
 that cannot be read (0 with --skip-bad), corrections of another case, nearly all cells
 unlike the run's (counted with --count-foreign); 5 checkpoint; 75, 130 stopped."""
+_MOST_ON_PAGES = 20_000  # cells; beyond it there is no page to review; ours
 _FOREIGN_CASE = 90.0  # per cent of foreign cells from which nothing is counted; ours
 
 
@@ -64,6 +65,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE.csv",
         help="which classes count, and their lineages: class, countable, lineage, "
         "ratio, cells (default: the release's classes, bmjax/count/countable.csv)",
+    )
+    add(
+        "--error",
+        type=float,
+        default=0.05,
+        metavar="E",
+        help="share of wrong names among the cells that are not marked as doubtful, "
+        "kept on validation cells (default: 0.05)",
     )
     add("--count-foreign", action="store_true", help="count a case unlike the run's")
     add("--batch-size", type=int, default=64, metavar="B", help="default: 64")
@@ -135,6 +144,8 @@ def _count(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if options.batch_size < 1:
         raise ConfigError(f"--batch-size={options.batch_size}; give 1 or more")
+    if not 0 < options.error < 1:
+        raise ConfigError(f"--error={options.error:g}; give a share between 0 and 1")
     for name in ("devices", "threads"):
         if getattr(options, name) < 0:
             raise ConfigError(f"--{name}={getattr(options, name)}; give 0 or more")
@@ -195,9 +206,13 @@ def _write(
     foreign: list[str],
 ) -> dict[str, Any]:
     """Count, and write the three files; count.json comes last."""
+    import numpy as np
+
     import bmjax
     from bmjax.count.case_count import Validated, count_case
     from bmjax.count.case_report import page_cells, page_of_case
+    from bmjax.count.cell_trust import read_trust
+    from bmjax.count.smears_agree import DIFFERENT, smears_agree
     from bmjax.evals.calibration_file import calibrated
     from bmjax.report.case_page import write_case
     from bmjax.report.words import shown_path
@@ -208,6 +223,8 @@ def _write(
     if not reviewed:
         named = calibrated(calibration.probabilities, calibration).argmax(axis=1)
         validated = Validated(calibration.labels, named, calibration.train_shares)
+    trust = read_trust(calibration, options.error)
+    doubtful, sets = trust.apply(cells.probabilities)
     counted = count_case(
         review.labels,
         classes,
@@ -216,9 +233,25 @@ def _write(
         probabilities=cells.probabilities,
         validated=validated,
     )
+    counts = np.isin(review.labels, np.flatnonzero(table.counts))
+    alike = smears_agree(
+        review.labels[counts],
+        [one for one, counts_ in zip(cells.smears, counts, strict=True) if counts_],
+        classes,
+    )
     agreement = _agreement(cells, review) if reviewed else {}
     corrected = "" if reviewed else _how_corrected(calibration)
     notes = [*foreign, *counted["notes"]]
+    if trust.threshold is None:
+        notes.append(
+            f"No probability keeps wrong names below {options.error:.0%} on the "
+            "validation cells: every cell is doubtful."
+        )
+    if alike is not None and alike["p_value"] < DIFFERENT:
+        notes.append(
+            "The smears differ more than cells drawn from one pool would (p = "
+            f"{alike['p_value']:.4f}, permutations): look at them apart."
+        )
     if reviewed:
         by = f" by {', '.join(review.readers)}" if review.readers else ""
         notes.append(
@@ -239,10 +272,17 @@ def _write(
     out = options.out
     with writing("--out", out):
         out.mkdir(parents=True, exist_ok=True)
-    _write_cells(out / "cells.csv", cells, review, classes)
-    pages = write_case(
-        out / "case.html",
-        page_of_case(
+    _write_cells(out / "cells.csv", cells, review, doubtful, sets, classes)
+    for old in out.glob("case*.html"):
+        old.unlink()  # a count before may have had more pages
+    pages = []
+    if len(cells.paths) > _MOST_ON_PAGES:
+        notes.append(
+            f"No page was written: it would hold {len(cells.paths):,} cells, and "
+            f"{_MOST_ON_PAGES:,} is the most."
+        )
+    else:
+        page = page_of_case(
             f"Case {options.case.resolve().name}",
             counted,
             table,
@@ -251,14 +291,21 @@ def _write(
             corrected=corrected,
             agreement=agreement.get("sentence", ""),
             provenance=list(provenance.items()),
-        ),
-        page_cells(cells, review, len(classes)),
-    )
+        )
+        shown = page_cells(cells, review, doubtful, len(classes))
+        pages = write_case(out / "case.html", page, shown)
     content = counted | {
         "notes": notes,
         "case": cells.digest,
         "reviewed": reviewed,
         "agreement": agreement or None,
+        "smears_agree": alike,
+        "doubtful": {
+            "cells": int(doubtful.sum()),
+            "error": options.error,
+            "threshold": trust.threshold,
+        },
+        "sets": {"level": trust.level, "in_every_set": trust.everywhere(classes)},
         "foreign": None if cells.distance is None else int(cells.foreign.sum()),
         "provenance": provenance,
         "pages": [page.name for page in pages],
@@ -299,10 +346,16 @@ def _agreement(cells: "CaseCells", review: "Reviewed") -> dict[str, Any]:
 
 
 def _write_cells(
-    path: Path, cells: "CaseCells", review: "Reviewed", classes: tuple[str, ...]
+    path: Path,
+    cells: "CaseCells",
+    review: "Reviewed",
+    doubtful: Any,
+    sets: Any,
+    classes: tuple[str, ...],
 ) -> None:
     header = (
         *("path", "smear", "predicted", "label", "reviewed", "distance"),
+        *("doubtful", "set"),
         *(f"p_{name}" for name in classes),
     )
     rows = [
@@ -313,6 +366,8 @@ def _write_cells(
             "-" if review.labels[i] < 0 else plain_cell(classes[review.labels[i]]),
             int(review.reviewed[i]),
             "" if cells.distance is None else f"{cells.distance[i]:.1f}",
+            int(doubtful[i]),
+            plain_cell(" | ".join(classes[number] for number in sets[i].nonzero()[0])),
             *(f"{value:.6g}" for value in cells.probabilities[i]),
         )
         for i, one in enumerate(cells.paths)

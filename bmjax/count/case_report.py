@@ -13,14 +13,13 @@ from bmjax.report.case_page import Case, CaseCell, Figures, Threshold
 from bmjax.report.model_card import DISCLAIMER
 from bmjax.report.words import count
 
-_DOUBTFUL = 0.5  # probability below which a cell is marked as doubtful; ours
 
-
-def page_cells(cells: CaseCells, review: Reviewed, classes: int) -> list[CaseCell]:
-    """The cells as the page shows them."""
+def page_cells(
+    cells: CaseCells, review: Reviewed, doubtful: np.ndarray, classes: int
+) -> list[CaseCell]:
+    """The cells as the page shows them; doubtful is bool [n]."""
     counts = np.bincount(cells.predicted, minlength=classes)
     gains = expected_gains(cells.probabilities, cells.predicted, counts)
-    sure = cells.probabilities.max(axis=1)
     foreign = cells.foreign
     return [
         CaseCell(
@@ -31,7 +30,7 @@ def page_cells(cells: CaseCells, review: Reviewed, classes: int) -> list[CaseCel
             probabilities=cells.probabilities[i],
             gain=float(gains[i]),
             foreign=bool(foreign[i]),
-            doubtful=bool(sure[i] < _DOUBTFUL),
+            doubtful=bool(doubtful[i]),
             picture=cells.pictures[i],
         )
         for i, path in enumerate(cells.paths)

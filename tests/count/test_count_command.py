@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from bmjax.count.__main__ import main
-from bmjax.count.case_cells import expected_gains
+from bmjax.count.__main__ import _foreign_notes, main
+from bmjax.count.case_cells import CaseCells, expected_gains
+from bmjax.errors import DataError
 from tests.helpers.small_run import small_run
 
 
@@ -92,6 +93,28 @@ def test_an_empty_case_and_a_run_that_is_none_are_sentences(tmp_path, capsys):
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 3
     assert "calibration.npz" in said[2]
+
+
+def test_a_case_unlike_the_runs_cells_is_not_counted_unless_asked_for():
+    def cells(foreign):
+        distance = np.where(np.arange(100) < foreign, 99.0, 10.0)
+        return CaseCells(
+            paths=("",) * 100,
+            smears=("",) * 100,
+            probabilities=np.ones((100, 1)),
+            predicted=np.zeros(100, int),
+            distance=distance,
+            pictures=("",) * 100,
+            digest="",
+            failed=0,
+        )
+
+    assert _foreign_notes(cells(5), force=False) == []
+    (note,) = _foreign_notes(cells(50), force=False)
+    assert "Do not rely on this count" in note
+    with pytest.raises(DataError, match="95 of 100 cells"):
+        _foreign_notes(cells(95), force=False)
+    assert _foreign_notes(cells(95), force=True)
 
 
 def test_a_cell_that_matters_more_is_worth_a_second_look():

@@ -1,0 +1,55 @@
+"""Which names of a case are to be trusted, and which classes a cell may be of."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from bmjax.evals.abstention import accepting_threshold
+from bmjax.evals.calibration_file import Calibration, calibrated
+from bmjax.evals.conformal import prediction_sets, set_thresholds
+
+_LEVEL = 0.9  # of the sets; with 0.95 a class needs 19 validation cells instead of 9
+
+
+class Trust(NamedTuple):
+    """What the validation cells say of probabilities.
+
+    Attributes:
+        threshold: names with this probability or more are wrong as seldom as asked
+            for; None where there is no such one.
+        sets: float [N], the threshold of each class's set.
+        level: share of cells of each class whose set holds it.
+    """
+
+    threshold: float | None
+    sets: np.ndarray
+    level: float
+
+    def apply(self, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whether each cell is doubtful, bool [n], and its set, bool [n, N]."""
+        sure = probabilities.max(axis=1)
+        doubtful = np.ones(len(sure), bool)
+        if self.threshold is not None:
+            doubtful = sure < self.threshold
+        return doubtful, prediction_sets(probabilities, self.sets)
+
+    def everywhere(self, classes: Sequence[str]) -> list[str]:
+        """Classes that are in every set, for want of validation cells."""
+        return [name for name, t in zip(classes, self.sets, strict=True) if np.isinf(t)]
+
+
+def read_trust(calibration: Calibration, error: float) -> Trust:
+    """Work out both thresholds from a run's validation cells.
+
+    Args:
+        calibration: of the run.
+        error: share of names that may be wrong among those that are not doubtful.
+    """
+    shares = calibrated(calibration.probabilities, calibration)
+    correct = shares.argmax(axis=1) == calibration.labels
+    return Trust(
+        accepting_threshold(shares.max(axis=1), correct, error=error),
+        set_thresholds(shares, calibration.labels, level=_LEVEL, by_class=True),
+        _LEVEL,
+    )
