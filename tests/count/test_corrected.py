@@ -5,7 +5,6 @@ import pytest
 
 from bmjax.count.corrected import (
     FEWEST,
-    expected_shares,
     group_classes,
     mean_and_interval,
     posterior_shares,
@@ -36,15 +35,15 @@ def test_intervals_of_95_percent_cover_so_often(setting):
     shares, confusion, validated = SETTINGS[setting]
     shares = np.array(shares)
     random = np.random.default_rng(1)
-    cases = 400
+    cases = 1000
     named = random.multinomial(500, shares @ confusion, size=cases)
     found = np.stack(
         [random.multinomial(validated, row, size=cases) for row in confusion], axis=1
     )
-    draws = posterior_shares(named, found, chains=6, burned=300, kept=150)
+    draws = posterior_shares(named, found, chains=8, burned=350, kept=150)
     _, low, high = mean_and_interval(draws)
     covered = np.mean((low <= shares) & (shares <= high), axis=0)
-    # Standard error of a class 0.011, of the mean at most that.
+    # Standard error of a class 0.007 to 0.009; the lowest true coverage is 0.93.
     assert 0.925 <= covered.mean() <= 0.975
     assert covered.min() >= 0.905
 
@@ -110,24 +109,3 @@ def test_groups_have_enough_cells_and_hold_every_class_once():
         alone = {group.members[0] for group in groups if len(group.members) == 1}
         joined = {group.largest for group in groups if len(group.members) > 1}
         assert set(np.flatnonzero(validated >= FEWEST)) <= alone | joined
-
-
-def test_expectation_and_maximization_finds_rare_shares():
-    random = np.random.default_rng(0)
-    prior, shares = np.full(3, 1 / 3), np.array([0.9, 0.0995, 0.0005])
-    true = random.choice(3, 40_000, p=shares)
-    means = 4 * np.eye(3)
-    features = means[true] + random.normal(size=(len(true), 3))
-    scores = features @ means.T - 8
-    likelihood = np.exp(scores - scores.max(axis=1, keepdims=True))
-    posterior = likelihood * prior
-    posterior /= posterior.sum(axis=1, keepdims=True)
-    found = expected_shares(posterior, prior)
-    np.testing.assert_allclose(found, np.bincount(true) / len(true), atol=3e-3)
-    assert 2e-4 < found[2] < 1.2e-3
-    assert np.isclose(found.sum(), 1)
-
-
-def test_a_class_without_prior_stays_without_share():
-    shares = expected_shares(np.array([[0.7, 0.3, 0.0]] * 4), np.array([0.5, 0.5, 0]))
-    assert shares[2] == 0

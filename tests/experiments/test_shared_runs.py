@@ -66,11 +66,11 @@ def test_of_many_that_take_over_at_once_one_does(tmp_path):
 
 
 def test_a_claim_is_renewed_and_its_loss_is_noticed(tmp_path):
-    claim = take(tmp_path, "run", silent=0.3)
+    claim = take(tmp_path, "run", silent=2.0)
     lost = threading.Event()
     with held(claim, lost.set):
-        time.sleep(0.7)
-        assert take(tmp_path, "run", silent=0.3) is None
+        time.sleep(3)
+        assert take(tmp_path, "run", silent=2.0) is None
         assert not lost.is_set()
         claim.path.write_text(json.dumps({"token": "another"}))
         assert lost.wait(10)
@@ -107,7 +107,7 @@ runs.state = lambda job: "done" if (job.workdir / "done").exists() else "new"
 folders = [folder / f"run{n}" for n in range(8)]
 todo = [Job("s", n, 0, one, (str(one),)) for n, one in enumerate(folders)]
 plan = types.SimpleNamespace(workdir=folder, scale="small")
-sys.exit(runs.run_missing(plan, todo, silent=4))
+sys.exit(runs.run_missing(plan, todo, silent=10))
 """
 RUN = """
 import sys, time
