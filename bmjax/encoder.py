@@ -59,7 +59,7 @@ from bmjax.training.trained_network import (
 _PARTS = ("backbone", "fc")  # what features and classes need of a network
 
 # Properties that follow from the arguments.
-_CACHED = ("loaded", "digest", "_linear", "_class_kernel")
+_CACHED = ("loaded", "digest", "linear_classifier", "_class_kernel")
 
 ImageSource = np.ndarray | Sequence[Any] | str | os.PathLike
 Outputs = dict[str, np.ndarray]
@@ -383,15 +383,16 @@ class Encoder(TransformerMixin, BaseEstimator):
         """Return float32 [B, N] of a batch's outputs; `predict` has the errors."""
         if "logits" in outputs:
             return softmax(outputs["logits"])
-        return apply_linear(self._linear, outputs["features"])
+        return apply_linear(self.linear_classifier, outputs["features"])
 
     def check_classifier(self) -> None:
         """Raise what `predict` raises where there is nothing to name classes with."""
         if "fc" not in self.loaded.weights.params:
-            self._linear  # noqa: B018
+            self.linear_classifier  # noqa: B018
 
     @cached_property
-    def _linear(self) -> Linear:
+    def linear_classifier(self) -> Linear:
+        """What a run fitted on the features; `predict` has the errors."""
         # A run's own stands on the features without adapters.
         source = user_path("source", self.adapters or self.source)
         return _read_linear(source, self.loaded.about)
@@ -402,7 +403,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         weights = self.loaded.weights
         if "fc" in weights.params:
             return np.asarray(class_kernel(weights.params, weights.batch_stats))
-        return feature_weights(self._linear)
+        return feature_weights(self.linear_classifier)
 
     def _run(self, function: Callable, images: np.ndarray) -> Outputs:
         weights = self.loaded.weights

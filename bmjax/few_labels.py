@@ -177,7 +177,7 @@ def parse_per_class(text: str) -> tuple[int | None, ...]:
 
 def _check(options: argparse.Namespace) -> None:
     """Raise ConfigError for what cannot be, before any work."""
-    from bmjax.report.comparison_page import refuse_other_page
+    from bmjax.run.results_folder import check_given_once, check_results_folder
 
     for name, least in (("draws", 1), ("batch_size", 1), ("devices", 0), ("seed", 0)):
         if getattr(options, name) < least:
@@ -192,17 +192,8 @@ def _check(options: argparse.Namespace) -> None:
                 f"{str(source)!r} does not exist; give the workdir of a run, or a file "
                 "of weights"
             )
-    places = [os.path.realpath(source) for source in options.sources]
-    for source, place in zip(options.sources, places, strict=True):
-        if places.count(place) > 1:
-            raise ConfigError(f"{str(source)!r} is given twice; leave one of them out")
-    if options.out.exists() and not options.out.is_dir():
-        raise ConfigError(f"--out={str(options.out)!r} is a file; give a folder")
-    if (options.out / "config.json").exists():
-        raise ConfigError(
-            f"--out={str(options.out)!r} is a run's own folder; give another"
-        )
-    refuse_other_page(options.out / "index.html")
+    check_given_once(options.sources)
+    check_results_folder(options.out)
 
 
 def _common_split(options: argparse.Namespace) -> "CommonSplit":

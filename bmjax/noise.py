@@ -222,9 +222,7 @@ def _suspect_rows(
 
 def _check(options: argparse.Namespace) -> None:
     """Raise ConfigError for what cannot be, before any work."""
-    import os
-
-    from bmjax.report.comparison_page import refuse_other_page
+    from bmjax.run.results_folder import check_given_once, check_results_folder
 
     if options.pictures < 0:
         raise ConfigError(f"--pictures={options.pictures}; give 0 or more")
@@ -233,17 +231,8 @@ def _check(options: argparse.Namespace) -> None:
     for run in options.runs:
         if not run.is_dir():
             raise ConfigError(f"{str(run)!r} is no folder; give the workdirs of runs")
-    places = [os.path.realpath(run) for run in options.runs]
-    for run, place in zip(options.runs, places, strict=True):
-        if places.count(place) > 1:
-            raise ConfigError(f"{str(run)!r} is given twice; leave one of them out")
-    if options.out.exists() and not options.out.is_dir():
-        raise ConfigError(f"--out={str(options.out)!r} is a file; give a folder")
-    if (options.out / "config.json").exists():
-        raise ConfigError(
-            f"--out={str(options.out)!r} is a run's own folder; give another"
-        )
-    refuse_other_page(options.out / "index.html")
+    check_given_once(options.runs)
+    check_results_folder(options.out)
 
 
 if __name__ == "__main__":

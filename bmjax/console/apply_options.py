@@ -33,20 +33,31 @@ def add_apply_options(
         "beside",
     )
     add("--out", type=Path, required=True, metavar=out, help="the file to write")
+    add_image_options(parser)
+    add("--force", action="store_true", help=f"replace {out}")
+
+
+def add_image_options(parser: argparse.ArgumentParser) -> None:
+    """Add how images are read and go through the network."""
+    add = parser.add_argument
     add("--batch-size", type=int, default=64, metavar="B", help="default: 64")
     add("--devices", type=int, default=0, metavar="N", help="default: all there are")
     add("--threads", type=int, default=0, metavar="N", help="default: one per core")
     add("--skip-bad", action="store_true", help="unreadable images are no failure")
-    add("--force", action="store_true", help=f"replace {out}")
 
 
-def check_apply_options(options: argparse.Namespace) -> None:
-    """Raise ConfigError for numbers and places that cannot be, before any work."""
+def check_image_options(options: argparse.Namespace) -> None:
+    """Raise ConfigError for numbers that cannot be, before any work."""
     if options.batch_size < 1:
         raise ConfigError(f"--batch-size={options.batch_size}; give 1 or more")
     for name in ("devices", "threads"):
         if getattr(options, name) < 0:
             raise ConfigError(f"--{name}={getattr(options, name)}; give 0 or more")
+
+
+def check_apply_options(options: argparse.Namespace) -> None:
+    """Raise ConfigError for numbers and places that cannot be, before any work."""
+    check_image_options(options)
     check_place("--out", options.out)
     if options.out.exists() and not options.force:
         raise ConfigError(

@@ -4,15 +4,22 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bmjax.console.apply_options import complain
+from bmjax.console.apply_options import (
+    add_image_options,
+    apply_exit_code,
+    check_image_options,
+    complain,
+)
 from bmjax.console.command import leave, run_command
 from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
-from bmjax.errors import DATA, DONE, ConfigError, DataError
+from bmjax.errors import ConfigError, DataError
 from bmjax.files import plain_cell, user_path, write_csv, write_json, writing
 
 if TYPE_CHECKING:
     from bmjax.count.case_cells import CaseCells
+    from bmjax.count.cell_trust import Trust
+    from bmjax.count.countable import Countable
     from bmjax.count.review_table import Reviewed
     from bmjax.evals.calibration_file import Calibration
 
@@ -22,15 +29,14 @@ each smear or in none. Written are DIR/count.json, DIR/cells.csv and DIR/case.ht
 page on which the cells can be looked at and relabeled. It saves corrections.csv, which
 --corrections reads: the count is then of the labels after the review.
 
-Percentages are of the cells that count (--countable), with exact intervals; beside them
-stand those that are corrected for the classifier's errors, with intervals that hold the
-drawing of the cells, the estimate of these errors and another mix of classes than in
-training. Not a medical device.
+Percentages are of the cells that count (--countable), with exact intervals. Beside
+them are percentages that are corrected for the classifier's errors. Their intervals
+allow for the sampling of cells, for the estimate of these errors and for a mix of
+classes that is not that of training. Not a medical device.
 
 Exit codes: 0 done; 2 usage, or a run without validation cells; 3 data: no image, images
 that cannot be read (0 with --skip-bad), corrections of another case, nearly all cells
 unlike the run's (counted with --count-foreign); 5 checkpoint; 75, 130 stopped."""
-_MOST_ON_PAGES = 20_000  # cells; beyond it there is no page to review; ours
 _FOREIGN_CASE = 90.0  # per cent of foreign cells from which nothing is counted; ours
 
 
@@ -39,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     return run_command(
         lambda: _count(options),
-        stopped=f"stopped; nothing was written in {options.out}",
+        stopped=f"stopped; {options.out} holds no whole count",
     )
 
 
@@ -75,10 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "kept on validation cells (default: 0.05)",
     )
     add("--count-foreign", action="store_true", help="count a case unlike the run's")
-    add("--batch-size", type=int, default=64, metavar="B", help="default: 64")
-    add("--devices", type=int, default=0, metavar="N", help="default: all there are")
-    add("--threads", type=int, default=0, metavar="N", help="default: one per core")
-    add("--skip-bad", action="store_true", help="unreadable images are no failure")
+    add_image_options(parser)
     add("--force", action="store_true", help="replace the files in DIR")
     return parser
 
@@ -129,26 +132,14 @@ def _count(options: argparse.Namespace) -> int:
     review = _review(options.corrections, cells, calibration.classes)
     written = _write(options, table, cells, review, calibration, encoder, notes)
     _show(written)
-    for note in images.notes:
-        print_note(note)
     unread = cells.failed + images.other_formats
-    if unread and not options.skip_bad:
-        complain(
-            f"{unread:,} image(s) of the case could not be read and are not counted; "
-            "replace or remove them, or give --skip-bad"
-        )
-        return DATA
-    return DONE
+    return apply_exit_code(options, unread, images.notes)
 
 
 def _check(options: argparse.Namespace) -> None:
-    if options.batch_size < 1:
-        raise ConfigError(f"--batch-size={options.batch_size}; give 1 or more")
+    check_image_options(options)
     if not 0 < options.error < 1:
         raise ConfigError(f"--error={options.error:g}; give a share between 0 and 1")
-    for name in ("devices", "threads"):
-        if getattr(options, name) < 0:
-            raise ConfigError(f"--{name}={getattr(options, name)}; give 0 or more")
     if options.out.exists() and not options.out.is_dir():
         raise ConfigError(f"--out={str(options.out)!r} is a file; give a folder")
     if (options.out / "count.json").exists() and not options.force:
@@ -198,7 +189,7 @@ def _review(
 
 def _write(
     options: argparse.Namespace,
-    table: Any,
+    table: "Countable",
     cells: "CaseCells",
     review: "Reviewed",
     calibration: "Calibration",
@@ -208,22 +199,22 @@ def _write(
     """Count, and write the three files; count.json comes last."""
     import numpy as np
 
-    import bmjax
+    from bmjax.count.case_cells import MOST_ON_PAGES
     from bmjax.count.case_count import Validated, count_case
     from bmjax.count.case_report import page_cells, page_of_case
     from bmjax.count.cell_trust import read_trust
-    from bmjax.count.smears_agree import DIFFERENT, smears_agree
+    from bmjax.count.smears_agree import smears_agree
     from bmjax.evals.calibration_file import calibrated
     from bmjax.report.case_page import write_case
-    from bmjax.report.words import shown_path
 
     classes = calibration.classes
     reviewed = int(review.reviewed.sum())
+    shares = calibrated(calibration.probabilities, calibration)
     validated = None
     if not reviewed:
-        named = calibrated(calibration.probabilities, calibration).argmax(axis=1)
+        named = shares.argmax(axis=1)
         validated = Validated(calibration.labels, named, calibration.train_shares)
-    trust = read_trust(calibration, options.error)
+    trust = read_trust(shares, calibration.labels, options.error)
     doubtful, sets = trust.apply(cells.probabilities)
     counted = count_case(
         review.labels,
@@ -240,60 +231,39 @@ def _write(
         classes,
     )
     agreement = _agreement(cells, review) if reviewed else {}
-    corrected = "" if reviewed else _how_corrected(calibration)
-    notes = [*foreign, *counted["notes"]]
-    if trust.threshold is None:
-        notes.append(
-            f"No probability keeps wrong names below {options.error:.0%} on the "
-            "validation cells: every cell is doubtful."
-        )
-    if alike is not None and alike["p_value"] < DIFFERENT:
-        notes.append(
-            "The smears differ more than cells drawn from one pool would (p = "
-            f"{alike['p_value']:.4f}, permutations): look at them apart."
-        )
-    if reviewed:
-        by = f" by {', '.join(review.readers)}" if review.readers else ""
-        notes.append(
-            f"{reviewed:,} of {len(cells.paths):,} cells were reviewed{by}. The count "
-            "is of the labels after that, and is not corrected by the validation cells."
-        )
-    provenance = {
-        "run": shown_path(str(options.run)),
-        "network": encoder.description,
-        "parameters (SHA-256)": calibration.digest,
-        "validation cells": f"{len(calibration.labels):,}, {calibration.held_out}",
-        "temperature": f"{calibration.temperature:.3g}",
-        "countable classes": table.source,
-        "corrections": options.corrections.name if options.corrections else "none",
-        "digest of the case": cells.digest,
-        "bmjax": bmjax.__version__,
-    }
+    notes = [
+        *foreign,
+        *counted["notes"],
+        *_notes(options.error, trust, alike, review),
+    ]
+    provenance = _provenance(options, table, cells, calibration, encoder)
     out = options.out
     with writing("--out", out):
         out.mkdir(parents=True, exist_ok=True)
+    # Written last: with it a count is whole.
+    (out / "count.json").unlink(missing_ok=True)
     _write_cells(out / "cells.csv", cells, review, doubtful, sets, classes)
     for old in out.glob("case*.html"):
         old.unlink()  # a count before may have had more pages
     pages = []
-    if len(cells.paths) > _MOST_ON_PAGES:
-        notes.append(
-            f"No page was written: it would hold {len(cells.paths):,} cells, and "
-            f"{_MOST_ON_PAGES:,} is the most."
-        )
-    else:
+    if cells.pictures:
         page = page_of_case(
             f"Case {options.case.resolve().name}",
             counted,
             table,
             digest=cells.digest,
             notes=notes,
-            corrected=corrected,
+            corrected="" if reviewed else _how_corrected(calibration),
             agreement=agreement.get("sentence", ""),
             provenance=list(provenance.items()),
         )
         shown = page_cells(cells, review, doubtful, len(classes))
         pages = write_case(out / "case.html", page, shown)
+    else:
+        notes.append(
+            f"No page was written: it would hold {len(cells.paths):,} cells, and "
+            f"{MOST_ON_PAGES:,} is the most."
+        )
     content = counted | {
         "notes": notes,
         "case": cells.digest,
@@ -312,6 +282,57 @@ def _write(
     }
     write_json(out / "count.json", content)
     return content
+
+
+def _notes(
+    error: float, trust: "Trust", alike: dict[str, Any] | None, review: "Reviewed"
+) -> list[str]:
+    """Sentences on doubtful cells, on smears that differ, and on a review."""
+    from bmjax.count.smears_agree import DIFFERENT
+
+    notes = []
+    if trust.threshold is None:
+        notes.append(
+            f"No probability keeps wrong names below {error:.0%} on the validation "
+            "cells: every cell is doubtful."
+        )
+    if alike is not None and alike["p_value"] < DIFFERENT:
+        notes.append(
+            "The smears differ more than cells drawn from one pool would (p = "
+            f"{alike['p_value']:.4f}, permutations): look at them apart."
+        )
+    if reviewed := int(review.reviewed.sum()):
+        by = f" by {', '.join(review.readers)}" if review.readers else ""
+        notes.append(
+            f"{reviewed:,} of {len(review.labels):,} cells were reviewed{by}. The "
+            "count is of the labels after that, and is not corrected by the validation "
+            "cells."
+        )
+    return notes
+
+
+def _provenance(
+    options: argparse.Namespace,
+    table: "Countable",
+    cells: "CaseCells",
+    calibration: "Calibration",
+    encoder: Any,
+) -> dict[str, str]:
+    """What the count rests on: names and values."""
+    import bmjax
+    from bmjax.report.words import shown_path
+
+    return {
+        "run": shown_path(str(options.run)),
+        "network": encoder.description,
+        "parameters (SHA-256)": calibration.digest,
+        "validation cells": f"{len(calibration.labels):,}, {calibration.held_out}",
+        "temperature": f"{calibration.temperature:.3g}",
+        "countable classes": table.source,
+        "corrections": options.corrections.name if options.corrections else "none",
+        "digest of the case": cells.digest,
+        "bmjax": bmjax.__version__,
+    }
 
 
 def _how_corrected(calibration: "Calibration") -> str:

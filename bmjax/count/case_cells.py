@@ -14,7 +14,7 @@ from bmjax.evals.detector_file import FOREIGN, Detector, distances
 from bmjax.report.pictures import data_uri
 
 _SIDE = 72  # pixels of a picture on the page; ours
-_MOST_PICTURES = 20_000  # 50 MB of them; ours
+MOST_ON_PAGES = 20_000  # cells, 50 MB of pictures; more have no page to review; ours
 
 
 class CaseCells(NamedTuple):
@@ -26,7 +26,7 @@ class CaseCells(NamedTuple):
         probabilities: float32 [n, N], calibrated.
         predicted: int [n].
         distance: float [n], 0 to 100; None where the run has no detector.
-        pictures: data URIs, "" beyond the most that are kept.
+        pictures: data URIs; () where there are too many images for a page.
         digest: of the case, from its paths.
         failed: images that could not be read.
     """
@@ -69,6 +69,7 @@ def read_cells(
     far: list[np.ndarray] = []
     pictures: list[str] = []
     failed = 0
+    shown = len(images.paths) <= MOST_ON_PAGES
     for batch, outputs in encoder.apply(images, complain=complain, progress=progress):
         failed += len(batch.failed)
         count = len(batch.positions)
@@ -79,10 +80,9 @@ def read_cells(
         rows.append(found)
         if detector is not None:
             far.append(distances(detector, outputs["features"][:count]))
-        for pixels in batch.pixels[:count]:
+        for pixels in batch.pixels[:count] if shown else ():
             small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-            room = len(pictures) < _MOST_PICTURES
-            pictures.append(data_uri(small) if room else "")
+            pictures.append(data_uri(small))
     if not paths:
         raise DataError(
             f"not one of {failed:,} image(s) of the case can be read; nothing was "

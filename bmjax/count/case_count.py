@@ -7,7 +7,6 @@ import numpy as np
 
 from bmjax.count.corrected import (
     ClassGroup,
-    expected_shares,
     group_classes,
     mean_and_interval,
     posterior_shares,
@@ -15,14 +14,15 @@ from bmjax.count.corrected import (
 )
 from bmjax.count.countable import Countable
 from bmjax.count.thresholds import THRESHOLDS, cells_to_decide, verdict
+from bmjax.evals.calibration import estimate_prior
 from bmjax.evals.confusion import confusion_matrix
 from bmjax.evals.intervals import clopper_pearson
+from bmjax.report.case_page import NOT_COUNTABLE
 
 LEVEL = 0.95
 ENOUGH_CELLS = 500  # on two smears or more; ICSH 2008 (Lee et al.)
 ENOUGH_SMEARS = 2
 NOT_COUNTED = "not counted"  # the lineage of classes that do not count
-UNCOUNTABLE = -1  # label of a cell that a reader marked as such
 
 
 class Validated(NamedTuple):
@@ -52,7 +52,7 @@ def count_case(
     """Count a case.
 
     Args:
-        labels: int [n], the class of each cell, or UNCOUNTABLE.
+        labels: int [n], the class of each cell, or NOT_COUNTABLE.
         classes: N names.
         table: which of them count.
         smears: that the cells came from.
@@ -106,7 +106,7 @@ def count_case(
     return {
         "cells": len(labels),
         "countable": total,
-        "marked_uncountable": int(np.sum(labels == UNCOUNTABLE)),
+        "marked_uncountable": int(np.sum(labels == NOT_COUNTABLE)),
         "smears": smears,
         "level": LEVEL,
         "countable_map": table.source,
@@ -275,7 +275,7 @@ def _estimates(
     """Shares of what counts, in percent, by the other ways to say them."""
     shares = {
         "as_named": counts.astype(float),
-        "expectation_maximization": expected_shares(probabilities, validated.prior),
+        "expectation_maximization": estimate_prior(probabilities, validated.prior),
         "training_prior": validated.prior,
     }
     return {

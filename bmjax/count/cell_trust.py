@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from bmjax.evals.abstention import accepting_threshold
-from bmjax.evals.calibration_file import Calibration, calibrated
 from bmjax.evals.conformal import prediction_sets, set_thresholds
 
 _LEVEL = 0.9  # of the sets; with 0.95 a class needs 19 validation cells instead of 9
@@ -39,17 +38,17 @@ class Trust(NamedTuple):
         return [name for name, t in zip(classes, self.sets, strict=True) if np.isinf(t)]
 
 
-def read_trust(calibration: Calibration, error: float) -> Trust:
+def read_trust(shares: np.ndarray, labels: np.ndarray, error: float) -> Trust:
     """Work out both thresholds from a run's validation cells.
 
     Args:
-        calibration: of the run.
+        shares: float [V, N], their calibrated probabilities.
+        labels: int [V].
         error: share of names that may be wrong among those that are not doubtful.
     """
-    shares = calibrated(calibration.probabilities, calibration)
-    correct = shares.argmax(axis=1) == calibration.labels
+    correct = shares.argmax(axis=1) == labels
     return Trust(
         accepting_threshold(shares.max(axis=1), correct, error=error),
-        set_thresholds(shares, calibration.labels, level=_LEVEL, by_class=True),
+        set_thresholds(shares, labels, level=_LEVEL, by_class=True),
         _LEVEL,
     )

@@ -1,16 +1,16 @@
-"""A count corrected for the classifier's errors, with an interval that holds them.
+"""A count corrected for the classifier's errors, with an interval that covers them.
 
-What is counted is what the classifier names: y_j cells of class j. Its errors are known
-from validation cells, of which C_ij of class i were named j. With shares p of the true
-classes and rows M_i of the true confusion,
+The classifier predicts class j for y_j cells of a case. Its errors are known from
+validation cells: for C_ij cells of class i it predicted j. With shares p of the true
+classes and rows M_i of the true confusion matrix,
 
     y ~ Multinomial(n, p M),   C_i ~ Multinomial(n_i, M_i),
 
 p and M are drawn from their posterior by Gibbs sampling over the true classes of the
-named cells, as in Bayesian quantification (Ziegler and Czyz 2024). So an interval holds
-three errors: that these cells were drawn, that the confusion is estimated, and that the
-training prior differs from the case's, which enters by M alone. That cells of a class
-look alike in validation and case is assumed.
+cells, as in Bayesian quantification (Ziegler and Czyz 2024). The interval allows for
+the sampling of the case's cells, for the estimate of the confusion matrix, and for a
+case whose shares are not those of training. It is assumed that cells of a class look
+alike in the validation part and in the case.
 """
 
 from collections.abc import Sequence
@@ -133,39 +133,6 @@ def mean_and_interval(
     tail = (1 - level) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
     return draws.mean(axis=0), low, high
-
-
-def expected_shares(
-    probabilities: np.ndarray, prior: np.ndarray, *, rounds: int = 10_000
-) -> np.ndarray:
-    """Shares of the classes by expectation and maximization (Saerens et al. 2002).
-
-    It ends when the mean logarithm of the likelihood rises by less than 1e-12 in a
-    round: an absolute change of the shares would stop before rare classes have moved.
-
-    Args:
-        probabilities: float [n, N], calibrated, for `prior`.
-        prior: float [N].
-        rounds: at most.
-
-    Returns:
-        float [N]; a class without prior stays at 0.
-    """
-    prior = np.asarray(prior, float)
-    ratio = np.divide(
-        probabilities, prior, out=np.zeros(probabilities.shape), where=prior > 0
-    )
-    used, before = prior / prior.sum(), -np.inf
-    for _ in range(rounds):
-        joint = ratio * used
-        evidence = np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
-        used = (joint / evidence).mean(axis=0)
-        used /= used.sum()
-        likelihood = float(np.log(evidence).mean())
-        if likelihood - before < 1e-12:
-            break
-        before = likelihood
-    return used
 
 
 def _dirichlet(random: np.random.Generator, weights: np.ndarray) -> np.ndarray:

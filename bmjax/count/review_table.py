@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bmjax.count.case_count import UNCOUNTABLE
 from bmjax.data.user_tables import pair_images, read_user_table
 from bmjax.errors import DataError
+from bmjax.report.case_page import NOT_COUNTABLE
 
 _COLUMNS = ("path", "label", "case")
-_NOT_COUNTABLE = "-"
+_NO_CLASS = "-"  # in the table, of a cell that does not count
 
 
 class Reviewed(NamedTuple):
     """Labels after a review.
 
     Attributes:
-        labels: int [n], the class of each cell, or UNCOUNTABLE.
+        labels: int [n], the class of each cell, or NOT_COUNTABLE.
         reviewed: bool [n], whether a reader has looked at it.
         readers: names as they were typed.
     """
@@ -52,7 +52,7 @@ def read_review(
     name, label, case = (table.header.index(column) for column in _COLUMNS)
     who = table.header.index("who") if "who" in table.header else None
     number = {one: i for i, one in enumerate(paths)}
-    known = {one: i for i, one in enumerate(classes)} | {_NOT_COUNTABLE: UNCOUNTABLE}
+    known = {one: i for i, one in enumerate(classes)} | {_NO_CLASS: NOT_COUNTABLE}
     labels = np.array(predicted)
     reviewed = np.zeros(len(paths), bool)
     readers: dict[str, None] = {}
@@ -69,7 +69,7 @@ def read_review(
         if row[label] not in known:
             raise DataError(
                 f"{where}: label is {row[label]!r}; give one of {', '.join(classes)}, "
-                f'or "{_NOT_COUNTABLE}" for a cell that does not count'
+                f'or "{_NO_CLASS}" for a cell that does not count'
             )
         if reviewed[number[cell]]:
             raise DataError(f"{where}: {row[name]!r} is named twice; keep one line")

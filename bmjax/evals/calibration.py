@@ -188,30 +188,35 @@ def correct_prior(
 
 
 def estimate_prior(
-    probabilities: np.ndarray,
-    trained: np.ndarray,
-    *,
-    rounds: int = 1000,
-    tolerance: float = 1e-8,
+    probabilities: np.ndarray, trained: np.ndarray, *, rounds: int = 10_000
 ) -> np.ndarray:
     """The prior of the classes among images without labels (Saerens et al. 2002, EM).
+
+    It ends when the mean logarithm of the likelihood rises by less than 1e-12 in a
+    round: an absolute change of the prior would stop before rare classes have moved.
 
     Args:
         probabilities: float [n, N], of a calibrated system.
         trained: float [N], the prior in training.
         rounds: at most.
-        tolerance: greatest change of a probability at which it ends.
 
     Returns:
-        float [N], the maximum-likelihood prior.
+        float [N], the maximum-likelihood prior; a class without prior stays at 0.
     """
-    used = np.asarray(trained, float)
+    trained = np.asarray(trained, float)
+    ratio = np.divide(
+        probabilities, trained, out=np.zeros(probabilities.shape), where=trained > 0
+    )
+    used, before = trained / trained.sum(), -np.inf
     for _ in range(rounds):
-        before = used
-        used = correct_prior(probabilities, trained, used).mean(axis=0, dtype=float)
-        used = used / used.sum()
-        if np.abs(used - before).max() < tolerance:
+        joint = ratio * used
+        evidence = np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
+        used = (joint / evidence).mean(axis=0)
+        used /= used.sum()
+        likelihood = float(np.log(evidence).mean())
+        if likelihood - before < 1e-12:
             break
+        before = likelihood
     return used
 
 

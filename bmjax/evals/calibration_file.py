@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bmjax.errors import CheckpointError, ConfigError
+from bmjax.errors import ConfigError
+from bmjax.evals.kept_file import read_kept
 from bmjax.evals.recalibration import recalibrate
-from bmjax.files import read_json_object, whole_file
-from bmjax.npz_file import read_npz
+from bmjax.files import whole_file
 
 FILE = "calibration.npz"
 VALIDATION_PART = "validation part"
@@ -56,25 +56,7 @@ def read_calibration(workdir: Path) -> Calibration:
         ConfigError: the run has no such file, or it held no cells out.
         CheckpointError: the file is damaged, or of other parameters than results.json.
     """
-    path = workdir / FILE
-    again = (
-        f"remove {str(workdir / 'report.html')!r} and run the run's own command again, "
-        "which evaluates it anew and does not train"
-    )
-    if not path.exists():
-        raise ConfigError(
-            f"{str(workdir)!r} holds no {FILE}, which runs of older versions lack; "
-            f"{again}"
-        )
-    try:
-        calibration = _checked(read_npz(path, Calibration._fields))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{str(path)!r} is damaged ({error}); {again}") from None
-    if calibration.digest != params_digest(workdir):
-        raise CheckpointError(
-            f"{str(path)!r} is of other parameters than "
-            f"{str(workdir / 'results.json')!r}; {again}"
-        )
+    calibration = read_kept(workdir, FILE, Calibration._fields, _checked)
     if not len(calibration.labels):
         raise ConfigError(
             f"{str(workdir)!r} was trained without validation cells, so that its "
@@ -137,11 +119,3 @@ def _checked(arrays: dict[str, np.ndarray]) -> Calibration:
         for name in ("probabilities", "labels", "trained_prior", "train_shares")
     }
     return Calibration(**kept, classes=classes, temperature=temperature, **texts)
-
-
-def params_digest(workdir: Path) -> str:
-    """Of the parameters that the run's evaluation was of; "" where it says none."""
-    try:
-        return str(read_json_object(workdir / "results.json").get("params_sha256", ""))
-    except (OSError, ValueError):
-        return ""

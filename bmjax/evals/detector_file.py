@@ -9,16 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bmjax.errors import CheckpointError, ConfigError
-from bmjax.evals.calibration_file import VALIDATION_PART, params_digest
+from bmjax.evals.calibration_file import VALIDATION_PART
 from bmjax.evals.intervals import clopper_pearson
+from bmjax.evals.kept_file import read_kept
 from bmjax.evals.unknown_cells import (
     Mahalanobis,
     fit_mahalanobis,
     mahalanobis_scores,
 )
 from bmjax.files import whole_file
-from bmjax.npz_file import read_npz
 
 DETECTOR_FILE = "detector.npz"
 TRAINING = "training part"
@@ -80,34 +79,7 @@ def read_detector(workdir: Path) -> Detector:
         ConfigError: the run has none.
         CheckpointError: the file is damaged, or of other parameters than results.json.
     """
-    path = workdir / DETECTOR_FILE
-    again = (
-        f"remove {str(workdir / 'report.html')!r} and run the run's own command again, "
-        "which evaluates it anew and does not train"
-    )
-    if not path.exists():
-        raise ConfigError(
-            f"{str(workdir)!r} holds no {DETECTOR_FILE}, which runs of older versions "
-            f"lack; {again}"
-        )
-    try:
-        arrays = read_npz(path, (*Mahalanobis._fields, *_OWN))
-        fitted = Mahalanobis(**{name: arrays[name] for name in Mahalanobis._fields})
-        _check(fitted, arrays["quantiles"])
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{str(path)!r} is damaged ({error}); {again}") from None
-    detector = Detector(
-        fitted,
-        arrays["quantiles"],
-        str(arrays["scored_on"]),
-        str(arrays["digest"]),
-    )
-    if detector.digest != params_digest(workdir):
-        raise CheckpointError(
-            f"{str(path)!r} is of other parameters than "
-            f"{str(workdir / 'results.json')!r}; {again}"
-        )
-    return detector
+    return read_kept(workdir, DETECTOR_FILE, (*Mahalanobis._fields, *_OWN), _checked)
 
 
 def distances(detector: Detector, features: np.ndarray) -> np.ndarray:
@@ -143,6 +115,15 @@ def foreign_cells(foreign: int, cells: int) -> dict[str, Any]:
         "expected": 100 - FOREIGN,
         "suspect": 100 * low > SUSPECT,
     }
+
+
+def _checked(arrays: dict[str, np.ndarray]) -> Detector:
+    """The detector in a file; ValueError unless its arrays fit each other."""
+    fitted = Mahalanobis(**{name: arrays[name] for name in Mahalanobis._fields})
+    _check(fitted, arrays["quantiles"])
+    return Detector(
+        fitted, arrays["quantiles"], str(arrays["scored_on"]), str(arrays["digest"])
+    )
 
 
 def _check(fitted: Mahalanobis, quantiles: np.ndarray) -> None:

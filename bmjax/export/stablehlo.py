@@ -22,7 +22,6 @@ from bmjax.evals.linear_probe import Linear
 from bmjax.export.same_weights import reference_image
 from bmjax.files import write_json, write_whole
 from bmjax.models import make_network
-from bmjax.npz_file import read_npz
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -110,8 +109,6 @@ def _serving(encoder: Encoder) -> Any:
 def _linear(encoder: Encoder) -> Linear | None:
     """The linear classifier of a run; None where there is none yet, or no run."""
     try:
-        encoder.check_classifier()
+        return encoder.linear_classifier
     except ConfigError:
         return None
-    path = Path(encoder.source) / "features" / "linear.npz"
-    return Linear(**read_npz(path, Linear._fields))

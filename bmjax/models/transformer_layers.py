@@ -36,8 +36,9 @@ def gelu(values: Array) -> Array:
 class TokenNorm(nn.Module):
     """Layer normalization in float32 or wider, its outputs in the type of its inputs.
 
-    As flax's, which multiplies factors of images with those of features first: a pass
-    more over numbers as many as the tokens'.
+    The formula is that of flax.linen.LayerNorm. flax multiplies the factor of each
+    token by that of each feature first, which is one more pass over an array as large
+    as the tokens.
     """
 
     epsilon: float

@@ -13,7 +13,7 @@ from bmjax.data.splits.validation_part import split_run
 from bmjax.errors import ConfigError, DataError
 from bmjax.files import user_path
 from bmjax.methods import METHODS
-from bmjax.run.workdir import drawn_cells, excluded, labels_of
+from bmjax.run.workdir import excluded, images_root, labels_of
 from bmjax.training.run_config import read_run_config
 from bmjax.training.trained_network import about_source, seen_by
 
@@ -97,15 +97,8 @@ def run_split(run: Path, folder: Path | None = None) -> CommonSplit:
     trained_on = about_source(run)["trained_on"]
     config = read_run_config(run)
     data = config.data
-    drawn = drawn_cells(run, data.synthetic_images, config.seed)
-    root = user_path("config.data.root", data.root) if data.root else drawn
-    if folder is None and not root.exists():
-        raise DataError(
-            f"the images of {str(run)!r} are no longer in {str(root)!r}; give the "
-            "folder where they are now, --data=FOLDER"
-        )
     found = folder_split(
-        folder or root,
+        images_root(run, data, config.seed, folder),
         name=data.split,
         fold=data.fold,
         seed=data.split_seed,

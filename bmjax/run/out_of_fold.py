@@ -13,9 +13,8 @@ from bmjax.data.open_images import read_catalog
 from bmjax.data.splits.validation_part import RunParts, split_run
 from bmjax.errors import ConfigError, DataError
 from bmjax.evals.predictions import Predictions
-from bmjax.files import user_path
 from bmjax.report.run_files import RunFiles, read_run_files
-from bmjax.run.workdir import drawn_cells, excluded, labels_of
+from bmjax.run.workdir import excluded, images_root, labels_of
 from bmjax.training.run_config import RunConfig, read_run_config
 
 
@@ -158,22 +157,16 @@ def _check_run(fold: _Fold, first: _Fold) -> None:
 def _images(fold: _Fold, folder: Path | None) -> Catalog:
     """The images of a run, which must be those that it was made on."""
     data = fold.config.data
-    drawn = drawn_cells(fold.workdir, data.synthetic_images, fold.config.seed)
-    root = user_path("config.data.root", data.root) if data.root else drawn
-    if folder is None and not root.exists():
-        raise DataError(
-            f"the images of {str(fold.workdir)!r} are no longer in {str(root)!r}; give "
-            "the folder where they are now, --data=FOLDER"
-        )
+    root = images_root(fold.workdir, data, fold.config.seed, folder)
     catalog = read_catalog(
-        folder or root,
+        root,
         exclude=excluded(data.exclude),
         labels=labels_of(fold.workdir, data.labels),
     )
     expected = _text(fold.files.results, "data_fingerprint")
     if catalog.fingerprint != expected:
         raise DataError(
-            f"the images of {str(folder or root)!r} are not those of the run "
+            f"the images of {str(root)!r} are not those of the run "
             f"{str(fold.workdir)!r} (fingerprint {catalog.fingerprint[:12]}, expected "
             f"{expected[:12]}); restore them, or give the folder where they are, "
             "--data=FOLDER"

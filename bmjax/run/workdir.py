@@ -10,7 +10,7 @@ from typing import Any
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.label_corrections import write_corrections
 from bmjax.data.open_images import read_catalog
-from bmjax.errors import CheckpointError, ConfigError
+from bmjax.errors import CheckpointError, ConfigError, DataError
 from bmjax.files import read_cache_note, read_json_object, user_path, write_json
 
 # Keys that may change between a run and its continuation: they change no number (the
@@ -85,6 +85,32 @@ def is_finished(workdir: Path, config: dict[str, Any]) -> bool:
                 "--workdir"
             )
     return True
+
+
+def images_root(
+    workdir: Path, data: Any, seed: int, folder: Path | None = None
+) -> Path:
+    """Where the images of a run are.
+
+    Args:
+        workdir: of the run.
+        data: config.data of it, with `root` and `synthetic_images`.
+        seed: of it.
+        folder: where they are now; None: where the run read them.
+
+    Raises:
+        DataError: they are no longer there.
+    """
+    if folder is not None:
+        return folder
+    drawn = drawn_cells(workdir, data.synthetic_images, seed)
+    root = user_path("config.data.root", data.root) if data.root else drawn
+    if not root.exists():
+        raise DataError(
+            f"the images of {str(workdir)!r} are no longer in {str(root)!r}; give the "
+            "folder where they are now, --data=FOLDER"
+        )
+    return root
 
 
 def drawn_cells(workdir: Path, images: int, seed: int) -> Path:

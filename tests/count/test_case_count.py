@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bmjax.count.case_count import UNCOUNTABLE, Validated, count_case
+from bmjax.count.case_count import Validated, count_case
 from bmjax.count.countable import read_countable
 from bmjax.count.thresholds import (
     ABOVE,
@@ -16,6 +16,7 @@ from bmjax.count.thresholds import (
 from bmjax.data.matek import CLASSES
 from bmjax.errors import DataError
 from bmjax.evals.intervals import clopper_pearson
+from bmjax.report.case_page import NOT_COUNTABLE
 
 NAMES = tuple(cell.abbreviation for cell in CLASSES)
 HEAD = "class,countable,lineage,ratio,cells\n"
@@ -34,7 +35,7 @@ def row_of(counted, name):
 
 def test_percentages_are_of_what_counts_with_exact_intervals():
     labels = labels_of(BLA=50, NGS=300, EBO=100, LYT=50, ART=70, NIF=30)
-    labels = np.append(labels, [UNCOUNTABLE] * 5)
+    labels = np.append(labels, [NOT_COUNTABLE] * 5)
     counted = count_case(labels, NAMES, TABLE, smears=2)
     assert (counted["cells"], counted["countable"]) == (605, 500)
     assert counted["marked_uncountable"] == 5

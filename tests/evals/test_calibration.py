@@ -180,3 +180,24 @@ def test_mending_corrects_the_prior_and_then_the_temperature():
         **(settings | {"trained": used}),
     )
     assert nothing == {"prior_correction": None, "temperature": None}
+
+
+def test_expectation_and_maximization_finds_rare_shares():
+    random = np.random.default_rng(0)
+    prior, shares = np.full(3, 1 / 3), np.array([0.9, 0.0995, 0.0005])
+    true = random.choice(3, 40_000, p=shares)
+    means = 4 * np.eye(3)
+    features = means[true] + random.normal(size=(len(true), 3))
+    scores = features @ means.T - 8
+    likelihood = np.exp(scores - scores.max(axis=1, keepdims=True))
+    posterior = likelihood * prior
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    found = estimate_prior(posterior, prior)
+    np.testing.assert_allclose(found, np.bincount(true) / len(true), atol=3e-3)
+    assert 2e-4 < found[2] < 1.2e-3
+    assert np.isclose(found.sum(), 1)
+
+
+def test_a_class_without_prior_stays_without_share():
+    shares = estimate_prior(np.array([[0.7, 0.3, 0.0]] * 4), np.array([0.5, 0.5, 0]))
+    assert shares[2] == 0
