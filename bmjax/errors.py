@@ -13,6 +13,7 @@ DATA = 3  # the images, folders, tables
 NON_FINITE = 4  # the loss is no number any more
 CHECKPOINT = 5  # a saved state that cannot be used
 STOPPED = 75  # SIGTERM, the state was saved (EX_TEMPFAIL: start the same command again)
+PEER_GONE = 76  # another process of the run has ended: start the same commands again
 INTERRUPTED = 130  # Ctrl-C, the state was saved
 BROKEN_PIPE = 141  # whoever read the output has gone, as for any program
 

@@ -117,6 +117,11 @@ def base() -> ml_collections.ConfigDict:
 
     config.mesh = ml_collections.ConfigDict()
     config.mesh.devices = 0  # 0: all there are
+    # Of several processes (docs/cluster.md); srun and mpirun say the same unasked.
+    config.mesh.coordinator = ""  # HOST:PORT of process 0
+    config.mesh.processes = 0  # how many; 1: this one alone, whatever a launcher says
+    config.mesh.process = -1  # number of this one, from 0
+    config.mesh.heartbeat = 100  # seconds of silence after which one counts as gone
 
     config.checkpoint = ml_collections.ConfigDict()
     config.checkpoint.every = "1 epoch"

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
 from multiprocessing import connection
 
 _EVERY = 1.0  # seconds between two looks at who the parent is
@@ -20,14 +22,22 @@ def end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is None:  # nobody's worker
         return
-    watching = threading.Thread(
-        target=_watch, args=(parent, os.getppid()), name="end_with_parent", daemon=True
-    )
-    watching.start()
+    _start_watch(os.getppid(), lambda: connection.wait([parent.sentinel], _EVERY))
 
 
-def _watch(parent, number: int) -> None:
-    while not connection.wait([parent.sentinel], timeout=_EVERY):
+def end_with_process(number: int) -> None:
+    """End this process soon after its parent, which has that number, is gone."""
+    _start_watch(number, lambda: time.sleep(_EVERY))
+
+
+def _start_watch(number: int, wait: Callable[[], object]) -> None:
+    threading.Thread(
+        target=_watch, args=(number, wait), name="end_with_parent", daemon=True
+    ).start()
+
+
+def _watch(number: int, wait: Callable[[], object]) -> None:
+    while not wait():
         if os.getppid() != number:
             break
     # Not sys.exit: the worker may be anywhere, and nothing of it is to be kept.

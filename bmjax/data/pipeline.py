@@ -72,7 +72,8 @@ def training_batches(
     """Endless training batches from step `first_step` on.
 
     Step s takes positions s B to (s + 1) B of the stream, whatever the number of
-    threads and workers; with several processes each takes every `processes`-th of them.
+    threads and workers; with several processes each takes an equal part of them, the
+    first part process 0.
 
     Args:
         catalog: the images.
@@ -95,9 +96,10 @@ def training_batches(
         DataError: from the iterator, an image that cannot be read, or too many.
     """
     check_shared_memory(workers=workers, batch_size=batch_size // processes, size=size)
-    share = stream[process::processes] if processes > 1 else stream
     reader = _Read(catalog, size, resize, stand_ins)
-    batches = share.map(reader).batch(batch_size // processes)
+    batches = stream.map(reader).batch(batch_size // processes)
+    if processes > 1:
+        batches = batches[process::processes]
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
     dataset = batches[first_step:].to_iter_dataset(options)
     if workers:
@@ -130,6 +132,8 @@ def evaluation_batches(
     batch_size: int,
     threads: int,
     prefetch: int,
+    process: int = 0,
+    processes: int = 1,
     stand_ins: np.ndarray | None = None,
     replaced: Replaced | None = None,
     resize: str = "area",
@@ -138,12 +142,15 @@ def evaluation_batches(
 
     The last batch is filled up with copies of its last image, so that every batch has
     one shape; the filling is not counted. `stand_ins` and `replaced` are for training
-    images alone: no test image is ever replaced.
+    images alone: no test image is ever replaced. Of several processes each gets its
+    part of every batch, the first part process 0, and how many of the whole one count.
     """
     padding = -len(positions) % batch_size
     padded = np.concatenate([positions, np.repeat(positions[-1:], padding)])
-    source: Any = grain.MapDataset.source(padded.tolist())
-    batches = source.map(_Read(catalog, size, resize, stand_ins)).batch(batch_size)
+    own = padded.reshape(-1, processes, batch_size // processes)[:, process].ravel()
+    source: Any = grain.MapDataset.source(own.tolist())
+    reader = _Read(catalog, size, resize, stand_ins)
+    batches = source.map(reader).batch(batch_size // processes)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
     left = len(positions)
     for batch in _checked(iter(batches.to_iter_dataset(options)), catalog, replaced):

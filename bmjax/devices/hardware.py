@@ -37,7 +37,7 @@ def memory_left(mesh: Mesh) -> Memory | None:
     limit of this process's control group where that is less.
     """
     if mesh.devices.flat[0].platform != "cpu":
-        stats = [device.memory_stats() or {} for device in mesh.devices.flat]
+        stats = [device.memory_stats() or {} for device in mesh.local_devices]
         if not all("bytes_limit" in each for each in stats):
             return None
         left = min(each["bytes_limit"] - each["bytes_in_use"] for each in stats)
@@ -62,7 +62,7 @@ def peak_memory(mesh: Mesh) -> tuple[int, str]:
     The fullest device's own count where it keeps one, or else the resident memory of
     the whole process at its highest.
     """
-    stats = [device.memory_stats() or {} for device in mesh.devices.flat]
+    stats = [device.memory_stats() or {} for device in mesh.local_devices]
     if all("peak_bytes_in_use" in each for each in stats):
         return max(each["peak_bytes_in_use"] for each in stats), "device"
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -73,6 +73,22 @@ def extract_features(
         return features.finish(), logits
 
 
+def take_part(
+    predict: Callable[[np.ndarray], dict[str, jax.Array]],
+    batches: Iterator[tuple[dict[str, np.ndarray], int]],
+    mesh: jax.sharding.Mesh,
+) -> None:
+    """Give this process's part of every batch to an `extract_features` of process 0.
+
+    Args:
+        predict: as for `extract_features`.
+        batches: likewise.
+        mesh: likewise.
+    """
+    for batch, _ in batches:
+        jax.block_until_ready(predict(put_batch(batch["pixels"], mesh)))
+
+
 class _Rows(Protocol):
     """Takes rows one batch after another, and gives them all."""
 

@@ -22,6 +22,7 @@ from bmjax.data.shared_memory import check_shared_memory
 from bmjax.data.splits.make_split import Split, counts, shown_to_training
 from bmjax.data.splits.validation_part import split_run
 from bmjax.devices.mesh import batch_sharded, make_mesh
+from bmjax.devices.processes import from_first, processes
 from bmjax.errors import ConfigError, DataError
 from bmjax.files import user_path
 from bmjax.methods import METHODS
@@ -108,15 +109,14 @@ def build(
     mesh = make_mesh(settings.mesh.devices)
     _check_divides(settings.data.batch_size, mesh.size, settings.train.accumulate)
     check_file_limit(workers=settings.data.workers)
+    own_batch = settings.data.batch_size // processes()
     check_shared_memory(
-        workers=settings.data.workers,
-        batch_size=settings.data.batch_size,
-        size=settings.data.size,
+        workers=settings.data.workers, batch_size=own_batch, size=settings.data.size
     )
     check_prefetch(
         prefetch=settings.data.prefetch,
         workers=settings.data.workers,
-        batch_size=settings.data.batch_size,
+        batch_size=own_batch,
         size=settings.data.size,
     )
     data = _make_data(settings, workdir, catalog)
@@ -253,9 +253,13 @@ def data_root(settings: Settings, workdir: Path) -> Path:
 
     images, seed = settings.data.synthetic_images, settings.seed
     cells = drawn_cells(workdir, images, seed)
-    if not (cells / ROOT).exists():
-        say(f"drawing {images:,} synthetic cells into {cells}")
-        synthesize(cells, images=images, seed=seed)
+
+    def draw() -> None:
+        if not (cells / ROOT).exists():
+            say(f"drawing {images:,} synthetic cells into {cells}")
+            synthesize(cells, images=images, seed=seed)
+
+    from_first(draw)
     return cells
 
 

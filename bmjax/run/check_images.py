@@ -8,11 +8,31 @@ import numpy as np
 from bmjax.data.images.catalog import Catalog
 from bmjax.data.images.find_unreadable import find_unreadable
 from bmjax.data.pipeline import Replaced
+from bmjax.devices.processes import from_first
 from bmjax.errors import DataError
 from bmjax.run.build import RunData
 from bmjax.run.logs import short_duration
 
 _NAMED = 10  # paths that an error names; ours
+
+
+def check_images_once(
+    data: RunData,
+    replaced: Replaced,
+    *,
+    threads: int,
+    begun: bool,
+    say: Callable[[str], None],
+) -> list[str]:
+    """`check_images` by the first process, whose result all get."""
+
+    def checked() -> list:
+        notes = check_images(data, replaced, threads=threads, begun=begun, say=say)
+        return [notes, sorted(replaced.positions)]
+
+    notes, positions = from_first(checked)
+    replaced.positions.update(positions)
+    return notes
 
 
 def check_images(

@@ -13,6 +13,8 @@ from bmjax.data.pipeline import Replaced
 from bmjax.data.sampling import drawn_shares
 from bmjax.data.splits.make_split import counts
 from bmjax.devices.jax_setup import versions
+from bmjax.devices.mesh import own_copy, results_for_host
+from bmjax.devices.processes import is_first
 from bmjax.evals.assess import assess
 from bmjax.evals.calibration import fit_temperature
 from bmjax.evals.calibration_file import (
@@ -58,11 +60,12 @@ def evaluate_run(
     seconds: float,
     replaced: Replaced,
     notes: Sequence[str] = (),
-) -> tuple[Path, dict[str, Any]]:
+) -> tuple[Path, dict[str, Any]] | None:
     """Evaluate the chosen state; write predictions, embedding, results and the report.
 
     A method with a classifier is evaluated by it, any other by the linear probe on
     frozen features. The report is written last: where it is, the run is complete.
+    Several processes share the features out; all else is the first one's.
 
     Args:
         run: the run.
@@ -73,7 +76,8 @@ def evaluate_run(
         notes: sentences on the run that its results and page repeat.
 
     Returns:
-        the report's path, and the content of results.json.
+        the report's path, and the content of results.json; None in all processes but
+        the first.
     """
     settings, data, learner = run.settings, run.data, run.learner
     state, classes = chosen.state, data.catalog.classes
@@ -83,7 +87,10 @@ def evaluate_run(
     features, logits = {}, {}
     folder = workdir / "features"
     folder.mkdir(exist_ok=True)
-    predict = jax.jit(make_predict_step(learner.method, make_prepare(settings.data)))
+    predict = jax.jit(
+        make_predict_step(learner.method, make_prepare(settings.data)),
+        out_shardings=results_for_host(run.mesh),
+    )
     for part in parts:
         features[part], logits[part] = part_features(
             data,
@@ -96,6 +103,14 @@ def evaluate_run(
             digest,
             replaced,
         )
+    augmented, passes = None, settings.probe.augmented_passes
+    if passes:
+        augmented = augmented_features(
+            data, settings.data, run.mesh, learner, state, folder, passes, replaced
+        )
+    if not is_first():
+        return None
+    state = own_copy(state, run.mesh)
     probes = fit_probes(
         settings.probe,
         len(classes),
@@ -103,9 +118,7 @@ def evaluate_run(
         folder,
         features,
         labels,
-        lambda passes: augmented_features(
-            data, settings.data, run.mesh, learner, state, folder, passes, replaced
-        ),
+        augmented,
     )
     notes = [*notes, *protocol_note(probes.described)]
     for sentence in protocol_note(probes.described):

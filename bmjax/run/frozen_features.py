@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from bmjax.data.pipeline import HostBatch, Replaced, evaluation_batches
-from bmjax.devices.mesh import make_mesh, replicated
-from bmjax.evals.extract_features import extract_features
+from bmjax.devices.mesh import make_mesh, replicated, results_for_host
+from bmjax.devices.processes import from_first, is_first, process, processes
+from bmjax.evals.extract_features import extract_features, take_part
 from bmjax.files import read_cache_note, whole_file, write_cache_note
 from bmjax.run.build import Learner, RunData
 from bmjax.run.logs import say
@@ -18,6 +18,9 @@ from bmjax.run.run_settings import DataSettings
 from bmjax.training import checkpoint
 from bmjax.training.keys import key_for
 from bmjax.training.step import TrainState
+
+# What a process gets of features that the first one keeps.
+_NOTHING = np.zeros((0, 0), np.float32)
 
 
 def part_features(
@@ -48,7 +51,8 @@ def part_features(
         replaced: counts unreadable training images.
 
     Returns:
-        features, float32 [n, F], mapped from disk, and logits [n, N] or None.
+        features, float32 [n, F], mapped from disk, and logits [n, N] or None; of
+        several processes all but the first get no rows.
     """
     note = folder / f"{part}.json"
     path, logits_path = folder / f"{part}.npy", folder / f"{part}_logits.npy"
@@ -62,13 +66,24 @@ def part_features(
             "damaged, or an older version's"
         )
     files = {} if kept is None else kept.pop("files")
-    if kept == made_by and (embeddings_path.name in files or not with_embeddings):
+    there = kept == made_by and (embeddings_path.name in files or not with_embeddings)
+    there = from_first(lambda: there)
+    if there and is_first():
         logits = np.load(logits_path) if logits_path.name in files else None
         return np.load(path, mmap_mode="r"), logits
     positions = data.positions(part)
+    batches = run_batches(data, settings, positions, replaced)
+
+    def outputs(pixels):
+        return predict(state.params, state.batch_stats, pixels)
+
+    if not is_first():
+        if not there:
+            take_part(outputs, batches, mesh)
+        return _NOTHING, None
     features, logits = extract_features(
-        lambda pixels: predict(state.params, state.batch_stats, pixels),
-        run_batches(data, settings, positions, replaced),
+        outputs,
+        batches,
         images=len(positions),
         mesh=mesh,
         path=path,
@@ -130,20 +145,27 @@ def augmented_features(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features of augmented training images, `passes` times over, and their labels."""
 
-    @jax.jit
-    def predict(params, stats, pixels, number):
+    def prediction(params, stats, pixels, number):
         key = key_for(learner.seed, "probe views", number)
         return learner.method.predict(
             params, stats, learner.recipe(key, pixels)[0][:, 0]
         )
 
+    predict = jax.jit(prediction, out_shardings=results_for_host(mesh))
     positions = np.tile(data.split.train, passes)
     numbers = iter(range(len(positions)))
+    batches = run_batches(data, settings, positions, replaced)
+
+    def outputs(pixels):
+        number = np.int32(next(numbers))
+        return predict(state.params, state.batch_stats, pixels, number)
+
+    if not is_first():
+        take_part(outputs, batches, mesh)
+        return _NOTHING, data.catalog.labels[:0]
     features, _ = extract_features(
-        lambda pixels: predict(
-            state.params, state.batch_stats, pixels, jnp.int32(next(numbers))
-        ),
-        run_batches(data, settings, positions, replaced),
+        outputs,
+        batches,
         images=len(positions),
         mesh=mesh,
         path=folder / "train_augmented.npy",
@@ -152,7 +174,12 @@ def augmented_features(
 
 
 def run_batches(
-    data: RunData, settings: DataSettings, positions: np.ndarray, replaced: Replaced
+    data: RunData,
+    settings: DataSettings,
+    positions: np.ndarray,
+    replaced: Replaced,
+    *,
+    shared: bool = True,
 ) -> Iterator[tuple[HostBatch, int]]:
     """Each image once, in order, read and resized as the run's training reads it.
 
@@ -161,6 +188,8 @@ def run_batches(
         settings: size, kernel, batch size and readers.
         positions: int [n], in the catalog.
         replaced: counts unreadable training images.
+        shared: every process reads its part of each batch; otherwise this one reads
+            all.
     """
     return evaluation_batches(
         data.catalog,
@@ -170,6 +199,8 @@ def run_batches(
         batch_size=settings.batch_size,
         threads=settings.threads,
         prefetch=settings.prefetch,
+        process=process() if shared else 0,
+        processes=processes() if shared else 1,
         # As in training; no test and no validation image has one.
         stand_ins=data.replacements,
         replaced=replaced,

@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
+from bmjax.devices.mesh import place
 from bmjax.errors import CheckpointError
 from bmjax.files import user_path
 from bmjax.models import feature_settings
@@ -99,9 +100,7 @@ def _placed(
     for name, tree in mine.items():
         if name in taken and name in theirs:
             # A copy for each place: a step gives its buffers away.
-            found[name] = jax.tree.map(
-                jnp.copy, jax.device_put(theirs[name], everywhere)
-            )
+            found[name] = jax.tree.map(jnp.copy, place(theirs[name], everywhere))
         elif name not in _PARTS and isinstance(tree, dict):
             found[name] = _placed(tree, theirs, taken, everywhere)
         else:

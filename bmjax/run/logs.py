@@ -6,16 +6,27 @@ import time
 from bmjax.console.escape import on_one_line
 from bmjax.console.notes import print_lines
 
+_silent = False
+
+
+def be_silent() -> None:
+    """Say nothing from here on, as all processes of a run but the first do."""
+    global _silent
+    _silent = True
+
 
 def say(text: str) -> None:
     """One line for a person, at once."""
-    print_lines(text)
+    if not _silent:
+        print_lines(text)
 
 
 def note(text: str) -> None:
     """One line for a person that does not break a bar."""
     from tqdm import tqdm
 
+    if _silent:
+        return
     tqdm.write(on_one_line(text))
     sys.stdout.flush()
 
@@ -27,7 +38,7 @@ class Progress:
         """Take the steps already made, the steps in all and a name."""
         from tqdm import tqdm
 
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty() and not _silent
         self._what, self._total, self._first = what, total, first
         self._start = time.monotonic()
         self._bar = tqdm(

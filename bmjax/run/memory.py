@@ -54,7 +54,7 @@ def check_fits(
     left = memory_left(mesh)
     if left is None:
         return
-    copies = mesh.size if left.shared else 1
+    copies = len(mesh.local_devices) if left.shared else 1
     had = left.size + copies * sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     wanted = copies * wanted_bytes(compiled)
     if wanted <= had:

@@ -4,7 +4,6 @@ Nothing here sees the test part but to classify it.
 """
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +52,7 @@ def fit_probes(
     folder: Path,
     features: dict[str, np.ndarray],
     labels: dict[str, np.ndarray],
-    augmented: Callable[[int], tuple[np.ndarray, np.ndarray]],
+    augmented: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Probes:
     """Fit the paper's linear probe, a logistic regression, k-NN, a published readout.
 
@@ -71,8 +70,8 @@ def fit_probes(
         folder: where linear.npz goes.
         features: of "train", "test" and, where there is such a part, "validation".
         labels: of the same.
-        augmented: passes -> features of augmented training images, pass after pass,
-            and their labels.
+        augmented: features of augmented training images, pass after pass, and their
+            labels; given where `probe` asks for passes.
     """
     settings = dataclasses.asdict(probe)
     passes, share = (settings.pop(name) for name in _OWN)
@@ -87,7 +86,7 @@ def fit_probes(
     protocol = settings.pop("protocol")
     settings |= {"classes": classes, "seed": seed}
     train = (features["train"], labels["train"])
-    fitted_on = augmented(passes) if passes else train
+    fitted_on = augmented or train
     linear = fit_linear(*fitted_on, **settings)
     with whole_file(folder / "linear.npz") as file:
         np.savez(file, **linear._asdict())

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bmjax.data.pipeline import Replaced
-from bmjax.devices.mesh import replicated
+from bmjax.devices.mesh import own_mesh, replicated
 from bmjax.evals.linear_probe import Linear, feature_weights
 from bmjax.evals.predictions import Predictions, confidently_wrong
 from bmjax.models.lora import merge_adapters
@@ -68,9 +68,12 @@ def map_mistakes(
     else:
         kernel = feature_weights(linear)
     once = dataclasses.replace(settings.data, batch_size=len(rows))
-    ((batch, _),) = run_batches(data, once, data.split.test[rows], replaced)
+    chosen = data.split.test[rows]
+    ((batch, _),) = run_batches(data, once, chosen, replaced, shared=False)
     of_classes = kernel.T[predictions.predicted[rows]]
-    placed = jax.device_put((batch["pixels"], of_classes), replicated(run.mesh))
+    placed = jax.device_put(
+        (batch["pixels"], of_classes), replicated(own_mesh(run.mesh))
+    )
     maps = mapped(params, state.batch_stats, *placed)
     write_saliency(
         path,

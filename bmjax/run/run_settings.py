@@ -188,6 +188,10 @@ class MeshSettings:
     """config.mesh."""
 
     devices: int = number(0, 2**20)
+    coordinator: str
+    processes: int = number(0, 2**20)
+    process: int = number(-1, 2**20)
+    heartbeat: int = number(2, 10**6)
 
 
 @dataclass(frozen=True)

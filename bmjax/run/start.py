@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bmjax.devices.jax_setup import versions
+from bmjax.devices.processes import from_first, is_first, process
 from bmjax.errors import CheckpointError
 from bmjax.files import user_path
 from bmjax.run.build import BuiltRun, batch_shapes
@@ -52,7 +53,7 @@ def find_start(run: BuiltRun, folder: Path) -> Start:
         DataError: the images are not those that the run began with.
     """
     settings, data, length = run.settings, run.data, run.length
-    found = checkpoint.recover(folder, say)
+    found = _recovered(folder)
     if found is None:
         check_nothing_lost(folder.parent)
     source = user_path("config.init_from", settings.init_from)
@@ -97,6 +98,31 @@ def find_start(run: BuiltRun, folder: Path) -> Start:
         meta.get("validation", []),
         meta.get("skipped", []),
     )
+
+
+def _recovered(folder: Path) -> tuple[int, dict[str, Any]] | None:
+    """`checkpoint.recover` by the first process; the others find the same checkpoint.
+
+    Raises:
+        CheckpointError: they do not, as where the folder is not the same one.
+    """
+    kept: list[tuple[int, dict[str, Any]] | None] = []
+
+    def recovered() -> int | None:
+        kept.append(checkpoint.recover(folder, say))
+        return kept[0][0] if kept[0] else None
+
+    step = from_first(recovered)
+    if is_first():
+        return kept[0]
+    found = checkpoint.newest(folder) if step is not None else None
+    if step is not None and (found is None or found[0] != step):
+        raise CheckpointError(
+            f"process 0 goes on from checkpoint {step:,}, which process {process()} "
+            f"does not find in {str(folder)!r}; give a --workdir on a file system that "
+            "all processes share"
+        )
+    return found
 
 
 def _other_versions(before: dict[str, str] | None, now: dict[str, str]) -> list[str]:

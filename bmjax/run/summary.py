@@ -7,6 +7,8 @@ import jax.numpy as jnp
 
 from bmjax.data.splits.make_split import counts
 from bmjax.devices.hardware import make_matrix_product, matrix_speed
+from bmjax.devices.mesh import own_mesh
+from bmjax.devices.processes import processes
 from bmjax.run.build import BuiltRun, batch_shapes, run_facts
 from bmjax.run.compile import init_shapes
 from bmjax.run.config_warnings import config_warnings
@@ -53,7 +55,10 @@ def describe_run(run: BuiltRun, say: Callable[[str], None]) -> None:
         f"epochs of {length.steps_per_epoch:,}; checkpoint every "
         f"{length.save_every:,}"
     )
-    say(f"devices: {run.mesh.size} x {device.device_kind} ({device.platform})")
+    together = f" of {processes()} processes" if processes() > 1 else ""
+    say(
+        f"devices: {run.mesh.size} x {device.device_kind} ({device.platform}){together}"
+    )
     for note in config_warnings(settings, run_facts(settings, data, length)):
         say(f"note: {note}")
 
@@ -74,8 +79,9 @@ def describe_program(
     if size := wanted_bytes(compiled):
         line += f"; {data_size(size)} on each device"
     if flops := cost.get("flops"):
-        product, operations = make_matrix_product(mesh, jnp.float32)
-        speed = matrix_speed(product, operations, seconds=0.2) / mesh.size
+        own = own_mesh(mesh)
+        product, operations = make_matrix_product(own, jnp.float32)
+        speed = matrix_speed(product, operations, seconds=0.2) / own.size
         estimate = flops / (_EFFICIENCY * speed) * steps
         line += (
             f"; {short_duration(max(estimate, 1.0))} or more in all, by a rough measure"

@@ -1,5 +1,6 @@
 """A run from start to report, around the one loop."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,13 @@ from bmjax.console.signals import StopSignals
 from bmjax.data.pipeline import Replaced, training_batches
 from bmjax.devices.jax_setup import noted_cache_hits, versions
 from bmjax.devices.mesh import put_batch
+from bmjax.devices.processes import (
+    CommonStop,
+    from_first,
+    is_first,
+    process,
+    processes,
+)
 from bmjax.methods import METHODS
 from bmjax.run.build import (
     BuiltRun,
@@ -22,7 +30,7 @@ from bmjax.run.build import (
     build,
     run_facts,
 )
-from bmjax.run.check_images import check_images
+from bmjax.run.check_images import check_images_once
 from bmjax.run.compile import compile_step
 from bmjax.run.evaluate import evaluate_run
 from bmjax.run.finite_watch import FiniteWatch
@@ -59,9 +67,13 @@ def train(config: ConfigDict, workdir: Path) -> None:
     Precedence: this workdir's own checkpoint, then `config.init_from`, then chance.
     """
     settings = validate(config)
-    with claim(workdir), StopSignals(insist=True) as signals, full_disk_explained():
+    with contextlib.ExitStack() as held:
+        if is_first():  # the others wait for what it makes in the folder
+            held.enter_context(claim(workdir))
+        signals = held.enter_context(StopSignals(insist=True))
+        held.enter_context(full_disk_explained())
         # Again, under the lock: another run may have had the folder meanwhile.
-        if is_finished(workdir, config.to_dict()):
+        if from_first(lambda: is_finished(workdir, config.to_dict())):
             return say(f"already complete: {workdir / 'report.html'}")
         if probe_is_damaged(workdir):
             say("note: the linear probe is damaged: the run is evaluated again")
@@ -72,7 +84,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
         replaced = Replaced(
             limit=int(settings.data.bad_share * len(run.data.split.train)), say=note
         )
-        copies = check_images(
+        copies = check_images_once(
             run.data,
             replaced,
             threads=settings.data.threads * max(settings.data.workers, 1),
@@ -87,9 +99,10 @@ def train(config: ConfigDict, workdir: Path) -> None:
                 workdir / "checkpoints", state, say, kept=kept_besides(run)
             )
             compiled = compile_that_fits(run, state)
-        if changed := note_config(workdir, config.to_dict()):
-            say(f"configuration: {'; '.join(changed)}")
-        keep_labels(workdir, run.data.catalog)
+        if is_first():
+            if changed := note_config(workdir, config.to_dict()):
+                say(f"configuration: {'; '.join(changed)}")
+            keep_labels(workdir, run.data.catalog)
         skipped = list(start.skipped)
         if compiled:
             state, seconds, skipped = train_steps(
@@ -107,7 +120,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
                 "{value:.3f}".format(**chosen.facts)
             )
         say(f"evaluating on {len(run.data.split.test):,} test images")
-        page, results = evaluate_run(
+        evaluated = evaluate_run(
             run,
             chosen,
             workdir,
@@ -115,8 +128,10 @@ def train(config: ConfigDict, workdir: Path) -> None:
             replaced=replaced,
             notes=(*start.notes, *copies, *far, *skipped_notes(skipped)),
         )
-        say(headline(results))
-        say(f"report: {page}")
+        if evaluated:
+            page, results = evaluated
+            say(headline(results))
+            say(f"report: {page}")
 
 
 def headline(results: dict[str, Any]) -> str:
@@ -197,16 +212,25 @@ def train_steps(
         threads=settings.data.threads,
         prefetch=settings.data.prefetch,
         workers=settings.data.workers,
+        process=process(),
+        processes=processes(),
         stand_ins=data.replacements,
         replaced=replaced,
     )
-    metrics = MetricLog(
-        workdir,
-        first_step=first,
-        validated=[int(record[STEP]) for record in start.validated],
-    )
+    metrics = None
+    if is_first():
+        metrics = MetricLog(
+            workdir,
+            first_step=first,
+            validated=[int(record[STEP]) for record in start.validated],
+        )
+
+    def write(step: int, values: dict[str, float]) -> None:
+        if metrics:
+            metrics.write(step, values)
+
     validation = Validation(
-        run, start.validated, write=metrics.write, say=note, replaced=replaced
+        run, start.validated, write=write, say=note, replaced=replaced
     )
     watch = spec.watch(settings.method, run_facts(settings, data, length))
     rates = np.asarray(jax.vmap(run.learner.schedule)(jnp.arange(length.steps)))
@@ -232,8 +256,11 @@ def train_steps(
         say=note,
     )
     libraries = versions()
-    seen = start.seen or record_seen(settings, data)
-    images = start.images or record_data(data, settings.data.pretrain_on)
+    # The records that a save needs, and all processes but the first do not.
+    seen, images = start.seen, start.images or {}
+    if is_first():
+        seen = seen or record_seen(settings, data)
+        images = images or record_data(data, settings.data.pretrain_on)
     if known := count_seen(settings.init_from, data, seen):
         note(
             f"note: config.init_from has been trained on {known:,} of the "
@@ -265,13 +292,14 @@ def train_steps(
             },
             keep=keep,
         )
-        note_saved(workdir, step)
+        if is_first():
+            note_saved(workdir, step)
 
     def log(step: int, values: dict[str, float]) -> None:
         now = clock()
         speed = (step - last[0]) * batch_size / (now - last[1])
         last[:] = [step, now]
-        metrics.write(
+        write(
             step,
             {
                 **{f"train/{name}": value for name, value in values.items()},
@@ -313,7 +341,8 @@ def train_steps(
             )
     finally:
         progress.close()
-        metrics.close()
+        if metrics:
+            metrics.close()
     return state, seconds + clock() - begun, numbers.skipped
 
 
@@ -351,23 +380,27 @@ def loop(
         NonFiniteError: a step's numbers are not finite; such a state is never saved.
         Stopped: a signal came; the state was saved.
     """
-    numbers = numbers or FiniteWatch()
+    numbers, common = numbers or FiniteWatch(), CommonStop()
+
+    def asked() -> bool:
+        return bool(stop and stop.number)
 
     def validated_best(step: int) -> bool:
-        stopping = bool(stop and stop.number)
-        if validation is None or stopping or not validation.due(step):
+        if validation is None or not validation.due(step):
             return False
         numbers.settle()
         return validation.validate(step, state)
 
     for step in range(first, total):
-        best = validated_best(step)
+        stopping = common.due(step, asked=asked())
+        best = not stopping and validated_best(step)
         kept = bool(keep_every) and step % keep_every == 0
         due = step > first and (best or kept or step % save_every == 0)
-        if due or (stop and stop.number):
+        stopping = stopping or common.due(step, asked=asked())
+        if due or stopping:
             numbers.settle()
             save(step, state)
-            if stop and stop.number:
+            if stop and stopping:
                 raise stop.error(f"saved at step {step:,}")
         batch = Batch(**next(batches))
         with jax.transfer_guard("disallow"):
@@ -378,8 +411,10 @@ def loop(
             numbers.settle()
             scalars = {name: v for name, v in values.items() if name != NUMBERS}
             log(step + 1, {k: float(v) for k, v in jax.device_get(scalars).items()})
-    validated_best(total)
+    stopping = common.at_end(asked=asked())
+    if not stopping:
+        validated_best(total)
     save(total, state)
-    if stop and stop.number:
+    if stop and (stopping or common.at_end(asked=asked())):
         raise stop.error(f"saved at step {total:,}, the last")
     return state

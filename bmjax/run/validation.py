@@ -10,7 +10,9 @@ import numpy as np
 
 from bmjax.data.pipeline import Replaced
 from bmjax.data.seen_images import catalog_hashes, seen_from_json, shared_images
-from bmjax.evals.extract_features import extract_features
+from bmjax.devices.mesh import results_for_host
+from bmjax.devices.processes import from_first, is_first
+from bmjax.evals.extract_features import extract_features, take_part
 from bmjax.evals.subset import choose_rows
 from bmjax.evals.validation_metrics import validation_metrics
 from bmjax.run.build import BuiltRun, RunData, make_prepare
@@ -59,7 +61,8 @@ class Validation:
         most, seed = run.settings.validation.images, run.settings.seed
         self._train = train[choose_rows(labels[train], most, seed)]
         self._predict = jax.jit(
-            make_predict_step(run.learner.method, make_prepare(run.settings.data))
+            make_predict_step(run.learner.method, make_prepare(run.settings.data)),
+            out_shardings=results_for_host(run.mesh),
         )
 
     def due(self, step: int) -> bool:
@@ -99,24 +102,30 @@ class Validation:
         run = self._run
         catalog, chosen = run.data.catalog, run.data.validation
         positions = np.concatenate([self._train, chosen])
-        features, logits = extract_features(
-            lambda pixels: self._predict(state.params, state.batch_stats, pixels),
-            run_batches(run.data, run.settings.data, positions, self._replaced),
-            images=len(positions),
-            mesh=run.mesh,
-            path=None,
-        )
-        end = len(self._train)
-        return validation_metrics(
-            features[:end],
-            catalog.labels[self._train],
-            features[end:],
-            catalog.labels[chosen],
-            catalog.classes,
-            logits=None if logits is None else logits[end:],
-            iterations=run.settings.validation.logistic_iterations,
-            seed=run.settings.seed,
-        )
+        batches = run_batches(run.data, run.settings.data, positions, self._replaced)
+
+        def outputs(pixels):
+            return self._predict(state.params, state.batch_stats, pixels)
+
+        def metrics() -> dict[str, float]:
+            features, logits = extract_features(
+                outputs, batches, images=len(positions), mesh=run.mesh, path=None
+            )
+            end = len(self._train)
+            return validation_metrics(
+                features[:end],
+                catalog.labels[self._train],
+                features[end:],
+                catalog.labels[chosen],
+                catalog.classes,
+                logits=None if logits is None else logits[end:],
+                iterations=run.settings.validation.logistic_iterations,
+                seed=run.settings.seed,
+            )
+
+        if not is_first():
+            take_part(outputs, batches, run.mesh)
+        return from_first(metrics)
 
 
 def best_step_of(history: Sequence[Record], metric: str) -> int | None:

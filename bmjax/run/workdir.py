@@ -25,7 +25,7 @@ _HARMLESS = (
     "data.bad_share",
     "data.root",  # the fingerprint decides whether it is the same data
     "data.labels",  # likewise
-    "mesh.devices",
+    "mesh.",
     "train.skip_non_finite",  # a run that has met such a step does not go on without
 )
 # These come in after training: free until the run is finished, so that a mistake in

@@ -26,6 +26,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bmjax.devices.mesh import place
+from bmjax.devices.processes import from_first, is_first, meet
 from bmjax.errors import CheckpointError
 from bmjax.faults import reached
 from bmjax.files import describe_os_error, free_space, write_json
@@ -79,6 +81,9 @@ def save(
     writer could still be reading them. Where the step has been saved as it is now, as
     after a resume, its arrays stay and only its manifest is written anew.
 
+    Of several processes all call this, since Orbax has them write together; what is not
+    an array's is the first one's work.
+
     Args:
         folder: of the checkpoints.
         step: of this one.
@@ -95,21 +100,29 @@ def save(
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     target, staged = folder / str(step), folder / f"{step}.staged"
     manifest, hashed = folder / f"{step}.manifest", _state_digest(state)
-    try:
+
+    def prepare() -> dict[str, str] | None:
+        """Make room; return the files of this very state where they are there."""
         reached("checkpoint.begun", step)
         remove_leftovers(folder, step)
         there = whole_manifest(folder, step)
         if there is not None and there.get("state_sha256", hashed) == hashed:
-            files = there["files"]
-        else:
-            set_aside(folder, step)
-            # Before Orbax begins, whose threads print what they meet on a full disk.
-            if free_space(folder) < _disk_bytes(state):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return there["files"]
+        set_aside(folder, step)
+        # Before Orbax begins, whose threads print what they meet on a full disk.
+        if free_space(folder) < _disk_bytes(state):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return None
+
+    try:
+        files = from_first(prepare)
+        if files is None:
             with _uncompressed():
                 ocp.save(staged.resolve(), _without_empty(state))
             reached("checkpoint.staged", step)
-            files = file_digests(staged)
+        if not is_first():
+            return meet()
+        files = files or file_digests(staged)
         write_json(
             manifest,
             make_manifest(
@@ -136,6 +149,7 @@ def save(
     for old in [old for old in manifest_steps(folder) if old <= step][:-_KEPT]:
         if not keep(old):
             remove_checkpoint(folder, old)
+    meet()
 
 
 def _uncompressed() -> AbstractContextManager:
@@ -275,8 +289,8 @@ def restore(folder: Path, step: int, like: Tree) -> Tree:
     """
     from orbax.checkpoint import v1 as ocp
 
-    place = (folder / str(step)).resolve()
-    saved = kinds(ocp.metadata(place).metadata) | {
+    source = (folder / str(step)).resolve()
+    saved = kinds(ocp.metadata(source).metadata) | {
         name: f"{dtype}{shape}"
         for name, (dtype, shape) in _read_empty(folder, step).items()
     }
@@ -287,13 +301,13 @@ def restore(folder: Path, step: int, like: Tree) -> Tree:
         if saved.get(name) != wanted.get(name)
     ]:
         raise CheckpointError(
-            f"checkpoint {str(place)!r} does not fit this network and method in "
+            f"checkpoint {str(source)!r} does not fit this network and method in "
             f"{len(wrong)} array(s), first {wrong[0]}; use the config that made it, or "
             "another --workdir"
         )
     leaves, structure = jax.tree.flatten(like)
     loaded = ocp.load(
-        place,
+        source,
         jax.tree.map(ocp.arrays.to_shape_dtype_struct, _without_empty(like)),
     )
     arrays = iter(jax.tree.leaves(loaded))
@@ -313,10 +327,10 @@ def read(folder: Path, step: int, sharding: jax.sharding.Sharding) -> Tree:
     """
     from orbax.checkpoint import v1 as ocp
 
-    place = (folder / str(step)).resolve()
+    source = (folder / str(step)).resolve()
     shapes = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        ocp.metadata(place).metadata,
+        ocp.metadata(source).metadata,
     )
     empty = _read_empty(folder, step)
 
@@ -324,10 +338,10 @@ def read(folder: Path, step: int, sharding: jax.sharding.Sharding) -> Tree:
         if leaf is not None or (name := _name(path)) not in empty:
             return leaf
         dtype, shape = empty[name]
-        return jax.device_put(jnp.zeros(shape, dtype), sharding)
+        return place(jnp.zeros(shape, dtype), sharding)
 
     found = jax.tree_util.tree_map_with_path(
-        filled, ocp.load(place, shapes), is_leaf=lambda leaf: leaf is None
+        filled, ocp.load(source, shapes), is_leaf=lambda leaf: leaf is None
     )
     _check_restored(folder, step, found)
     return found
@@ -401,9 +415,8 @@ def _read_empty(folder: Path, step: int) -> dict[str, list]:
 
 
 def _zeros_as(leaf: Any) -> jax.Array:
-    return jax.device_put(
-        jnp.zeros(leaf.shape, leaf.dtype), getattr(leaf, "sharding", None)
-    )
+    zeros, sharding = jnp.zeros(leaf.shape, leaf.dtype), getattr(leaf, "sharding", None)
+    return zeros if sharding is None else place(zeros, sharding)
 
 
 def _cause_on_disk(error: Exception) -> str:
