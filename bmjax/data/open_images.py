@@ -72,6 +72,14 @@ class OpenedImages(NamedTuple):
     notes: tuple[str, ...] = ()
     other_formats: int = 0
 
+    def between(self, start: int, stop: int) -> "OpenedImages":
+        """The images from one position to before another; both count from this."""
+        return self._replace(
+            paths=self.paths[start:stop],
+            encoded=lambda position: self.encoded(start + position),
+            label=lambda position, classes: self.label(start + position, classes),
+        )
+
 
 def open_any_images(folder: Path) -> OpenedImages:
     """Find the images of a folder, in class folders or not, or of a prepared set.

@@ -51,6 +51,7 @@ class _Peers:
         self.number, self.count = 0, 1
         self.client: Any = None
         self.calls = itertools.count()
+        self.stopping = False  # all processes are
         self.leaving = threading.Event()
 
 
@@ -189,11 +190,16 @@ class CommonStop:
             elif _get(_ASKED):
                 self._step = step + _AHEAD
                 _set(_STOP_AT, str(self._step))
-        return self._step is not None and step >= self._step
+        if self._step is not None and step >= self._step:
+            _peers.stopping = True
+        return _peers.stopping
 
     def at_end(self, *, asked: bool) -> bool:
         """Whether any process was asked to stop; after the last step."""
-        return any(from_all(asked or self._told))
+        if _peers.count == 1:
+            return asked
+        _peers.stopping = any(from_all(asked or self._told))
+        return _peers.stopping
 
 
 @contextlib.contextmanager
@@ -201,14 +207,21 @@ def leaving_together():
     """Tell the others why this process ends, or part from them when all are done."""
     try:
         yield
-        if _peers.count > 1:
-            meet()
-            _peers.leaving.set()
-            jax.distributed.shutdown()
     except BaseException as error:
-        if _peers.count > 1 and not _peers.leaving.is_set():
+        if isinstance(error, Stopped) and _peers.stopping:
+            _part()
+        elif _peers.count > 1:
             _tell_end(error)
         raise
+    _part()
+
+
+def _part() -> None:
+    """Wait for all processes, and let jax take the connection down."""
+    if _peers.count > 1:
+        meet()
+        _peers.leaving.set()
+        jax.distributed.shutdown()
 
 
 def _tell_end(error: BaseException) -> None:

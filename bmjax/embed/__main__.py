@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import bmjax
 from bmjax.console.apply_options import (
     add_apply_options,
@@ -14,8 +16,15 @@ from bmjax.console.apply_options import (
 from bmjax.console.command import leave, run_command
 from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
-from bmjax.errors import ConfigError, DataError
+from bmjax.errors import DONE, ConfigError, DataError
 from bmjax.files import user_path
+from bmjax.parts.shared_parts import (
+    PART_IMAGES,
+    WorkPart,
+    made_parts,
+    paths_digest,
+    split_work,
+)
 
 if TYPE_CHECKING:
     from bmjax.data.open_images import OpenedImages
@@ -30,6 +39,10 @@ prepared set. FILE's ending says its kind:
   .csv      columns path, label, f0, f1, ...; metadata in FILE.json
   .parquet  columns path, label, features (lists); metadata under the key "bmjax";
             needs pyarrow
+
+More than 16,384 images are written in parts, in FILE.partial. A command that was killed
+goes on with what is left when it is given again; and the same command on several
+machines that share the folder shares the parts.
 
 label is the nearest folder around the image that has the name of one of the network's
 classes, else empty. The metadata: network, pooling, interpolation, size, resize, mean,
@@ -105,12 +118,17 @@ def _embed(options: argparse.Namespace) -> int:
     if far := encoder.moments_note(images):
         print_note(far)
     failed = write_features(options.out, images, encoder)
+    if failed is None:
+        print_lines(f"{options.out} (written by another command that shared the work)")
+        return DONE
     print_lines(str(options.out))
     return apply_exit_code(options, failed + images.other_formats, images.notes)
 
 
-def write_features(out: Path, images: "OpenedImages", encoder: "Encoder") -> int:
-    """Write the features of images to a file, a batch in memory at a time.
+def write_features(
+    out: Path, images: "OpenedImages", encoder: "Encoder", *, part: int = PART_IMAGES
+) -> int | None:
+    """Write the features of images to a file, a part in memory at a time.
 
     Images that cannot be read are named on standard error and left out.
 
@@ -118,34 +136,74 @@ def write_features(out: Path, images: "OpenedImages", encoder: "Encoder") -> int
         out: the file, .npz, .csv or .parquet; there whole, or not at all.
         images: to embed.
         encoder: that embeds them.
+        part: images that are lost at most where the command is killed.
 
     Returns:
-        how many images could not be read.
+        how many images could not be read; None where another command, which shared the
+        parts, has written the file.
 
     Raises:
         DataError: not one can be read.
-        ConfigError: the file cannot be written.
+        ConfigError: the file cannot be written, or OUT.partial is another command's.
     """
-    from bmjax.embed.feature_files import open_feature_file
+    from bmjax.embed.feature_files import Write, open_feature_file
 
-    classes, failed = encoder.classes, 0
-    progress = show_progress("images")
-    with open_feature_file(out, metadata(encoder)) as write:
-        for batch, outputs in encoder.apply(
-            images, complain=complain, progress=progress
-        ):
+    total, progress = len(images.paths), show_progress("images")
+    about = metadata(encoder)
+
+    def embed(start: int, stop: int, write: Write) -> int:
+        failed, chosen = 0, images.between(start, stop)
+
+        def shown(count: int, of: int) -> None:
+            progress(start + count, total)
+
+        for batch, outputs in encoder.apply(chosen, complain=complain, progress=shown):
             failed += len(batch.failed)
             if batch.positions:
+                at = [start + position for position in batch.positions]
                 write(
-                    [images.paths[position] for position in batch.positions],
-                    [images.label(position, classes) for position in batch.positions],
-                    outputs["features"][: len(batch.positions)],
+                    [images.paths[position] for position in at],
+                    [images.label(position, encoder.classes) for position in at],
+                    outputs["features"][: len(at)],
                 )
-        if failed == len(images.paths):
+        return failed
+
+    def check_any(failed: int) -> None:
+        if failed == total:
             raise DataError(
                 f"not one of {failed:,} image(s) can be read; {str(out)!r} was not "
                 "written"
             )
+
+    if total <= part:
+        with open_feature_file(out, about) as write:
+            failed = embed(0, total, write)
+            check_any(failed)
+        return failed
+
+    def make(each: WorkPart) -> dict[str, Any]:
+        with open_feature_file(each.path, {}) as write:
+            return {"failed": embed(each.start, each.stop, write)}
+
+    parts = split_work(out.with_name(out.name + ".partial"), total, part, ".npz")
+    with made_parts(
+        parts,
+        {**about, "images_sha256": paths_digest(images.paths), "part": part},
+        make,
+        out=out,
+        what="other images, weights or settings",
+        known=lambda each: progress(each.stop, total),
+    ) as notes:
+        if notes is None:
+            return None
+        failed = sum(note["failed"] for note in notes)
+        check_any(failed)
+        with open_feature_file(out, about) as write:
+            for each in parts:
+                with np.load(each.path) as arrays:
+                    if len(arrays["path"]):
+                        names = arrays["path"].tolist()
+                        write(names, arrays["label"].tolist(), arrays["features"])
     return failed
 
 

@@ -14,7 +14,7 @@ from bmjax.console.apply_options import (
 from bmjax.console.command import leave, run_command
 from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
-from bmjax.errors import ConfigError, DataError
+from bmjax.errors import DONE, ConfigError, DataError
 from bmjax.files import check_place, user_path
 
 _DESCRIPTION = """\
@@ -25,8 +25,9 @@ label (the nearest folder around the image that has a class's name, else empty),
 predicted, a probability for each class and, where the run has a detector, distance:
 how many per cent of the run's own cells are more like its training cells. Paths that a
 spreadsheet would take for a formula begin with "./". At the end the differential count
-is shown. More than 16,384 images are written in parts to CSV.partial; where the command
-was killed, the same command goes on.
+is shown. More than 16,384 images are written in parts to CSV.partial: where the command
+was killed, the same command goes on, and given on several machines that share the folder
+it shares the parts.
 
 Exit codes: 0 done; 2 usage; 3 images: none, or some that could not be read, which are
 named and left out, while all others are in the CSV (0 with --skip-bad); 5 checkpoint;
@@ -139,6 +140,9 @@ def _predict(options: argparse.Namespace) -> int:
         columns=columns,
         least_sure=least_sure,
     )
+    if predicted is None:
+        print_lines(f"{options.out} (written by another command that shared the work)")
+        return DONE
     side = encoder.size
     if other := predicted.sizes.total() - predicted.sizes[side, side]:
         sizes = ", ".join(

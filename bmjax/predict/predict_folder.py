@@ -1,10 +1,10 @@
 """A folder's images through an encoder into a CSV, a batch at a time.
 
 Many images are written in parts of PART_IMAGES images: each part is a whole file in
-OUT.partial, so that a command that was killed goes on after the last whole one.
+OUT.partial, so that a command that was killed goes on with what is left, and several
+commands, on machines that share the folder, share the parts.
 """
 
-import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,14 +13,19 @@ from typing import Any, BinaryIO, NamedTuple
 
 from bmjax.data.open_images import OpenedImages
 from bmjax.encoder import Encoder
-from bmjax.errors import ConfigError, DataError
+from bmjax.errors import DataError
 from bmjax.evals.detector_file import FOREIGN
 from bmjax.evals.predictions import PredictionsWriter
-from bmjax.files import read_json_object, whole_file, write_json, writing
+from bmjax.files import whole_file
+from bmjax.parts.shared_parts import (
+    PART_IMAGES,
+    WorkPart,
+    made_parts,
+    paths_digest,
+    split_work,
+)
 from bmjax.predict.cell_columns import CellColumns
 from bmjax.predict.least_sure import LeastSure
-
-PART_IMAGES = 16_384  # images, minutes of a device's work at most; ours
 
 
 class Predicted(NamedTuple):
@@ -54,7 +59,7 @@ def predict_folder(
     columns: CellColumns,
     least_sure: LeastSure | None = None,
     part: int = PART_IMAGES,
-) -> Predicted:
+) -> Predicted | None:
     """Name every image that can be read; the CSV is there whole, or not at all.
 
     Args:
@@ -69,36 +74,49 @@ def predict_folder(
         least_sure: is shown every cell; the images are then no parts.
         part: images that are lost at most where the command is killed.
 
+    Returns:
+        what came out; None where another command, which shared the parts, has written
+        the CSV.
+
     Raises:
         DataError: not one image can be read.
         ConfigError: the CSV cannot be written, or OUT.partial is another command's.
     """
     total = len(images.paths)
     size = total if least_sure is not None else min(part, total)
-    starts = range(0, total, size)
     job = _Job(images, encoder, complain, columns, least_sure)
-    if len(starts) == 1:
+    if size == total:
         with whole_file(out, option="--out") as file:
             done = _write_part(job, file, 0, total, progress)
             _check_any(done, folder, out)
         return done
-    kept = out.with_name(out.name + ".partial")
-    _open_parts(kept, job, out, size)
-    parts = []
-    for start in starts:
-        stop = min(start + size, total)
 
-        def shown(count: int, of: int, before: int = start) -> None:
-            progress(before + count, total)
+    def write(part: WorkPart) -> dict[str, Any]:
+        def shown(count: int, of: int) -> None:
+            progress(part.start + count, total)
 
-        parts.append(_kept_part(job, kept, start, stop, shown))
-    done = _sum(parts)
-    _check_any(done, folder, out)
-    with whole_file(out, option="--out") as file:
-        for start in starts:
-            with open(_part_path(kept, start), "rb") as rows:
-                shutil.copyfileobj(rows, file, 1 << 20)
-    shutil.rmtree(kept)
+        with whole_file(part.path, option="--out") as file:
+            done = _write_part(job, file, part.start, part.stop, shown)
+        sizes = [[*size, count] for size, count in done.sizes.items()]
+        return {**done._asdict(), "sizes": sizes}
+
+    parts = split_work(out.with_name(out.name + ".partial"), total, size, ".csv")
+    with made_parts(
+        parts,
+        _about(job, size),
+        write,
+        out=out,
+        what="other images, run, batch size or prior",
+        known=lambda part: progress(part.stop, total),
+    ) as notes:
+        if notes is None:
+            return None
+        done = _sum([_from_note(note) for note in notes])
+        _check_any(done, folder, out)
+        with whole_file(out, option="--out") as file:
+            for each in parts:
+                with open(each.path, "rb") as rows:
+                    shutil.copyfileobj(rows, file, 1 << 20)
     return done
 
 
@@ -112,13 +130,10 @@ class _Job(NamedTuple):
     least_sure: LeastSure | None
 
 
-def _open_parts(kept: Path, job: _Job, out: Path, size: int) -> None:
-    """Make the folder of the parts, or check that it is of the same command."""
-    hashed = hashlib.sha256()
-    for path in job.images.paths:
-        hashed.update(path.encode("utf-8", errors="surrogateescape") + b"\0")
-    about = {
-        "images_sha256": hashed.hexdigest(),
+def _about(job: _Job, size: int) -> dict[str, Any]:
+    """What the parts are of: others are another command's."""
+    return {
+        "images_sha256": paths_digest(job.images.paths),
         "params_sha256": job.encoder.digest,
         "classes": list(job.encoder.classes),
         "batch": job.encoder.step,
@@ -126,52 +141,11 @@ def _open_parts(kept: Path, job: _Job, out: Path, size: int) -> None:
         "columns": list(job.columns.names),
         "calibrated": job.columns.described,
     }
-    note = kept / "about.json"
-    if note.exists():
-        if _read_note(note) != about:
-            raise ConfigError(
-                f"{str(kept)!r} holds parts of another command (other images, run, "
-                "batch size or prior); remove it, or give that command again"
-            )
-        return
-    with writing("--out", out):
-        kept.mkdir(exist_ok=True)
-        write_json(note, about)
 
 
-def _kept_part(
-    job: _Job, kept: Path, start: int, stop: int, progress: Callable[[int, int], None]
-) -> Predicted:
-    """One part: read what is known of it, or write it; its note is written last."""
-    path = _part_path(kept, start)
-    note = path.with_suffix(".json")
-    known = _read_note(note)
-    if known and path.exists():
-        progress(stop - start, stop - start)
-        sizes = Counter({(w, h): count for w, h, count in known.pop("sizes")})
-        return Predicted(Counter(known.pop("classes")), sizes=sizes, **known)
-    with whole_file(path, option="--out") as file:
-        done = _write_part(job, file, start, stop, progress)
-    write_json(
-        note,
-        {
-            **done._asdict(),
-            "sizes": [[*size, count] for size, count in done.sizes.items()],
-        },
-    )
-    return done
-
-
-def _read_note(path: Path) -> dict[str, Any]:
-    """A note beside the parts; {} where there is none, or not a whole one."""
-    try:
-        return read_json_object(path)
-    except (OSError, ValueError):
-        return {}
-
-
-def _part_path(kept: Path, start: int) -> Path:
-    return kept / f"{start:012d}.csv"
+def _from_note(note: dict[str, Any]) -> Predicted:
+    sizes = Counter({(w, h): count for w, h, count in note["sizes"]})
+    return Predicted(**{**note, "classes": Counter(note["classes"]), "sizes": sizes})
 
 
 def _write_part(
@@ -183,10 +157,7 @@ def _write_part(
 ) -> Predicted:
     """Write the rows of some images; the header is before the first image of all."""
     images, encoder, columns = job.images, job.encoder, job.columns
-    chosen = images._replace(
-        paths=images.paths[start:stop],
-        encoded=lambda position: images.encoded(start + position),
-    )
+    chosen = images.between(start, stop)
     predicted: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
     labeled = correct = failed = foreign = 0

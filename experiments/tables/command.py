@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bmjax.console.command import run_command
 from bmjax.errors import DONE, ConfigError
-from experiments.tables.claims import SILENT
+from bmjax.parts.claims import SILENT
 from experiments.tables.plans import (
     FIVE_FOLDS,
     IMPLEMENTATIONS,

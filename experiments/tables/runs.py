@@ -13,9 +13,9 @@ from pathlib import Path
 from bmjax.console.signals import SignalReceiver
 from bmjax.errors import DONE, INTERRUPTED, STOPPED, ConfigError, DataError
 from bmjax.files import write_json
+from bmjax.parts.claims import FOLDER, SILENT, Claim, held, holder, take
 from bmjax.run.command_line import read_flags
 from bmjax.run.workdir import is_finished
-from experiments.tables.claims import FOLDER, SILENT, Claim, held, holder, take
 from experiments.tables.plans import DEMO_IMAGES, Job, Plan
 
 _NOTE = "experiment.json"

@@ -69,7 +69,29 @@ def test_processes_together_give_the_batch_of_one(catalog):
     whole = shown(train(catalog, steps=3))
     parts = [shown(train(catalog, steps=3, process=p, processes=2)) for p in range(2)]
     for step in range(3):
-        assert sorted(parts[0][step] + parts[1][step]) == sorted(whole[step])
+        assert parts[0][step] + parts[1][step] == whole[step]
+
+
+def test_processes_together_evaluate_each_image_once(catalog):
+    def pixels(process, processes):
+        batches = evaluation_batches(
+            catalog,
+            np.arange(5),
+            size=8,
+            batch_size=4,
+            threads=1,
+            prefetch=1,
+            process=process,
+            processes=processes,
+        )
+        return [(batch["pixels"], count) for batch, count in batches]
+
+    whole, parts = pixels(0, 1), [pixels(process, 2) for process in range(2)]
+    assert [count for _, count in whole] == [4, 1]
+    for (expected, count), *both in zip(whole, *parts, strict=True):
+        together = np.concatenate([part for part, _ in both])
+        np.testing.assert_array_equal(together, expected)
+        assert {counted for _, counted in both} == {count}
 
 
 def test_labels_belong_to_their_images(catalog):

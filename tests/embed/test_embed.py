@@ -9,8 +9,9 @@ import pytest
 
 import bmjax
 from bmjax.data.images.folder import read_folder
+from bmjax.data.open_images import open_any_images
 from bmjax.data.prepared.prepare import prepare
-from bmjax.embed.__main__ import main
+from bmjax.embed.__main__ import main, write_features
 from tests.helpers.small_run import small_run
 
 
@@ -53,6 +54,18 @@ def test_every_kind_of_file_holds_the_encoders_features(trained, tmp_path, capsy
     )
     assert json.loads((tmp_path / "f.csv.json").read_text()) == about
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_parts_hold_the_same_as_one_file(trained, tmp_path):
+    encoder = bmjax.load(trained.workdir, batch_size=16, devices=1)
+    images = open_any_images(trained.cells)
+    for name, part in (("whole", len(images.paths)), ("parts", 64)):
+        out = tmp_path / f"{name}.npz"
+        assert write_features(out, images, encoder, part=part) == 0
+    assert (tmp_path / "whole.npz").read_bytes() == (
+        tmp_path / "parts.npz"
+    ).read_bytes()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_parquet_holds_the_encoders_features(trained, tmp_path):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.tables import claims
-from experiments.tables.claims import FOLDER, held, take
+from bmjax.parts import claims
+from bmjax.parts.claims import FOLDER, held, take
 from experiments.tables.job_array import job_array
 from experiments.tables.plans import Job
 
@@ -27,33 +27,33 @@ def forget(folder, name, seconds):
 
 
 def test_a_claim_is_one_workers_until_it_ends_or_falls_silent(tmp_path):
-    first = take(tmp_path, "run", silent=100)
-    assert take(tmp_path, "run", silent=100) is None
-    assert take(tmp_path, "other", silent=100) is not None
+    first = take(tmp_path, "run", silent=100.0)
+    assert take(tmp_path, "run", silent=100.0) is None
+    assert take(tmp_path, "other", silent=100.0) is not None
     with held(first, lambda: None):
-        assert take(tmp_path, "run", silent=100) is None
-    second = take(tmp_path, "run", silent=100)
+        assert take(tmp_path, "run", silent=100.0) is None
+    second = take(tmp_path, "run", silent=100.0)
     assert second is not None
     forget(tmp_path, "run", 101)
-    third = take(tmp_path, "run", silent=100)
+    third = take(tmp_path, "run", silent=100.0)
     assert third is not None
     # The one that was silent does not release what is another's by now.
     with held(second, lambda: None):
         pass
-    assert take(tmp_path, "run", silent=100) is None
+    assert take(tmp_path, "run", silent=100.0) is None
     left = {path.name for path in (tmp_path / FOLDER).iterdir()}
     assert left == {"run.json", "other.json"}
 
 
 def test_of_many_that_take_over_at_once_one_does(tmp_path):
     for _ in range(20):
-        assert take(tmp_path, "run", silent=1000)
+        assert take(tmp_path, "run", silent=1000.0)
         forget(tmp_path, "run", 2000)
         start, taken = threading.Barrier(8), []
 
         def worker(start=start, taken=taken):
             start.wait()
-            taken.append(take(tmp_path, "run", silent=1000))
+            taken.append(take(tmp_path, "run", silent=1000.0))
 
         threads = [threading.Thread(target=worker) for _ in range(8)]
         for thread in threads:
@@ -107,7 +107,7 @@ runs.state = lambda job: "done" if (job.workdir / "done").exists() else "new"
 folders = [folder / f"run{n}" for n in range(8)]
 todo = [Job("s", n, 0, one, (str(one),)) for n, one in enumerate(folders)]
 plan = types.SimpleNamespace(workdir=folder, scale="small")
-sys.exit(runs.run_missing(plan, todo, silent=10))
+sys.exit(runs.run_missing(plan, todo, silent=10.0))
 """
 RUN = """
 import sys, time

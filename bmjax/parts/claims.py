@@ -1,10 +1,11 @@
-"""Who makes which run, where several machines share one folder of runs.
+"""Who makes which run or part, where several commands or machines share a folder.
 
 A claim is a file that one worker alone can make. Its holder renews it while it works;
 one that was not renewed for a while belongs to a worker that is gone, and another takes
-it over. The times are those of the file system that holds the claims, so that clocks of
-machines need not agree, and nothing rests on locks, which not every network file system
-has. A run's own lock (`bmjax.run.workdir.claim`) is a second guard where there is one.
+it over; at once where the worker was a process of this machine and is no more. The
+times are those of the file system that holds the claims, so that clocks of machines
+need not agree, and nothing rests on locks, which not every network file system has. A
+run's own lock (`bmjax.run.workdir.claim`) is a second guard where there is one.
 """
 
 import contextlib
@@ -53,7 +54,7 @@ def take(folder: Path, name: str, *, silent: float = SILENT) -> Claim | None:
     # Who takes over holds a second claim meanwhile, so that only one does.
     taking = path.with_name(f"{path.name}.taken-over")
     age = _age(path, claim.token)
-    if age is not None and age < silent:
+    if age is not None and age < silent and not _ended_here(path):
         return None
     if not _make(taking, claim.token):
         if (_age(taking, claim.token) or 0.0) > silent:  # killed in the middle of it
@@ -63,7 +64,7 @@ def take(folder: Path, name: str, *, silent: float = SILENT) -> Claim | None:
         age = _age(path, claim.token)
         if age is None:  # released meanwhile
             return claim if _make(path, claim.token) else None
-        if age < silent:  # taken over meanwhile
+        if age < silent and not _ended_here(path):  # taken over meanwhile
             return None
         written = path.with_name(f"{path.name}.{claim.token}")
         _make(written, claim.token)
@@ -124,6 +125,20 @@ def _make(path: Path, token: str) -> bool:
     with open(number, "w") as file:
         json.dump(content, file)
     return True
+
+
+def _ended_here(path: Path) -> bool:
+    """Whether a claim is of a process of this machine that is no more."""
+    try:
+        content = read_json_object(path)
+        if content["host"] != socket.gethostname():
+            return False
+        os.kill(int(content["process"]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return False
 
 
 def _token(path: Path) -> str:

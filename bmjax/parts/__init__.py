@@ -1,0 +1,1 @@
+"""Work in parts, which several commands can share."""
