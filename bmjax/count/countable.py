@@ -79,7 +79,10 @@ def read_countable(path: Path | None, classes: Sequence[str]) -> Countable:
         )
     known = [row for row in found if row is not None]
     if not any(row[0] for row in known):
-        raise DataError(f"{path} counts no class of the run; give some countable=yes")
+        raise DataError(
+            f"{path or 'the default table of countable classes'} counts none of "
+            f"{', '.join(classes)}; give --countable=FILE.csv with some countable=yes"
+        )
     return Countable(
         counts=tuple(row[0] for row in known),
         lineage=tuple(row[1] for row in known),

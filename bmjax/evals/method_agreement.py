@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-Pair = tuple[float, float]
+Ends = tuple[float, float]
 FEWEST_LIMITS = 3  # cases: limits from two have intervals of no use; ours
 FEWEST_LINE = 5  # cases: with 4 the interval of the slope has no ends at 95 %
 
@@ -19,7 +19,7 @@ class Kappa(NamedTuple):
     """Agreement beyond chance of two readers of the same cells."""
 
     value: float | None  # None where both give one class alone
-    interval: Pair | None
+    interval: Ends | None
     observed: float  # share of cells that they label alike
 
 
@@ -27,20 +27,20 @@ class Limits(NamedTuple):
     """Bland and Altman's: of second minus first."""
 
     bias: float
-    bias_interval: Pair
+    bias_interval: Ends
     low: float  # the limits of agreement: 95 % of differences lie between them
-    low_interval: Pair
+    low_interval: Ends
     high: float
-    high_interval: Pair
+    high_interval: Ends
 
 
 class Line(NamedTuple):
     """Passing and Bablok's: second = intercept + slope first."""
 
     slope: float
-    slope_interval: Pair  # an end is infinite where the points do not bound it
+    slope_interval: Ends  # an end is infinite where the points do not bound it
     intercept: float
-    intercept_interval: Pair
+    intercept_interval: Ends
 
 
 def kappa_of(table: np.ndarray, *, level: float = 0.95) -> Kappa:
