@@ -1,4 +1,4 @@
-"""Which names of a case are to be trusted, and which classes a cell may be of."""
+"""Which names of cells are to be trusted, and which classes a cell may be of."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
