@@ -33,6 +33,7 @@ class Predicted(NamedTuple):
         sizes: how many images came in each size, (width, height).
         failed: how many could not be read.
         foreign: how many lie farther than 95 % of the run's own cells.
+        doubtful: how many names are not to be trusted, where that is known.
     """
 
     classes: Counter[str]
@@ -41,6 +42,7 @@ class Predicted(NamedTuple):
     sizes: Counter[tuple[int, int]]
     failed: int
     foreign: int
+    doubtful: int
 
 
 def predict_folder(
@@ -125,13 +127,15 @@ def _open_parts(kept: Path, job: _Job, out: Path, size: int) -> None:
         "part": size,
         "columns": list(job.columns.names),
         "calibrated": job.columns.described,
+        "trust": job.columns.settings,
     }
     note = kept / "about.json"
     if note.exists():
         if _read_note(note) != about:
             raise ConfigError(
                 f"{str(kept)!r} holds parts of another command (other images, run, "
-                "batch size or prior); remove it, or give that command again"
+                "batch size, prior, error or level); remove it, or give that command "
+                "again"
             )
         return
     with writing("--out", out):
@@ -189,29 +193,32 @@ def _write_part(
     )
     predicted: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
-    labeled = correct = failed = foreign = 0
+    labeled = correct = failed = foreign = doubtful = 0
     writer = PredictionsWriter(file, encoder.classes, columns.names, header=start == 0)
     for batch, outputs in encoder.apply(
         chosen, complain=job.complain, progress=progress
     ):
         if batch.positions:
-            rows, distances = columns.of(encoder, outputs)
+            values = columns.of(encoder, outputs)
+            rows, far = values.probabilities, values.distances
             cells = zip(batch.positions, batch.pixels, rows, strict=False)  # filled up
             for number, (position, pixels, row) in enumerate(cells):
                 path = chosen.paths[position]
                 label = images.label(start + position, encoder.classes)
-                far = () if distances is None else (f"{distances[number]:.1f}",)
-                name = writer.add(path, label, row, far)
+                more = values.cells(number, encoder.classes)
+                name = writer.add(path, label, row, more)
                 predicted[name] += 1
-                if distances is not None:
-                    foreign += bool(distances[number] > FOREIGN)
+                if far is not None:
+                    foreign += bool(far[number] > FOREIGN)
+                if values.doubtful is not None:
+                    doubtful += bool(values.doubtful[number])
                 if job.least_sure is not None:
                     job.least_sure.add(start + position, path, pixels, row)
                 labeled += bool(label)
                 correct += label == name
         sizes += batch.sizes
         failed += len(batch.failed)
-    return Predicted(predicted, labeled, correct, sizes, failed, foreign)
+    return Predicted(predicted, labeled, correct, sizes, failed, foreign, doubtful)
 
 
 def _sum(parts: Sequence[Predicted]) -> Predicted:
@@ -222,6 +229,7 @@ def _sum(parts: Sequence[Predicted]) -> Predicted:
         sizes=sum((part.sizes for part in parts), Counter()),
         failed=sum(part.failed for part in parts),
         foreign=sum(part.foreign for part in parts),
+        doubtful=sum(part.doubtful for part in parts),
     )
 
 

@@ -16,6 +16,7 @@ from bmjax.evals.calibration_file import (
     calibrated,
     read_calibration,
 )
+from bmjax.evals.cell_trust import SET_LEVEL
 from bmjax.evals.conformal import fewest_cells, prediction_sets, set_thresholds
 from bmjax.evals.intervals import clopper_pearson
 from bmjax.evals.predictions import Predictions, as_written
@@ -25,7 +26,6 @@ from bmjax.report.metric_tables import Shown
 from bmjax.report.words import NONE, count, listing
 
 _ERRORS = (0.01, 0.02, 0.05)  # that are asked for
-_LEVEL = 0.9  # of the sets, as `bmjax count` and `bmjax predict` have them
 _INTERVAL = 0.95
 
 
@@ -65,8 +65,8 @@ def describe_trust(workdir: Path, predictions: Predictions) -> TrustShown:
     sure, right = top_label(kept.labels, known)
     confidence, correct = top_label(predictions.labels, shares)
     chosen = [accepting_threshold(sure, right, error=error) for error in _ERRORS]
-    by_class = set_thresholds(known, kept.labels, level=_LEVEL, by_class=True)
-    marginal = set_thresholds(known, kept.labels, level=_LEVEL)
+    by_class = set_thresholds(known, kept.labels, level=SET_LEVEL, by_class=True)
+    marginal = set_thresholds(known, kept.labels, level=SET_LEVEL)
     from markupsafe import Markup
 
     how = "" if kept.held_out == VALIDATION_PART else f" ({kept.held_out})"
@@ -89,7 +89,7 @@ def describe_trust(workdir: Path, predictions: Predictions) -> TrustShown:
         ],
         [
             (
-                f"For {_whole(_LEVEL)} of",
+                f"For {_whole(SET_LEVEL)} of",
                 "Holds the class",
                 "Lowest class",
                 "Classes in it",
@@ -191,7 +191,7 @@ def _notes(
         ]
         notes.append(
             f"In every set for each class: {listing(few)}, as a class needs "
-            f"{fewest_cells(_LEVEL)} validation cells for {_whole(_LEVEL)}."
+            f"{fewest_cells(SET_LEVEL)} validation cells for {_whole(SET_LEVEL)}."
         )
     return notes
 

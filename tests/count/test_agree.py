@@ -103,7 +103,7 @@ def test_one_case_has_no_limits_and_says_so(tmp_path, capsys):
         ("case,class,n\na,NGS,1\na,NGS,2\n", "stands there twice; keep one line"),
         ("case,class,n\n", "names no case"),
         ("case,class,n\nother,NGS,4\n", "no case in common"),
-        ("case,class,n\ncase 0,ART,4\n", "counts none of ART; give --countable"),
+        ("case,class,n\ncase 0,ART,4\n", "counts no class; give --countable"),
         ("case,class,n\ncase 0,NGS,0\n", "no case has cells that count"),
         ("case,class,n\ncase 0,XYZ,4\n", "give --countable=FILE.csv"),
         ("path,label\nx.png,\n", "there is no label"),
