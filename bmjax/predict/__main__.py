@@ -24,8 +24,10 @@ the former. The CSV has the columns of a run's predictions.csv: path (below FOLD
 label (the nearest folder around the image that has a class's name, else empty),
 predicted, a probability for each class; where the run kept validation cells, doubtful
 (1: the name is below the probability that keeps --error) and set (the classes that the
-cell may be of, by --set-level; docs/count.md); and, where it has a detector, distance:
-how many per cent of the run's own cells are more like its training cells. Paths that a
+cell may be of, by --set-level; docs/count.md); where its method has prototypes, the
+number of the nearest prototype, as in its atlas.json, and the cosine; and, where it has
+a detector, distance: how many per cent of the run's own cells are more like its
+training cells. Paths that a
 spreadsheet would take for a formula begin with "./". At the end the differential count
 is shown. More than 16,384 images are written in parts to CSV.partial; where the command
 was killed, the same command goes on.

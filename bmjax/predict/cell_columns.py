@@ -25,6 +25,7 @@ from bmjax.evals.detector_file import (
     read_detector,
 )
 from bmjax.files import plain_cell
+from bmjax.predict.nearest_prototype import Prototypes, read_prototypes
 
 TRAIN, EVEN = "train", "even"
 DOUBTFUL_ERROR = 0.05  # share of wrong names among those that are not doubtful; ours
@@ -37,6 +38,7 @@ class CellColumns(NamedTuple):
         calibration: None: probabilities stay as the network gives them.
         prior: float [N], of the cells in use; None: that of the training part.
         trust: None: it is not known which cells are doubtful, and there are no sets.
+        prototypes: None: the run's method has none.
         detector: None: there are no distances.
         described: by what the probabilities are calibrated; "" where they are not.
     """
@@ -44,6 +46,7 @@ class CellColumns(NamedTuple):
     calibration: Calibration | None = None
     prior: np.ndarray | None = None
     trust: Trust | None = None
+    prototypes: Prototypes | None = None
     detector: Detector | None = None
     described: str = ""
 
@@ -51,7 +54,9 @@ class CellColumns(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """Names of the columns after the probabilities."""
         of_trust = () if self.trust is None else ("doubtful", "set")
-        return of_trust + (() if self.detector is None else ("distance",))
+        of_nearest = () if self.prototypes is None else ("prototype", "cosine")
+        far = () if self.detector is None else ("distance",)
+        return of_trust + of_nearest + far
 
     @property
     def settings(self) -> list[float]:
@@ -63,12 +68,14 @@ class CellColumns(NamedTuple):
         rows = encoder.probabilities(outputs)
         if self.calibration is not None:
             rows = calibrated(rows, self.calibration, self.prior)
-        doubtful = sets = far = None
+        doubtful = sets = nearest = far = None
         if self.trust is not None:
             doubtful, sets = self.trust.apply(rows)
+        if self.prototypes is not None:
+            nearest = self.prototypes.nearest(outputs["features"])
         if self.detector is not None:
             far = distances(self.detector, outputs["features"])
-        return CellValues(rows, doubtful, sets, far)
+        return CellValues(rows, doubtful, sets, nearest, far)
 
 
 class CellValues(NamedTuple):
@@ -77,6 +84,7 @@ class CellValues(NamedTuple):
     probabilities: np.ndarray  # float32 [B, N]
     doubtful: np.ndarray | None  # bool [B]
     sets: np.ndarray | None  # bool [B, N]
+    nearest: tuple[np.ndarray, np.ndarray] | None  # prototypes' numbers, cosines [B]
     distances: np.ndarray | None  # float32 [B]
 
     def cells(self, number: int, classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -85,6 +93,9 @@ class CellValues(NamedTuple):
         if self.doubtful is not None and self.sets is not None:
             names = " | ".join(classes[i] for i in self.sets[number].nonzero()[0])
             cells += (str(int(self.doubtful[number])), plain_cell(names))
+        if self.nearest is not None:
+            prototypes, cosines = self.nearest
+            cells += (str(prototypes[number]), f"{cosines[number]:.4f}")
         if self.distances is not None:
             cells += (f"{self.distances[number]:.1f}",)
         return cells
@@ -111,7 +122,8 @@ def read_columns(
         level: share of cells of each class whose set holds it; None: SET_LEVEL,
             likewise.
         adapted: the network has adapters, and is not the one that the run's validation
-            cells went through: nothing is known of doubt, and there are no sets.
+            cells went through: nothing is known of doubt, and there are neither sets
+            nor prototypes.
 
     Raises:
         ConfigError: a prior, an error or a level is asked for and the run has no
@@ -119,7 +131,10 @@ def read_columns(
         CheckpointError: a kept file is damaged.
         DataError: the prior's table cannot be used.
     """
-    detector = read_detector(run) if (run / DETECTOR_FILE).exists() else None
+    none = CellColumns(
+        prototypes=None if adapted else read_prototypes(run),
+        detector=read_detector(run) if (run / DETECTOR_FILE).exists() else None,
+    )
     asked = [
         f"--{name}={value}"
         for name, value in (("prior", prior), ("error", error), ("set-level", level))
@@ -137,7 +152,7 @@ def read_columns(
         )
     kept = _kept(run, classes, needed=bool(asked))
     if kept is None:
-        return CellColumns(detector=detector)
+        return none
     shares = _prior(prior, kept) if prior else None
     trust = None
     if not adapted:
@@ -150,13 +165,12 @@ def read_columns(
             SET_LEVEL if level is None else level,
         )
     if not prior:
-        return CellColumns(trust=trust, detector=detector)
-    return CellColumns(
-        kept,
-        shares,
-        trust,
-        detector,
-        f"temperature {kept.temperature:.3g}, prior {prior}",
+        return none._replace(trust=trust)
+    return none._replace(
+        calibration=kept,
+        prior=shares,
+        trust=trust,
+        described=f"temperature {kept.temperature:.3g}, prior {prior}",
     )
 
 

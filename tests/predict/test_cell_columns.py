@@ -86,6 +86,7 @@ def test_the_cells_of_a_row():
         np.full((3, 3), 1 / 3, np.float32),
         np.array([True, False, True]),
         sets,
+        None,
         np.array([1.25, 99.96, 0.0], np.float32),
     )
     assert values.cells(0, CLASSES) == ("1", "NGS | =ART", "1.2")

@@ -200,6 +200,26 @@ def test_a_stop_leaves_no_half_table(runs, cells, tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.slow
+def test_the_nearest_prototype_is_the_one_that_the_atlas_has(runs, cells, tmp_path):
+    """Counted over the training images, as the run has counted them."""
+    run = runs("swav")
+    assert predict(cells, run, tmp_path / "out.csv") == 0
+    rows = {row["path"]: row for row in rows_of(tmp_path / "out.csv")}
+    atlas = json.loads((run / "atlas.json").read_text())
+    tested = {row["path"] for row in rows_of(run / "predictions.csv")}
+    first = [int(row["prototype"]) for path, row in rows.items() if path not in tested]
+    found = np.bincount(first, minlength=len(atlas["prototypes"]))
+    counted = np.array([entry["images"] for entry in atlas["prototypes"]])
+    assert np.abs(found - counted).sum() <= 4  # two images between two prototypes
+    for number, entry in enumerate(atlas["prototypes"]):
+        for cell in entry["nearest"]:
+            row = rows[cell["path"]]
+            assert float(row["cosine"]) >= cell["cosine"] - 2e-3
+            if int(row["prototype"]) == number:
+                assert float(row["cosine"]) == pytest.approx(cell["cosine"], abs=2e-3)
+
+
+@pytest.mark.slow
 def test_a_pretrained_run_without_its_probe_is_refused(runs, cells, tmp_path, capsys):
     run = shutil.copytree(runs("swav"), tmp_path / "run")
     (run / "features" / "linear.npz").unlink()
