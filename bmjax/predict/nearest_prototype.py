@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bmjax.devices.mesh import make_mesh, replicated
-from bmjax.models.heads import project_features
+from bmjax.models.heads import HEADS, project_features
 from bmjax.training.run_config import read_run_config
 from bmjax.training.trained_network import read_run
 
@@ -52,7 +52,7 @@ def read_prototypes(run: Path) -> Prototypes | None:
         return None
     weights = read_run(run, replicated(make_mesh(1)))
     kind = read_run_config(run).model.head
-    if kind == "none" or not {"head", "prototypes"} <= {*weights.params}:
+    if kind not in HEADS or not {"head", "prototypes"} <= {*weights.params}:
         return None
     head, statistics = weights.params["head"], weights.batch_stats.get("head", {})
     directions = _unit(jnp.asarray(weights.params["prototypes"], jnp.float32), axis=0)

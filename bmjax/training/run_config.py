@@ -15,7 +15,6 @@ from bmjax.data.seen_images import seen_from_json
 from bmjax.errors import BmjaxError, CheckpointError, ConfigError
 from bmjax.files import describe_os_error, read_json_object
 from bmjax.models import LOWERINGS, NETWORKS, feature_settings
-from bmjax.models.heads import HEADS
 from bmjax.settings import Number, checked, choice, number, read_settings, several
 
 
@@ -64,7 +63,7 @@ class StoredModel:
     interpolation: str = "auto"
     convolutions: str = choice(*LOWERINGS, default="auto")
     dtype: str = choice("float32", "bfloat16", default="float32")
-    head: str = choice(*HEADS, default="none")
+    head: str = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
