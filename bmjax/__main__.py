@@ -15,6 +15,7 @@ _COMMANDS = {
     "data": ("bmjax.data.__main__", "verify, split, prepare or synthesize images"),
     "predict": ("bmjax.predict.__main__", "cell types of new images"),
     "count": ("bmjax.count.__main__", "the differential count of a case, with a page"),
+    "agree": ("bmjax.count.agree", "how well two counts or readers agree"),
     "embed": ("bmjax.embed.__main__", "features of new images"),
     "report": ("bmjax.report.__main__", "the page of a run, or of several compared"),
     "few-labels": ("bmjax.few_labels", "accuracy against labeled images per class"),

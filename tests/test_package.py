@@ -51,6 +51,8 @@ def test_every_folder_of_modules_is_a_package():
         "train",
         "data",
         "predict",
+        "count",
+        "agree",
         "embed",
         "report",
         "few-labels",

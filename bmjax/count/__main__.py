@@ -18,10 +18,10 @@ from bmjax.files import plain_cell, user_path, write_csv, write_json, writing
 
 if TYPE_CHECKING:
     from bmjax.count.case_cells import CaseCells
-    from bmjax.count.cell_trust import Trust
     from bmjax.count.countable import Countable
     from bmjax.count.review_table import Reviewed
     from bmjax.evals.calibration_file import Calibration
+    from bmjax.evals.cell_trust import Trust
 
 _DESCRIPTION = """\
 Count the cells of one case: CASE is a folder of single-cell images, in one folder for
@@ -202,9 +202,9 @@ def _write(
     from bmjax.count.case_cells import MOST_ON_PAGES
     from bmjax.count.case_count import Validated, count_case
     from bmjax.count.case_report import page_cells, page_of_case
-    from bmjax.count.cell_trust import read_trust
     from bmjax.count.smears_agree import smears_agree
     from bmjax.evals.calibration_file import calibrated
+    from bmjax.evals.cell_trust import read_trust
     from bmjax.report.case_page import write_case
 
     classes = calibration.classes

@@ -79,7 +79,11 @@ def read_countable(path: Path | None, classes: Sequence[str]) -> Countable:
         )
     known = [row for row in found if row is not None]
     if not any(row[0] for row in known):
-        raise DataError(f"{path} counts no class of the run; give some countable=yes")
+        raise DataError(
+            f"{path or 'the default table of countable classes'} counts no class; "
+            "give --countable=FILE.csv with countable=yes for some of "
+            f"{', '.join(classes)}"
+        )
     return Countable(
         counts=tuple(row[0] for row in known),
         lineage=tuple(row[1] for row in known),

@@ -27,6 +27,12 @@ def _written(probability: np.floating | float) -> str:
     return f"{probability:.6g}"
 
 
+def as_written(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities as a table has them, float32: read or in memory, they are equal."""
+    texts = [float(_written(value)) for value in probabilities.ravel()]
+    return np.array(texts, np.float32).reshape(probabilities.shape)
+
+
 class Predictions(NamedTuple):
     """What one system says of the images of one test part."""
 

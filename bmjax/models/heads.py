@@ -8,6 +8,7 @@ from jax import Array
 from bmjax.models.dense_product import dense_product
 from bmjax.models.init import Constant, FanIn, Given, Normal
 from bmjax.models.norm import BatchNorm
+from bmjax.types import Tree
 
 HEADS = ("none", "linear", "mlp", "mlp_bn", "mlp_gelu")
 _DINO_STD = 0.02  # of initial kernels; dino and dinov2, DINOHead
@@ -116,3 +117,24 @@ class ProjectionHead(nn.Module):
         if self.kind == "mlp_bn":
             hidden = BatchNorm(name="bn1")(hidden, train=train)
         return Dense(self.embedding_dim, name="fc2")(nn.relu(hidden))
+
+
+def project_features(
+    kind: str, params: Tree, batch_stats: Tree, features: Array
+) -> Array:
+    """Embeddings of features by a trained head, as in evaluation, [B, D].
+
+    Args:
+        kind: of the head, one of HEADS, except "none".
+        params: of the head; they have its widths.
+        batch_stats: likewise; {} for a head without.
+        features: [B, F].
+    """
+    first, last = {"linear": ("fc", "fc"), "mlp_gelu": ("fc1", "fc3")}.get(
+        kind, ("fc1", "fc2")
+    )
+    head = ProjectionHead(
+        kind, params[last]["kernel"].shape[-1], params[first]["kernel"].shape[-1]
+    )
+    variables = {"params": params, "batch_stats": batch_stats}
+    return head.apply(variables, features, train=False)

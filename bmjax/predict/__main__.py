@@ -22,12 +22,15 @@ Name every image below FOLDER with a trained run: one that learned classes, or o
 was pretrained and has its linear classifier; or with a file that bmjax.export wrote of
 the former. The CSV has the columns of a run's predictions.csv: path (below FOLDER),
 label (the nearest folder around the image that has a class's name, else empty),
-predicted, a probability for each class and, where the run has a detector, distance:
-how many per cent of the run's own cells are more like its training cells. Paths that a
-spreadsheet would take for a formula begin with "./". At the end the differential count
-is shown. More than 16,384 images are written in parts to CSV.partial: where the command
-was killed, the same command goes on, and given on several machines that share the
-folder it shares the parts.
+predicted and a probability for each class. Where the run kept validation cells, there
+are doubtful (1: the name is below the probability that keeps --error) and set (the
+classes that the cell may be of, by --set-level; docs/count.md); where its method has
+prototypes, the number of the nearest prototype, as in its atlas.json, and the cosine;
+where it has a detector, distance: how many per cent of the run's own cells are more
+like its training cells. Paths that a spreadsheet would take for a formula begin with
+"./". At the end the differential count is shown. More than 16,384 images are written in
+parts to CSV.partial: where the command was killed, the same command goes on, and given
+on several machines that share the folder it shares the parts.
 
 Exit codes: 0 done; 2 usage; 3 images: none, or some that could not be read, which are
 named and left out, while all others are in the CSV (0 with --skip-bad); 5 checkpoint;
@@ -64,6 +67,20 @@ def _parser() -> argparse.ArgumentParser:
         "the columns class and share (default: as the network gives them)",
     )
     parser.add_argument(
+        "--error",
+        type=float,
+        metavar="E",
+        help="share of wrong names among the cells that are not doubtful, kept on the "
+        "run's validation cells (default: 0.05, where it has any)",
+    )
+    parser.add_argument(
+        "--set-level",
+        type=float,
+        metavar="L",
+        help="share of the cells of each class whose set holds it (default: 0.9, "
+        "likewise)",
+    )
+    parser.add_argument(
         "--explain",
         type=Path,
         metavar="FILE.html",
@@ -84,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 def _predict(options: argparse.Namespace) -> int:
     check_apply_options(options)
     _check_explain(options)
+    _check_shares(options)
     from bmjax.data.open_images import open_named_images
 
     folder = user_path("FOLDER", options.folder)
@@ -123,7 +141,12 @@ def _predict(options: argparse.Namespace) -> int:
     how = "its own classifier" if own else "linear classifier on its features"
     print_lines(f"{len(images.paths):,} images; {encoder.description}, {how}")
     columns = read_columns(
-        user_path("--run", options.run), encoder.classes, options.prior
+        user_path("--run", options.run),
+        encoder.classes,
+        options.prior,
+        error=options.error,
+        level=options.set_level,
+        adapted=bool(options.adapters),
     )
     if columns.described:
         print_lines(f"probabilities are calibrated: {columns.described}")
@@ -167,6 +190,15 @@ def _predict(options: argparse.Namespace) -> int:
         cells = predicted.classes.total()
         found = foreign_cells(predicted.foreign, cells)
         print_lines(*foreign_sentences(found, columns.detector.scored_on))
+    if columns.trust is not None:
+        cells, error = predicted.classes.total(), columns.trust.error
+        print_lines(
+            f"{predicted.doubtful:,} of {cells:,} names are doubtful: the others are "
+            f"wrong on at most {error:.3g} of cells drawn as the validation cells were"
+            if columns.trust.threshold is not None
+            else f"All names are doubtful: no probability keeps wrong names below "
+            f"{error:.3g} on the validation cells"
+        )
     print(NOT_A_DEVICE)
     print_lines(str(options.out))
     if least_sure is not None:
@@ -190,6 +222,13 @@ def _check_explain(options: argparse.Namespace) -> None:
         raise ConfigError(
             f"--explain={str(page)!r} is there already; give another name, or --force"
         )
+
+
+def _check_shares(options: argparse.Namespace) -> None:
+    """Raise ConfigError for shares that are none."""
+    for name, value in (("error", options.error), ("set-level", options.set_level)):
+        if value is not None and not 0 < value < 1:
+            raise ConfigError(f"--{name}={value:g}; give a share between 0 and 1")
 
 
 def _source(run: Path, *, adapted: bool) -> Path:

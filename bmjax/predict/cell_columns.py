@@ -1,6 +1,6 @@
 """What a run's kept files add to each cell that it names.
 
-The one place where calibration, distance, and later sets and abstention come in.
+The one place where calibration, distance, sets and abstention come in.
 """
 
 from pathlib import Path
@@ -11,15 +11,24 @@ import numpy as np
 from bmjax.data.user_tables import read_user_table
 from bmjax.encoder import Encoder, Outputs
 from bmjax.errors import ConfigError, DataError
-from bmjax.evals.calibration_file import Calibration, calibrated, read_calibration
+from bmjax.evals.calibration_file import (
+    FILE,
+    Calibration,
+    calibrated,
+    read_calibration,
+)
+from bmjax.evals.cell_trust import SET_LEVEL, Trust, read_trust
 from bmjax.evals.detector_file import (
     DETECTOR_FILE,
     Detector,
     distances,
     read_detector,
 )
+from bmjax.files import plain_cell
+from bmjax.predict.nearest_prototype import Prototypes, read_prototypes
 
 TRAIN, EVEN = "train", "even"
+DOUBTFUL_ERROR = 0.05  # share of wrong names among those that are not doubtful; ours
 
 
 class CellColumns(NamedTuple):
@@ -28,33 +37,79 @@ class CellColumns(NamedTuple):
     Attributes:
         calibration: None: probabilities stay as the network gives them.
         prior: float [N], of the cells in use; None: that of the training part.
+        trust: None: it is not known which cells are doubtful, and there are no sets.
+        prototypes: None: the run's method has none.
         detector: None: there are no distances.
         described: by what the probabilities are calibrated; "" where they are not.
     """
 
     calibration: Calibration | None = None
     prior: np.ndarray | None = None
+    trust: Trust | None = None
+    prototypes: Prototypes | None = None
     detector: Detector | None = None
     described: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns after the probabilities."""
-        return () if self.detector is None else ("distance",)
+        of_trust = () if self.trust is None else ("doubtful", "set")
+        of_nearest = () if self.prototypes is None else ("prototype", "cosine")
+        far = () if self.detector is None else ("distance",)
+        return of_trust + of_nearest + far
 
-    def of(
-        self, encoder: Encoder, outputs: Outputs
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Probabilities float32 [B, N] and distances float32 [B] of a batch."""
+    @property
+    def settings(self) -> list[float]:
+        """What the columns were asked for by: error and level."""
+        return [] if self.trust is None else [self.trust.error, self.trust.level]
+
+    def of(self, encoder: Encoder, outputs: Outputs) -> "CellValues":
+        """What is known of each cell of a batch."""
         rows = encoder.probabilities(outputs)
         if self.calibration is not None:
             rows = calibrated(rows, self.calibration, self.prior)
-        if self.detector is None:
-            return rows, None
-        return rows, distances(self.detector, outputs["features"])
+        doubtful = sets = nearest = far = None
+        if self.trust is not None:
+            doubtful, sets = self.trust.apply(rows)
+        if self.prototypes is not None:
+            nearest = self.prototypes.nearest(outputs["features"])
+        if self.detector is not None:
+            far = distances(self.detector, outputs["features"])
+        return CellValues(rows, doubtful, sets, nearest, far)
 
 
-def read_columns(run: Path, classes: tuple[str, ...], prior: str) -> CellColumns:
+class CellValues(NamedTuple):
+    """What is known of the cells of a batch; None where there is no such column."""
+
+    probabilities: np.ndarray  # float32 [B, N]
+    doubtful: np.ndarray | None  # bool [B]
+    sets: np.ndarray | None  # bool [B, N]
+    nearest: tuple[np.ndarray, np.ndarray] | None  # prototypes' numbers, cosines [B]
+    distances: np.ndarray | None  # float32 [B]
+
+    def cells(self, number: int, classes: tuple[str, ...]) -> tuple[str, ...]:
+        """The cells of the row of image `number`, after the probabilities."""
+        cells: tuple[str, ...] = ()
+        if self.doubtful is not None and self.sets is not None:
+            names = " | ".join(classes[i] for i in self.sets[number].nonzero()[0])
+            cells += (str(int(self.doubtful[number])), plain_cell(names))
+        if self.nearest is not None:
+            prototypes, cosines = self.nearest
+            cells += (str(prototypes[number]), f"{cosines[number]:.4f}")
+        if self.distances is not None:
+            cells += (f"{self.distances[number]:.1f}",)
+        return cells
+
+
+def read_columns(
+    run: Path,
+    classes: tuple[str, ...],
+    prior: str,
+    *,
+    error: float | None = None,
+    level: float | None = None,
+    adapted: bool = False,
+) -> CellColumns:
     """Read what a run has kept for use on new cells.
 
     Args:
@@ -62,33 +117,81 @@ def read_columns(run: Path, classes: tuple[str, ...], prior: str) -> CellColumns
         classes: that the network names.
         prior: "": probabilities as the network gives them; "train" or "even"; or a
             CSV with the columns class and share.
+        error: share of wrong names among cells that are not doubtful; None:
+            DOUBTFUL_ERROR, where the run has validation cells.
+        level: share of cells of each class whose set holds it; None: SET_LEVEL,
+            likewise.
+        adapted: the network has adapters, and is not the one that the run's validation
+            cells went through: nothing is known of doubt, and there are neither sets
+            nor prototypes.
 
     Raises:
-        ConfigError: a prior is asked for and the run has no validation cells.
+        ConfigError: a prior, an error or a level is asked for and the run has no
+            validation cells.
         CheckpointError: a kept file is damaged.
         DataError: the prior's table cannot be used.
     """
-    detector = read_detector(run) if (run / DETECTOR_FILE).exists() else None
-    if not prior:
-        return CellColumns(detector=detector)
-    if not run.is_dir():
+    none = CellColumns(
+        prototypes=None if adapted else read_prototypes(run),
+        detector=read_detector(run) if (run / DETECTOR_FILE).exists() else None,
+    )
+    asked = [
+        f"--{name}={value}"
+        for name, value in (("prior", prior), ("error", error), ("set-level", level))
+        if value not in ("", None)
+    ]
+    if asked and not run.is_dir():
         raise ConfigError(
-            f"--prior={prior!r} needs the validation cells of a run, and "
-            f"{str(run)!r} is a file of weights; give the run, or no --prior"
+            f"{asked[0]} needs the validation cells of a run, and {str(run)!r} is a "
+            f"file of weights; give the run, or no --{asked[0][2:].split('=')[0]}"
         )
-    calibration = read_calibration(run)
-    if calibration.classes != classes:
+    if asked and adapted and not prior:
+        raise ConfigError(
+            f"{asked[0]} needs validation cells that went through the adapters, and a "
+            "file of adapters has none; leave it out"
+        )
+    kept = _kept(run, classes, needed=bool(asked))
+    if kept is None:
+        return none
+    shares = _prior(prior, kept) if prior else None
+    trust = None
+    if not adapted:
+        # Doubt is of the names that are written: by probabilities made as they are.
+        known = kept.probabilities
+        trust = read_trust(
+            calibrated(known, kept, shares) if prior else known,
+            kept.labels,
+            DOUBTFUL_ERROR if error is None else error,
+            SET_LEVEL if level is None else level,
+        )
+    if not prior:
+        return none._replace(trust=trust)
+    return none._replace(
+        calibration=kept,
+        prior=shares,
+        trust=trust,
+        described=f"temperature {kept.temperature:.3g}, prior {prior}",
+    )
+
+
+def _kept(run: Path, classes: tuple[str, ...], *, needed: bool) -> Calibration | None:
+    """A run's calibration; None where it has none that fits and none is needed."""
+    if not needed and not (run / FILE).exists():
+        return None
+    try:
+        calibration = read_calibration(run)
+    except ConfigError:
+        if needed:
+            raise
+        return None
+    if calibration.classes == classes:
+        return calibration
+    if needed:
         raise ConfigError(
             f"the calibration of {str(run)!r} is of other classes than its network; "
             "train it in another workdir"
         )
-    shares = _prior(prior, calibration)
-    return CellColumns(
-        calibration,
-        shares,
-        detector,
-        f"temperature {calibration.temperature:.3g}, prior {prior}",
-    )
+    return None
 
 
 def _prior(asked: str, calibration: Calibration) -> np.ndarray | None:

@@ -38,6 +38,7 @@ class Predicted(NamedTuple):
         sizes: how many images came in each size, (width, height).
         failed: how many could not be read.
         foreign: how many lie farther than 95 % of the run's own cells.
+        doubtful: how many names are not to be trusted, where that is known.
     """
 
     classes: Counter[str]
@@ -46,6 +47,7 @@ class Predicted(NamedTuple):
     sizes: Counter[tuple[int, int]]
     failed: int
     foreign: int
+    doubtful: int
 
 
 def predict_folder(
@@ -106,7 +108,7 @@ def predict_folder(
         _about(job, size),
         write,
         out=out,
-        what="other images, run, batch size or prior",
+        what="other images, run, batch size, prior, error or level",
         known=lambda part: progress(part.stop, total),
     ) as notes:
         if notes is None:
@@ -140,6 +142,7 @@ def _about(job: _Job, size: int) -> dict[str, Any]:
         "part": size,
         "columns": list(job.columns.names),
         "calibrated": job.columns.described,
+        "trust": job.columns.settings,
     }
 
 
@@ -160,29 +163,32 @@ def _write_part(
     chosen = images.between(start, stop)
     predicted: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
-    labeled = correct = failed = foreign = 0
+    labeled = correct = failed = foreign = doubtful = 0
     writer = PredictionsWriter(file, encoder.classes, columns.names, header=start == 0)
     for batch, outputs in encoder.apply(
         chosen, complain=job.complain, progress=progress
     ):
         if batch.positions:
-            rows, distances = columns.of(encoder, outputs)
+            values = columns.of(encoder, outputs)
+            rows, far = values.probabilities, values.distances
             cells = zip(batch.positions, batch.pixels, rows, strict=False)  # filled up
             for number, (position, pixels, row) in enumerate(cells):
                 path = chosen.paths[position]
                 label = images.label(start + position, encoder.classes)
-                far = () if distances is None else (f"{distances[number]:.1f}",)
-                name = writer.add(path, label, row, far)
+                more = values.cells(number, encoder.classes)
+                name = writer.add(path, label, row, more)
                 predicted[name] += 1
-                if distances is not None:
-                    foreign += bool(distances[number] > FOREIGN)
+                if far is not None:
+                    foreign += bool(far[number] > FOREIGN)
+                if values.doubtful is not None:
+                    doubtful += bool(values.doubtful[number])
                 if job.least_sure is not None:
                     job.least_sure.add(start + position, path, pixels, row)
                 labeled += bool(label)
                 correct += label == name
         sizes += batch.sizes
         failed += len(batch.failed)
-    return Predicted(predicted, labeled, correct, sizes, failed, foreign)
+    return Predicted(predicted, labeled, correct, sizes, failed, foreign, doubtful)
 
 
 def _sum(parts: Sequence[Predicted]) -> Predicted:
@@ -193,6 +199,7 @@ def _sum(parts: Sequence[Predicted]) -> Predicted:
         sizes=sum((part.sizes for part in parts), Counter()),
         failed=sum(part.failed for part in parts),
         foreign=sum(part.foreign for part in parts),
+        doubtful=sum(part.doubtful for part in parts),
     )
 
 

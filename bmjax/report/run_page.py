@@ -17,6 +17,7 @@ from bmjax.report.render import render, write_page
 from bmjax.report.run_files import read_run_files, section
 from bmjax.report.sections import describe_system
 from bmjax.report.systems import System, folders_of_cells, image_roots
+from bmjax.report.trust_section import describe_trust
 
 DRAWS = 1000  # of every bootstrap; the ends of an interval vary by a tenth of its width
 
@@ -45,6 +46,7 @@ def write_report(
     Raises:
         DataError: a file of the run is missing or damaged, or the page cannot be
             written.
+        CheckpointError: what the run kept of its validation cells is damaged.
     """
     run = read_run_files(workdir, predictions)
     system = System(workdir.name, workdir, run.predictions, run)
@@ -100,6 +102,7 @@ def run_page_contents(
         "maturity_rows": meaning.maturity_rows([metrics]),
         "calibration": meaning.calibration_rows([metrics], [system.name]),
         "calibration_head": meaning.CALIBRATION_HEAD,
+        "trust": describe_trust(system.source, system.predictions),
         "card": model_card(system.run, metrics),
         "few": RARE,
         "dash": words.NONE,

@@ -63,6 +63,7 @@ class StoredModel:
     interpolation: str = "auto"
     convolutions: str = choice(*LOWERINGS, default="auto")
     dtype: str = choice("float32", "bfloat16", default="float32")
+    head: str = "none"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,15 @@
 """Sets hold the class, and accepted cells the error, as often as is promised."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from bmjax.evals.abstention import accepting_threshold, risk_coverage
 from bmjax.evals.conformal import fewest_cells, prediction_sets, set_thresholds
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "conformal.npz"
 
 
 def draw(random, count, sharpness=1.5, shares=(0.6, 0.3, 0.1)):
@@ -31,6 +36,47 @@ def test_sets_hold_the_class_as_often_as_asked_for(by_class):
     assert 0.89 <= np.mean(held) <= 0.92
     if by_class:
         assert 0.87 <= np.mean(of_rare) <= 0.96
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9])
+@pytest.mark.parametrize("by_class", [False, True])
+def test_sets_are_those_of_crepes(by_class, level):
+    """Recorded with crepes 0.9.1 (WrapClassifier, class_cond, no smoothing)."""
+    archive = np.load(GOLDEN)
+    assert np.bincount(archive["labels"])[3] == 6  # too few for 0.9: in every set
+    thresholds = set_thresholds(
+        archive["probabilities"], archive["labels"], level=level, by_class=by_class
+    )
+    expected = archive[f"{'class' if by_class else 'all'}_{100 * level:.0f}"]
+    assert np.array_equal(prediction_sets(archive["new"], thresholds), expected)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
+def test_sets_are_those_of_mapie(level):
+    mapie = pytest.importorskip("mapie.classification")
+    archive = np.load(GOLDEN)
+
+    class Given(ClassifierMixin, BaseEstimator):
+        """Has learned nothing: its probabilities are its inputs."""
+
+        def fit(self, inputs, labels):
+            self.classes_ = np.unique(labels)
+            return self
+
+        def predict_proba(self, inputs):
+            return inputs
+
+        def predict(self, inputs):
+            return inputs.argmax(axis=1)
+
+    probabilities, labels = archive["probabilities"].astype(float), archive["labels"]
+    given = Given().fit(probabilities, labels)
+    oracle = mapie.SplitConformalClassifier(given, confidence_level=level)
+    oracle.conformalize(probabilities, labels)
+    _, expected = oracle.predict_set(archive["new"].astype(float))
+    thresholds = set_thresholds(archive["probabilities"], labels, level=level)
+    found = prediction_sets(archive["new"], thresholds)
+    assert np.array_equal(found, expected[:, :, 0])
 
 
 def test_a_class_with_too_few_cells_is_in_every_set():

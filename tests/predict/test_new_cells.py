@@ -11,6 +11,7 @@ from bmjax.data.open_images import open_any_images
 from bmjax.data.synthetic import synthesize
 from bmjax.errors import ConfigError
 from bmjax.evals.calibration_file import calibrated, read_calibration
+from bmjax.evals.cell_trust import read_trust
 from bmjax.main import main as train
 from bmjax.predict.__main__ import main
 from bmjax.predict.cell_columns import read_columns
@@ -77,6 +78,9 @@ def test_a_killed_command_goes_on_to_the_same_bytes(run, cells, tmp_path):
         name_all(out, kill, part=32)
     with pytest.raises(ConfigError, match="parts of another command"):
         name_all(out, kill, columns=read_columns(run, encoder.classes, "even"))
+    other = read_columns(run, encoder.classes, "train", error=0.01)
+    with pytest.raises(ConfigError, match="parts of another command"):
+        name_all(out, kill, columns=other)
     seen = []
     again = name_all(out, lambda done, total: seen.append((done, total)))
     assert again == whole
@@ -124,6 +128,27 @@ def test_distances_are_percentiles_and_other_columns_stay(run, cells, tmp_path):
     values = np.array([float(row["distance"]) for row in rows.values()])
     assert values.min() >= 0
     assert values.max() <= 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prior", ["", "train"])
+def test_doubt_and_sets_are_of_the_probabilities_that_are_written(
+    run, cells, tmp_path, capsys, prior
+):
+    options = [f"--prior={prior}"] if prior else []
+    options += ["--error=0.6", "--set-level=0.5"]
+    assert predict(cells, run, tmp_path / "out.csv", *options) == 0
+    rows, kept = rows_of(tmp_path / "out.csv"), read_calibration(run)
+    known = calibrated(kept.probabilities, kept) if prior else kept.probabilities
+    trust = read_trust(known, kept.labels, 0.6, 0.5)
+    found = probabilities(rows)
+    margin = np.abs(1 - found - trust.sets).min() > 1e-5  # six digits decide
+    doubtful, sets = trust.apply(found.astype(np.float32))
+    assert [row["doubtful"] for row in rows] == [str(int(d)) for d in doubtful]
+    if margin:
+        names = [{kept.classes[i] for i in one.nonzero()[0]} for one in sets]
+        assert [{*row["set"].split(" | ")} - {""} for row in rows] == names
+    assert "names are doubtful" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -57,9 +57,10 @@ def predict(folder, run, out, *more):
 
 
 def assert_same(found, expected):
-    """The columns of predictions.csv; a run itself has its detector's beside."""
+    """The columns of predictions.csv; a run itself has others beside."""
+    beside = {"doubtful", "set", "prototype", "cosine", "distance"}
     found, expected = (
-        [{name: row[name] for name in row if name != "distance"} for row in rows]
+        [{name: row[name] for name in row if name not in beside} for row in rows]
         for rows in (found, expected)
     )
     assert found[0].keys() == expected[0].keys()
@@ -197,6 +198,26 @@ def test_a_stop_leaves_no_half_table(runs, cells, tmp_path, monkeypatch, capsys)
     assert predict(cells / "NGS", runs("supervised"), tmp_path / "out.csv") == 130
     assert "was not written" in capsys.readouterr().err
     assert not list(tmp_path.glob("out.csv*"))
+
+
+@pytest.mark.slow
+def test_the_nearest_prototype_is_the_one_that_the_atlas_has(runs, cells, tmp_path):
+    """Counted over the training images, as the run has counted them."""
+    run = runs("swav")
+    assert predict(cells, run, tmp_path / "out.csv") == 0
+    rows = {row["path"]: row for row in rows_of(tmp_path / "out.csv")}
+    atlas = json.loads((run / "atlas.json").read_text())
+    tested = {row["path"] for row in rows_of(run / "predictions.csv")}
+    first = [int(row["prototype"]) for path, row in rows.items() if path not in tested]
+    found = np.bincount(first, minlength=len(atlas["prototypes"]))
+    counted = np.array([entry["images"] for entry in atlas["prototypes"]])
+    assert np.abs(found - counted).sum() <= 4  # two images between two prototypes
+    for number, entry in enumerate(atlas["prototypes"]):
+        for cell in entry["nearest"]:
+            row = rows[cell["path"]]
+            assert float(row["cosine"]) >= cell["cosine"] - 2e-3
+            if int(row["prototype"]) == number:
+                assert float(row["cosine"]) == pytest.approx(cell["cosine"], abs=2e-3)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Which names of a case are to be trusted, and which classes a cell may be of."""
+"""Which names of cells are to be trusted, and which classes a cell may be of."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,19 +8,21 @@ import numpy as np
 from bmjax.evals.abstention import accepting_threshold
 from bmjax.evals.conformal import prediction_sets, set_thresholds
 
-_LEVEL = 0.9  # of the sets; with 0.95 a class needs 19 validation cells instead of 9
+SET_LEVEL = 0.9  # with 0.95 a class needs 19 validation cells instead of 9
 
 
 class Trust(NamedTuple):
     """What the validation cells say of probabilities.
 
     Attributes:
+        error: share of names that may be wrong among those that are not doubtful.
         threshold: names with this probability or more are wrong as seldom as asked
             for; None where there is no such one.
         sets: float [N], the threshold of each class's set.
         level: share of cells of each class whose set holds it.
     """
 
+    error: float
     threshold: float | None
     sets: np.ndarray
     level: float
@@ -38,17 +40,21 @@ class Trust(NamedTuple):
         return [name for name, t in zip(classes, self.sets, strict=True) if np.isinf(t)]
 
 
-def read_trust(shares: np.ndarray, labels: np.ndarray, error: float) -> Trust:
+def read_trust(
+    shares: np.ndarray, labels: np.ndarray, error: float, level: float = SET_LEVEL
+) -> Trust:
     """Work out both thresholds from a run's validation cells.
 
     Args:
         shares: float [V, N], their calibrated probabilities.
         labels: int [V].
         error: share of names that may be wrong among those that are not doubtful.
+        level: share of cells of each class whose set is to hold it.
     """
     correct = shares.argmax(axis=1) == labels
     return Trust(
+        error,
         accepting_threshold(shares.max(axis=1), correct, error=error),
-        set_thresholds(shares, labels, level=_LEVEL, by_class=True),
-        _LEVEL,
+        set_thresholds(shares, labels, level=level, by_class=True),
+        level,
     )

@@ -1,0 +1,98 @@
+"""What a run's kept files add to a cell: the columns, and what they need."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bmjax.errors import ConfigError
+from bmjax.evals.calibration_file import (
+    VALIDATION_PART,
+    Calibration,
+    write_calibration,
+)
+from bmjax.predict.__main__ import main
+from bmjax.predict.cell_columns import CellValues, read_columns
+
+CLASSES = ("NGS", "EBO", "=ART")
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps({"params_sha256": "abc"}))
+    random = np.random.default_rng(0)
+    shares = random.dirichlet([0.2] * 3, 2000)
+    labels = (random.random((2000, 1)) > shares.cumsum(axis=1)).sum(axis=1)
+    even = np.full(3, 1 / 3)
+    kept = Calibration(
+        shares.astype(np.float32),
+        np.minimum(labels, 2),
+        CLASSES,
+        even,
+        even,
+        2.0,
+        "abc",
+        VALIDATION_PART,
+    )
+    write_calibration(tmp_path, kept)
+    return tmp_path
+
+
+def test_a_run_with_validation_cells_has_doubt_and_sets(run):
+    columns = read_columns(run, CLASSES, "")
+    assert columns.names == ("doubtful", "set")
+    assert columns.calibration is None
+    assert (columns.trust.error, columns.trust.level) == (0.05, 0.9)
+    loose = read_columns(run, CLASSES, "", error=0.1)
+    assert loose.trust.threshold < columns.trust.threshold
+    wide = read_columns(run, CLASSES, "", level=0.99)
+    assert (wide.trust.sets >= columns.trust.sets).all()
+    # The temperature of 2 makes all probabilities lower, and the threshold with them.
+    flat = read_columns(run, CLASSES, "train")
+    assert flat.trust.threshold < columns.trust.threshold
+
+
+def test_without_validation_cells_there_are_none(tmp_path, run):
+    assert read_columns(tmp_path / "other", CLASSES, "").names == ()
+    assert read_columns(run, ("A", "B"), "").names == ()
+    assert read_columns(run, CLASSES, "", adapted=True).names == ()
+
+
+def test_what_is_asked_for_and_not_there_is_one_sentence(tmp_path, run):
+    file = tmp_path / "weights.safetensors"
+    file.write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"--error=0\.1 needs the validation cells"):
+        read_columns(file, CLASSES, "", error=0.1)
+    with pytest.raises(ConfigError, match="other classes than its network"):
+        read_columns(run, ("A", "B"), "", level=0.5)
+    with pytest.raises(ConfigError, match="went through the adapters"):
+        read_columns(run, CLASSES, "", level=0.5, adapted=True)
+    (run / "calibration.npz").unlink()
+    with pytest.raises(ConfigError, match="older versions lack"):
+        read_columns(run, CLASSES, "", error=0.1)
+
+
+@pytest.mark.parametrize("option", ["--error=0", "--error=1", "--set-level=1.5"])
+def test_shares_that_are_none_are_refused(tmp_path, capsys, option):
+    out = tmp_path / "out.csv"
+    command = [str(tmp_path), f"--run={tmp_path}", f"--out={out}", option]
+    assert main(command) == 2
+    assert "give a share between 0 and 1" in capsys.readouterr().err
+
+
+def test_the_cells_of_a_row():
+    sets = np.array([[True, False, True], [False, False, True], [False] * 3])
+    values = CellValues(
+        np.full((3, 3), 1 / 3, np.float32),
+        np.array([True, False, True]),
+        sets,
+        None,
+        np.array([1.25, 99.96, 0.0], np.float32),
+    )
+    assert values.cells(0, CLASSES) == ("1", "NGS | =ART", "1.2")
+    assert values.cells(1, CLASSES) == ("0", "./=ART", "100.0")
+    assert values.cells(2, CLASSES) == ("1", "", "0.0")
+    assert (
+        values._replace(doubtful=None, sets=None, distances=None).cells(0, CLASSES)
+        == ()
+    )
