@@ -345,19 +345,25 @@ def _how_corrected(calibration: "Calibration") -> str:
 
 def _agreement(cells: "CaseCells", review: "Reviewed") -> dict[str, Any]:
     """Of the labels before and after a review, on the cells that were reviewed."""
-    from sklearn.metrics import cohen_kappa_score
+    from bmjax.evals.confusion import confusion_matrix
+    from bmjax.evals.method_agreement import kappa_of
 
     before = cells.predicted[review.reviewed]
     after = review.labels[review.reviewed]
+    classes = cells.probabilities.shape[1]
+    # What does not count is a class of its own.
+    table = confusion_matrix(before, after % (classes + 1), classes + 1)
+    kappa, interval, _ = kappa_of(table)
+    said = ""
+    if kappa is not None and interval is not None:
+        low, high = interval
+        said = f", Cohen's kappa {kappa:.2f} ({low:.2f} to {high:.2f})"
     kept = int((before == after).sum())
-    kappa = None
-    if len({*before.tolist(), *after.tolist()}) > 1:
-        kappa = float(cohen_kappa_score(before, after))
-    said = "" if kappa is None else f", Cohen's kappa {kappa:.2f}"
     return {
         "cells": len(before),
         "kept": kept,
         "kappa": kappa,
+        "kappa_interval": None if interval is None else list(interval),
         "sentence": (
             f"{kept:,} of {len(before):,} reviewed cells kept their predicted class"
             f"{said}. The doubtful ones are shown first, so that this is no estimate "
