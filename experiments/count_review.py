@@ -42,7 +42,7 @@ CASES: dict[str, dict[str, int]] = {
 }  # fmt: skip
 
 
-def draw(
+def draw_case(
     cells: list[tuple[str, str]], wanted: dict[str, int], seed: int
 ) -> list[tuple[str, str]]:
     """Choose (path, label) pairs: so many of each class, or 500 at random.
@@ -97,7 +97,7 @@ def go_through(
     """Count a case, review it, count it again."""
     with tempfile.TemporaryDirectory() as folder:
         case, out = Path(folder) / "case", Path(folder) / "count"
-        truth = lay_out(draw(cells, CASES[name], seed), data, case)
+        truth = lay_out(draw_case(cells, CASES[name], seed), data, case)
         table = Path(folder) / "countable.csv"
         classes = sorted({label for _, label in cells})
         write_countable(table, classes)
@@ -167,7 +167,7 @@ def _check(code: int) -> None:
         raise DataError(f"bmjax count ended with exit code {code}")
 
 
-def table(found: list[dict[str, Any]]) -> str:
+def cases_page(found: list[dict[str, Any]]) -> str:
     """The result as a page of Markdown."""
     lines = [
         "# Cases of real cells, counted, reviewed and counted again",
@@ -260,7 +260,7 @@ def main(arguments: list[str] | None = None) -> None:
     ]
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / "cases.json", {"seed": options.seed, "cases": found})
-    write_whole(options.out / "RESULT.md", table(found))
+    write_whole(options.out / "RESULT.md", cases_page(found))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
 A claim is a file that one worker alone can make. Its holder renews it while it works;
 one that was not renewed for a while belongs to a worker that is gone, and another takes
-it over; at once where the worker was a process of this machine and is no more. The
-times are those of the file system that holds the claims, so that clocks of machines
-need not agree, and nothing rests on locks, which not every network file system has. A
-run's own lock (`bmjax.run.workdir.claim`) is a second guard where there is one.
+it over. The times are those of the file system that holds the claims, so that clocks of
+machines need not agree, and nothing rests on locks, which not every network file system
+has. A run's own lock (`bmjax.run.workdir.claim`) is a second guard where there is one.
 """
 
 import contextlib
@@ -35,13 +34,17 @@ class Claim(NamedTuple):
     silent: float
 
 
-def take(folder: Path, name: str, *, silent: float = SILENT) -> Claim | None:
+def take(
+    folder: Path, name: str, *, silent: float = SILENT, alone: bool = False
+) -> Claim | None:
     """Claim what has this name; None where a living worker holds it.
 
     Args:
         folder: of the runs.
         name: of a run, a valid file name.
         silent: seconds after which a claim that is not renewed is taken over.
+        alone: the workers have no processes of their own that could outlive them: what
+            a process of this machine held that is no more is taken over at once.
 
     Raises:
         OSError: the folder cannot be written.
@@ -54,7 +57,7 @@ def take(folder: Path, name: str, *, silent: float = SILENT) -> Claim | None:
     # Who takes over holds a second claim meanwhile, so that only one does.
     taking = path.with_name(f"{path.name}.taken-over")
     age = _age(path, claim.token)
-    if age is not None and age < silent and not _ended_here(path):
+    if age is not None and age < silent and not (alone and _ended_here(path)):
         return None
     if not _make(taking, claim.token):
         if (_age(taking, claim.token) or 0.0) > silent:  # killed in the middle of it
@@ -64,7 +67,7 @@ def take(folder: Path, name: str, *, silent: float = SILENT) -> Claim | None:
         age = _age(path, claim.token)
         if age is None:  # released meanwhile
             return claim if _make(path, claim.token) else None
-        if age < silent and not _ended_here(path):  # taken over meanwhile
+        if age < silent and not (alone and _ended_here(path)):  # taken over meanwhile
             return None
         written = path.with_name(f"{path.name}.{claim.token}")
         _make(written, claim.token)

@@ -136,7 +136,7 @@ def _claim(folder: Path, name: str, silent: float):
     """A claim in an open folder; None: another command holds it, or it was joined."""
     if not _is_open(folder):
         return None
-    claim = take(folder, name, silent=silent)
+    claim = take(folder, name, silent=silent, alone=True)
     if not _is_open(folder):  # joined meanwhile, and made anew by the claim
         shutil.rmtree(folder, ignore_errors=True)
         return None

@@ -3,19 +3,19 @@
 import pytest
 
 from bmjax.errors import DataError
-from experiments.count_review import draw, lay_out, table
+from experiments.count_review import draw_case, lay_out, cases_page
 
 CELLS = [(f"{name}/{number}.png", name) for name in "AB" for number in range(5)]
 
 
 def test_a_case_has_the_cells_that_it_should_and_none_twice():
-    chosen = draw(CELLS, {"A": 3, "B": 5}, seed=0)
+    chosen = draw_case(CELLS, {"A": 3, "B": 5}, seed=0)
     assert len(set(chosen)) == 8
     assert sum(label == "A" for _, label in chosen) == 3
-    assert draw(CELLS, {"A": 3, "B": 5}, seed=0) == chosen
+    assert draw_case(CELLS, {"A": 3, "B": 5}, seed=0) == chosen
     with pytest.raises(DataError, match="has 5 cells of A, 6 are wanted"):
-        draw(CELLS, {"A": 6}, seed=0)
-    assert len(draw(CELLS, {}, seed=0)) == len(CELLS)
+        draw_case(CELLS, {"A": 6}, seed=0)
+    assert len(draw_case(CELLS, {}, seed=0)) == len(CELLS)
 
 
 def test_the_names_of_a_case_do_not_tell_the_class(tmp_path):
@@ -41,6 +41,6 @@ def test_an_interval_without_the_true_share_is_marked():
         "case": "a", "cells": 10, "countable_true": 9, "reviewed": 3,
         "classes": [row], "verdicts": [],
     }  # fmt: skip
-    text = table([case])
+    text = cases_page([case])
     assert "| A | 20.0 | 10.0 | 5.0 to 15.0 * | - | - | 19.0 | 15.0 to 20.0 |" in text
     assert "Mean distance from the true share: named 10.0, reviewed 1.0 points." in text

@@ -154,5 +154,26 @@ def test_four_workers_share_the_runs_and_one_is_killed(tmp_path):
     killed.wait()
 
 
+def test_a_run_is_stopped_where_the_worker_that_started_it_is_killed(tmp_path):
+    (tmp_path / "one_run.py").write_text(
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGTERM, lambda number, frame: os._exit(75))\n"
+        "print('begun', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    run = subprocess.Popen(
+        [sys.executable, "-m", "experiments.tables.watched", "one_run"],
+        env=os.environ | {"PYTHONPATH": paths},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdout.readline() == "begun\n"
+    run.stdin.close()  # as the end of the worker, however it comes, closes it
+    assert run.wait(timeout=30) == 75
+    run.stdout.close()
+
+
 def test_the_default_outlives_what_nfs_remembers():
     assert claims.SILENT > 2 * 60
