@@ -3,7 +3,7 @@
 import pytest
 
 from bmjax.errors import DataError
-from experiments.count_review import draw_case, lay_out, cases_page
+from experiments.count_review import cases_page, draw_case, lay_out
 
 CELLS = [(f"{name}/{number}.png", name) for name in "AB" for number in range(5)]
 
