@@ -6,7 +6,7 @@ trains a small run on synthetic cells undisturbed, and then K runs that are kill
 asked to stop, left without disk space and robbed of parts of their newest checkpoint,
 at times and in an order that the seed draws. After each of these the same command is
 started again. Every run has to end with the undisturbed digest and results. Every fifth
-run has another number of devices at each start: its parameters have to agree within
+run has another number of devices and of processes at each start: its parameters have to agree within
 1e-5.
 """
 
@@ -100,7 +100,7 @@ def _undisturbed(config: str, scratch: Path) -> Undisturbed:
     seconds = 0.0
     for name in ("compiled", "undisturbed"):
         started = time.monotonic()
-        code = start_run(command, scratch / name).wait()
+        code = start_run(command, scratch / name).first.wait()
         seconds = time.monotonic() - started
         if code != DONE:
             said = (scratch / f"{name}.log").read_text().splitlines()

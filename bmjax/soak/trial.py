@@ -1,10 +1,15 @@
 """One run that is started, disturbed and started again until it ends."""
 
+import contextlib
+import fcntl
 import json
 import os
 import random
+import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +23,8 @@ _TIMES = ("seconds", "images_per_second")  # of results.json, which differ every
 _PATIENCE = 60.0, 10.0  # seconds, and undisturbed runs, that a start may take; ours
 _MOST = 8  # disturbances of one run; ours
 _DEVICES = (1, 2, 4)
+_OTHERS = 30.0  # seconds that they may take after the first has ended; ours
+_HEARTBEAT = 5  # seconds after which a killed process counts as gone; ours
 _CLOSE = 1e-5  # between parameters of runs on other numbers of devices
 
 
@@ -49,13 +56,54 @@ class Done(NamedTuple):
     struck: bool
 
 
+class Started(NamedTuple):
+    """The processes of a start; the first is the one that is disturbed."""
+
+    all: list[subprocess.Popen]
+
+    @property
+    def first(self) -> subprocess.Popen:
+        """Process 0, or the only one."""
+        return self.all[0]
+
+
 def start_run(
-    command: Sequence[str], workdir: Path, *, fault: str = ""
-) -> subprocess.Popen:
+    command: Sequence[str], workdir: Path, *, fault: str = "", processes: int = 1
+) -> Started:
     """Start a run in a session of its own: a terminal's Ctrl-C does not reach it.
 
     What it says is added to a file beside the workdir.
+
+    Args:
+        command: of `Undisturbed`, with what this start adds.
+        workdir: of the run.
+        fault: of the first process.
+        processes: 1 or more, on this machine.
     """
+    if processes == 1:
+        return Started([_start(command, workdir, fault)])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "127.0.0.1:{1}".format(*free.getsockname())
+    several = [
+        *command,
+        f"--config.mesh.coordinator={address}",
+        f"--config.mesh.processes={processes}",
+        f"--config.mesh.heartbeat={_HEARTBEAT}",
+    ]
+    return Started(
+        [
+            _start(
+                [*several, f"--config.mesh.process={number}"],
+                workdir,
+                fault if number == 0 else "",
+            )
+            for number in range(processes)
+        ]
+    )
+
+
+def _start(command: Sequence[str], workdir: Path, fault: str) -> subprocess.Popen:
     with open(workdir.with_suffix(".log"), "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "bmjax.main", *command, f"--workdir={workdir}"],
@@ -82,8 +130,8 @@ def run_trial(
         workdir: of this trial.
         chance: draws the disturbances.
         done: gets what was done to it.
-        any_devices: each start has another number of devices; then the parameters may
-            differ by rounding.
+        any_devices: each start has another number of devices and of processes; then
+            the parameters may differ by rounding.
 
     Raises:
         TrialFailed: it ended otherwise, or not at all.
@@ -93,8 +141,8 @@ def run_trial(
         drawn = draw(chance, saves=[step for step in like.saves if step > newest])
         if _disturb(like, workdir, drawn, chance, done, any_devices=any_devices):
             break
-    command = _command(like, chance, any_devices=any_devices)
-    code = _end(start_run(command, workdir), like)
+    command, processes = _command(like, chance, any_devices=any_devices)
+    code = _end(start_run(command, workdir, processes=processes), like, workdir)
     if code != DONE:
         raise TrialFailed(f"the start that was not disturbed has exit code {code}")
     if any_devices:
@@ -113,17 +161,19 @@ def _disturb(
     any_devices: bool,
 ) -> bool:
     """Start the run and disturb it once; return whether it was done before that."""
-    command = _command(like, chance, any_devices=any_devices)
-    process = start_run(command, workdir, fault=drawn.fault)
+    command, processes = _command(like, chance, any_devices=any_devices)
+    started = start_run(command, workdir, fault=drawn.fault, processes=processes)
     words = [drawn.name, drawn.fault, *command[len(like.command) :]]
+    if processes > 1:
+        words.append(f"{processes} processes")
     if drawn.number:
         moment = drawn.share * like.seconds
         words.append(f"after {moment:.1f} s")
         try:
-            process.wait(moment)
+            started.first.wait(moment)
         except subprocess.TimeoutExpired:
-            process.send_signal(drawn.number)
-    code = _end(process, like)
+            started.first.send_signal(drawn.number)
+    code = _end(started, like, workdir)
     struck = code != DONE
     if struck and drawn.damage and code in drawn.codes:
         what = drawn.damage(workdir / "checkpoints", chance)
@@ -137,22 +187,48 @@ def _disturb(
 
 def _command(
     like: Undisturbed, chance: random.Random, *, any_devices: bool
-) -> list[str]:
+) -> tuple[list[str], int]:
+    """The command of a start, and how many processes it has."""
     if not any_devices:
-        return like.command
-    return [*like.command, f"--config.mesh.devices={chance.choice(_DEVICES)}"]
+        return like.command, 1
+    devices = chance.choice(_DEVICES)
+    command = [*like.command, f"--config.mesh.devices={devices}"]
+    return command, chance.choice((1, 2)) if devices > 1 else 1
 
 
-def _end(process: subprocess.Popen, like: Undisturbed) -> int:
-    """Wait for a process; return its exit code."""
+def _end(started: Started, like: Undisturbed, workdir: Path) -> int:
+    """Wait for the processes; return the exit code of the first."""
     seconds, runs = _PATIENCE
     try:
-        return process.wait(seconds + runs * like.seconds)
+        started.first.wait(seconds + runs * like.seconds)
+        # One whose first process was gone before they met waits for it, for minutes.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            for process in started.all[1:]:
+                process.wait(_OTHERS)
     except subprocess.TimeoutExpired:
         raise TrialFailed("a start did not end") from None
     finally:
-        process.kill()  # also when this process is stopped
-        process.wait()
+        for process in started.all:
+            process.kill()  # also when this process is stopped
+            process.wait()
+    if len(started.all) > 1:
+        _wait_for_lock(workdir, seconds)
+    code = started.first.returncode
+    # A process that was killed behind the one that waits for it.
+    return -signal.SIGKILL if code == 128 + signal.SIGKILL else code
+
+
+def _wait_for_lock(workdir: Path, seconds: float) -> None:
+    """Wait until what a killed process started has noticed that, and ended too."""
+    end = time.monotonic() + seconds
+    while (workdir / ".lock").exists() and time.monotonic() < end:
+        with open(workdir / ".lock", "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.1)
+            else:
+                return
 
 
 def _results(workdir: Path) -> dict[str, Any]:
