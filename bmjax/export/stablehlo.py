@@ -49,7 +49,7 @@ def write_stablehlo(out: Path, encoder: Encoder) -> dict[str, Any]:
     size = encoder.size
     shape = export.symbolic_shape(f"n, {size}, {size}, 3")
     pixels = jax.ShapeDtypeStruct(shape, jnp.uint8)
-    program = export.export(jax.jit(_serving(encoder)), platforms=PLATFORMS)(pixels)
+    program = export.export(jax.jit(serving(encoder)), platforms=PLATFORMS)(pixels)
     first = reference_image(size)
     golden = np.stack([first, first[::-1]])
     outputs: dict[str, Any] = {
@@ -77,7 +77,7 @@ def write_stablehlo(out: Path, encoder: Encoder) -> dict[str, Any]:
     return about
 
 
-def _serving(encoder: Encoder) -> Any:
+def serving(encoder: Encoder) -> Any:
     """The function of uint8 [n, S, S, 3] that is written; weights are its constants."""
     about, weights = encoder.loaded.about, encoder.loaded.weights
     params, batch_stats = weights.params, weights.batch_stats
