@@ -31,8 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
         "bmjax.load take it in both layouts, and so does torch. FILE.stablehlo is a "
         "program of jax.export from uint8 pixels to features and probabilities, for "
         "cpu, cuda and tpu, with FILE.stablehlo.json about it and "
-        "FILE.stablehlo.golden.npz to check it by; jax reads it for six months. FILE.onnx is "
-        "the same as an ONNX graph, with the same two files beside it.",
+        "FILE.stablehlo.golden.npz to check it by; jax reads it for six months. "
+        "FILE.onnx is the same as an ONNX graph, with the same two files beside it.",
     )
     parser.add_argument(
         "run",

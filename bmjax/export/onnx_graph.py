@@ -215,6 +215,36 @@ def _sliced(graph: Graph, equation: Any, x: Any) -> str:
     return graph.add("Slice", x, *parts)
 
 
+def _gathered(graph: Graph, equation: Any, x: Any, start: Any) -> str:
+    """A gather of one block at a constant place, as `tokens[:, 0]` becomes."""
+    numbers, sizes = (
+        equation.params["dimension_numbers"],
+        equation.params["slice_sizes"],
+    )
+    if isinstance(start, str) or np.ndim(start) != 1:
+        raise ConfigError(
+            "an .onnx file has no gather of several blocks or of a place that depends "
+            "on the pixels, expected one block; write FILE.stablehlo"
+        )
+    for axis, first in zip(numbers.start_index_map, start, strict=True):
+        block = (int(first), int(first) + sizes[axis], axis, 1)
+        parts = [np.asarray([part], np.int64) for part in block]
+        x = graph.add("Slice", x, *parts)
+    return _reshaped(graph, equation, x)
+
+
+def _split(graph: Graph, equation: Any, x: Any) -> list[str]:
+    """A split into parts of given sizes, as slices."""
+    axis, ends = equation.params["axis"], np.cumsum(equation.params["sizes"])
+    starts = [0, *ends[:-1]]
+    return [
+        graph.add(
+            "Slice", x, *(np.asarray([part], np.int64) for part in (a, b, axis, 1))
+        )
+        for a, b in zip(starts, ends, strict=True)
+    ]
+
+
 def _cast(graph: Graph, equation: Any, x: Any) -> str:
     """convert_element_type."""
     dtype = np.dtype(equation.params["new_dtype"])
@@ -253,6 +283,8 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "expand_dims": _reshaped,
     "broadcast_in_dim": _broadcast,
     "slice": _sliced,
+    "gather": _gathered,
+    "split": _split,
     "convert_element_type": _cast,
     "transpose": lambda graph, equation, x: _transposed(
         graph, x, equation.params["permutation"]
