@@ -41,7 +41,9 @@ def write_onnx(out: Path, encoder: Encoder) -> dict[str, Any]:
     size, serve = encoder.size, serving(encoder)
     first = reference_image(size)
     golden = np.stack([first, first[::-1]])
-    outputs = {k: np.asarray(v) for k, v in jax.jit(serve)(golden).items()}
+    outputs: dict[str, Any] = {
+        k: np.asarray(v) for k, v in jax.jit(serve)(golden).items()
+    }
     about = {
         "network": encoder.network,
         "classes": list(encoder.classes) if "probabilities" in outputs else [],
