@@ -1,6 +1,7 @@
 """`python -m bmjax.export RUN --out=FILE.safetensors`: a run's network for others.
 
---out=FILE.stablehlo: a program for jax alone, that takes pixels.
+--out=FILE.stablehlo: a program for jax alone, that takes pixels. --out=FILE.onnx: the
+same as an ONNX graph.
 
 With --check=FILE.json in place of --out: is a run or file of weights still the same?
 """
@@ -18,6 +19,8 @@ from bmjax.files import check_place, user_path
 if TYPE_CHECKING:
     from bmjax.training.trained_network import Weights
 
+PROGRAMS = (".stablehlo", ".onnx")
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the weights of a run's newest checkpoint; return the exit code."""
@@ -28,7 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
         "bmjax.load take it in both layouts, and so does torch. FILE.stablehlo is a "
         "program of jax.export from uint8 pixels to features and probabilities, for "
         "cpu, cuda and tpu, with FILE.stablehlo.json about it and "
-        "FILE.stablehlo.golden.npz to check it by; jax reads it for six months.",
+        "FILE.stablehlo.golden.npz to check it by; jax reads it for six months. "
+        "FILE.onnx is the same as an ONNX graph, with the same two files beside it.",
     )
     parser.add_argument(
         "run",
@@ -67,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.adapters and (options.check or options.layout != "own"):
         parser.error("--adapters goes with --out and --layout=own")
-    is_program = options.out is not None and options.out.suffix == ".stablehlo"
+    is_program = options.out is not None and options.out.suffix in PROGRAMS
     if is_program and (options.adapters or options.layout != "own"):
         parser.error("--adapters and --layout go with --out=FILE.safetensors")
     if options.check:
@@ -117,16 +121,16 @@ def export(
             or the file cannot be written or is there.
         CheckpointError: no checkpoint is whole.
     """
-    if out.suffix not in (".safetensors", ".stablehlo"):
+    if out.suffix not in (".safetensors", *PROGRAMS):
         raise ConfigError(
-            f"--out={str(out)!r} should end in .safetensors or .stablehlo"
+            f"--out={str(out)!r} should end in .safetensors, .stablehlo or .onnx"
         )
     if out.exists() and not force:
         raise ConfigError(
             f"--out={str(out)!r} is there already; give another name, or --force"
         )
     check_place("--out", out)
-    if out.suffix == ".stablehlo":
+    if out.suffix in PROGRAMS:
         return _export_program(run, out)
     from bmjax.devices.mesh import make_mesh, replicated
     from bmjax.training.adapters import read_run_adapters
@@ -161,10 +165,12 @@ def export(
 def _export_program(run: Path, out: Path) -> None:
     """Write a run's network as a program, with its golden outputs; say what it is."""
     from bmjax.encoder import load
+    from bmjax.export.onnx_file import write_onnx
     from bmjax.export.stablehlo import write_stablehlo
 
+    write = write_onnx if out.suffix == ".onnx" else write_stablehlo
     try:
-        about = write_stablehlo(out, load(run, batch_size=1, devices=1))
+        about = write(out, load(run, batch_size=1, devices=1))
     except OSError as error:
         raise ConfigError(
             f"--out={str(out)!r} cannot be written: {error.strerror}; give another "
@@ -174,7 +180,8 @@ def _export_program(run: Path, out: Path) -> None:
     print_lines(
         f"  gives {', '.join(about['outputs'])}; {out.stat().st_size / 1e6:,.1f} MB"
     )
-    print_lines("  jax reads it for six months; keep the run, or its .safetensors")
+    if out.suffix == ".stablehlo":
+        print_lines("  jax reads it for six months; keep the run, or its .safetensors")
 
 
 def _about_adapters(about: dict[str, Any]) -> Iterator[str]:

@@ -6,8 +6,8 @@ trains a small run on synthetic cells undisturbed, and then K runs that are kill
 asked to stop, left without disk space and robbed of parts of their newest checkpoint,
 at times and in an order that the seed draws. After each of these the same command is
 started again. Every run has to end with the undisturbed digest and results. Every fifth
-run has another number of devices and of processes at each start: its parameters have to agree within
-1e-5.
+run has another number of devices and of processes at each start: its parameters have to
+agree within 1e-5.
 """
 
 import argparse
