@@ -12,6 +12,9 @@ Four GPUs, as in the paper; README.md has the memory that they need. Variants:
     :demo       synthetic cells, minutes on two CPU cores; needs no data
     :small      real cells on a CPU: a small network at 96 pixels (experiments/)
     :multicrop  2 large and 6 small views, as the reference
+    :vit        a vision transformer, with the head and optimizer that it needs; joins
+                the others by a comma: vit,small has the best features that a few
+                thousand cells and a CPU gave (experiments/)
     :smoke      seconds, for tests
 """
 
@@ -19,7 +22,7 @@ import ml_collections
 
 from configs import common
 
-VARIANTS = ("demo", "small", "multicrop", "smoke")
+VARIANTS = ("demo", "small", "multicrop", "smoke", "vit")
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -49,8 +52,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
     if "multicrop" in asked:
         config.augment.small = 6  # swav
+    if "vit" in asked:
+        _vit(config)
     if "demo" in asked or "small" in asked:
         _small(config)
+        if "vit" in asked:
+            _small_vit(config)
     if "demo" in asked:
         common.synthetic(config, images=2100, size=64)
         config.method.queue_from = "3 epochs"
@@ -61,7 +68,44 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.method.queue_length = 16
         config.method.queue_from = "0 epochs"
         config.optim.freeze_prototypes = "1 step"
+        if "vit" in asked:
+            config.model.name = "vit_tiny"
+            config.model.hidden_dim = 16
+            config.optim.warmup = "1 step"
     return config
+
+
+def _vit(config: ml_collections.ConfigDict) -> None:
+    """Put a ViT-S/16 in, with swav's own head and dino's optimizer for it.
+
+    Behind the paper's linear head a vision transformer collapses (measured:
+    experiments/2026-11-26-vit-real-cells).
+    """
+    common.imagenet(config, size=224)
+    config.model.name = "vit_small_patch16_224"
+    config.model.head = "mlp_bn"  # swav's
+    config.model.hidden_dim = 2048  # swav
+    config.optim.name = "adamw"  # dino
+    config.optim.learning_rate = 5e-4  # dino, for a batch of 256
+    config.optim.final_learning_rate = 1e-6  # dino
+    config.optim.weight_decay = 0.05  # ours; dino's rises from 0.04 to 0.4
+    config.optim.larc_trust = 0.0  # dino
+    config.optim.clip_norm = 3.0  # dino
+    config.optim.warmup = "10 epochs"  # dino
+
+
+def _small_vit(config: ml_collections.ConfigDict) -> None:
+    """Put a small vision transformer in: all numbers ours.
+
+    Chosen on validation cells in experiments/2026-11-27-small-recipe.
+    """
+    config.data.size = 64
+    config.data.mean = common.MEAN
+    config.data.std = common.STD
+    config.model.name = "vit_tiny_patch8_64"
+    config.model.hidden_dim = 256
+    config.optim.learning_rate = 5e-4
+    config.optim.warmup = "2 epochs"
 
 
 def _small(config: ml_collections.ConfigDict) -> None:
