@@ -137,14 +137,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(workdir: Path, out: Path, test: bool) -> None:
-    stored = collect(workdir, test=test)
+    stored = collect_validated(workdir, test=test)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "runs.json", stored)
     write_whole(out / "RESULT.md", recipe_page(stored))
     print(recipe_page(stored))
 
 
-def collect(workdir: Path, *, test: bool) -> dict[str, Any]:
+def collect_validated(workdir: Path, *, test: bool) -> dict[str, Any]:
     """What the finished runs are on the validation cells: the contents of runs.json.
 
     Args:
