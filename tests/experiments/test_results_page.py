@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments import results, small_runs
+from experiments import results, small_recipe, small_runs
 from experiments.five_systems import FIVE_SYSTEMS
 from experiments.real_cells import REAL_CELLS
 
@@ -29,6 +29,14 @@ def test_stored_pages_and_drawings_are_what_the_stored_metrics_give(experiment):
     stored = json.loads((experiment.out / "figures.json").read_text())
     for name, text in small_runs.result_files(experiment, stored).items():
         assert (experiment.out / name).read_text() == text
+
+
+def test_the_page_of_the_small_recipe_is_what_its_stored_runs_give():
+    out = small_recipe.SMALL_RECIPE.out
+    stored = json.loads((out / "runs.json").read_text())
+    assert (out / "RESULT.md").read_text() == small_recipe.recipe_page(stored)
+    for name, entry in stored["runs"].items():
+        assert tuple(entry["arguments"]) == small_recipe.CANDIDATES[name].arguments
 
 
 def test_an_edited_page_is_told(tmp_path, monkeypatch, capsys):
