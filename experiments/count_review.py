@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bmjax.count.__main__ import main as count
+from bmjax.count.countable import DEFAULT_TABLE
 from bmjax.errors import DataError
 from bmjax.files import read_json_object, write_csv, write_json, write_whole
 
@@ -141,9 +142,8 @@ def go_through(
 
 def write_countable(path: Path, classes: list[str]) -> None:
     """The table of countable classes with promyelocytes among the blasts."""
-    with open(Path(count.__globals__["__file__"]).with_name("countable.csv")) as file:
-        lines = [line for line in file if not line.startswith("#")]
-    rows = [row for row in csv.DictReader(lines) if row["class"] in classes]
+    with open(DEFAULT_TABLE, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["class"] in classes]
     for row in rows:
         row["cells"] = _EQUIVALENTS.get(row["class"], row["cells"])
     write_csv(path, tuple(rows[0]), [tuple(row.values()) for row in rows])

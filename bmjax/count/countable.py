@@ -15,7 +15,7 @@ from bmjax.data.user_tables import read_user_table
 from bmjax.errors import DataError
 
 _COLUMNS = ("class", "countable", "lineage", "ratio", "cells")
-_DEFAULT = Path(__file__).with_name("countable.csv")
+DEFAULT_TABLE = Path(__file__).with_name("countable.csv")
 _YES, _NO = ("yes", "true", "1"), ("no", "false", "0", "")
 _RATIO = ("myeloid", "erythroid", "")
 
@@ -50,12 +50,12 @@ def read_countable(path: Path | None, classes: Sequence[str]) -> Countable:
         DataError: the table cannot be read, says something else, names a class twice,
             or lacks a class; or no class counts.
     """
-    table = read_user_table(path or _DEFAULT, _COLUMNS)
+    table = read_user_table(path or DEFAULT_TABLE, _COLUMNS)
     places = [table.header.index(column) for column in _COLUMNS]
     rows: dict[str, tuple[bool, str, str, str]] = {}
     for row, line in zip(table.rows, table.lines, strict=True):
         name, counts, lineage, ratio, cells = (row[place].strip() for place in places)
-        where = f"{path or _DEFAULT.name}, line {line}"
+        where = f"{path or DEFAULT_TABLE.name}, line {line}"
         if name.casefold() in rows:
             raise DataError(f"{where}: {name!r} is named twice; keep one line of it")
         if counts.casefold() not in (*_YES, *_NO):

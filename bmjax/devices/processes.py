@@ -29,6 +29,7 @@ from bmjax.errors import (
     DEFECT,
     INTERRUPTED,
     PEER_GONE,
+    STOPPED,
     BmjaxError,
     ConfigError,
     Stopped,
@@ -225,15 +226,16 @@ def _part() -> None:
 
 
 def _tell_end(error: BaseException) -> None:
-    known = isinstance(error, BmjaxError)
-    what = str(error) if known else f"{type(error).__name__}, see its own output"
-    code = error.exit_code if isinstance(error, Stopped) else PEER_GONE
-    if isinstance(error, KeyboardInterrupt):
-        what, code = "stopped by Ctrl-C", INTERRUPTED
+    if isinstance(error, BmjaxError):
+        what, own = str(error), error.exit_code
+    elif isinstance(error, KeyboardInterrupt):
+        what, own = "stopped by Ctrl-C", INTERRUPTED
+    else:
+        what, own = f"{type(error).__name__}, see its own output", DEFECT
+    code = own if own in (STOPPED, INTERRUPTED) else PEER_GONE
     _peers.leaving.set()
-    own = error.exit_code if known else DEFECT
     # Before jax's own end, which waits for all processes.
-    atexit.register(_end_at_once, INTERRUPTED if code == INTERRUPTED else own)
+    atexit.register(_end_at_once, own)
     _set(_ENDED, json.dumps({"process": process(), "what": what, "code": code}))
     if not is_first():
         return

@@ -10,8 +10,11 @@ import jax
 import numpy as np
 
 from bmjax.devices.mesh import put_batch
+from bmjax.devices.processes import is_first
 from bmjax.faults import reached
 from bmjax.files import writing
+
+NO_ROWS = np.zeros((0, 0), np.float32)  # what a process has of features kept elsewhere
 
 
 def extract_features(
@@ -27,7 +30,8 @@ def extract_features(
 
     Features go to a file that is then mapped, not loaded: memory stays bounded whatever
     the number of images. Of a bounded number they may stay in memory. The file has its
-    name once it is whole.
+    name once it is whole. Of several processes each gives its part of every batch, and
+    the first one keeps the results.
 
     Args:
         predict: pixels on the devices -> {"features" [B, F], maybe "logits" [B, N],
@@ -39,11 +43,16 @@ def extract_features(
         embeddings_path: of another for the embeddings; not kept if not given.
 
     Returns:
-        features, float32 [images, F], and logits, float32 [images, N] or None.
+        features, float32 [images, F], and logits, float32 [images, N] or None; NO_ROWS
+        and None in all processes but the first.
 
     Raises:
         CannotWrite: the disk is full, or the place may not be written.
     """
+    if not is_first():
+        for batch, _ in batches:
+            jax.block_until_ready(predict(put_batch(batch["pixels"], mesh)))
+        return NO_ROWS, None
     features: _Rows | None = None
     embeddings: _Rows | None = None
     logits, start = None, 0
@@ -71,22 +80,6 @@ def extract_features(
         if embeddings is not None:
             embeddings.finish()
         return features.finish(), logits
-
-
-def take_part(
-    predict: Callable[[np.ndarray], dict[str, jax.Array]],
-    batches: Iterator[tuple[dict[str, np.ndarray], int]],
-    mesh: jax.sharding.Mesh,
-) -> None:
-    """Give this process's part of every batch to an `extract_features` of process 0.
-
-    Args:
-        predict: as for `extract_features`.
-        batches: likewise.
-        mesh: likewise.
-    """
-    for batch, _ in batches:
-        jax.block_until_ready(predict(put_batch(batch["pixels"], mesh)))
 
 
 class _Rows(Protocol):

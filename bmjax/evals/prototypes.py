@@ -49,7 +49,7 @@ def prototype_atlas(
     best = np.full((0, number), -np.inf, np.float32)
     rows = np.zeros((0, number), np.int64)
     for start in range(0, count, _BLOCK):
-        scores = _unit(embeddings[start : start + _BLOCK], axis=1) @ columns
+        scores = prototype_cosines(embeddings[start : start + _BLOCK], prototypes)
         first[start : start + len(scores)] = scores.argmax(axis=1)
         here = np.arange(start, start + len(scores))[:, None]
         best = np.concatenate([best, scores])
@@ -166,6 +166,11 @@ def _mutual_information(table: np.ndarray) -> float | None:
 
     mean = (entropy(by_row) + entropy(by_column)) / 2
     return (2 * mean - entropy(joint.ravel())) / mean if mean else None
+
+
+def prototype_cosines(embeddings: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
+    """Cosines of embeddings float [n, D] with prototypes [D, K], float32 [n, K]."""
+    return _unit(embeddings, axis=1) @ _unit(prototypes, axis=0)
 
 
 def _unit(vectors: np.ndarray, *, axis: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from bmjax.evals.calibration_file import (
     calibrated,
     read_calibration,
 )
-from bmjax.evals.cell_trust import SET_LEVEL, Trust, read_trust
+from bmjax.evals.cell_trust import DOUBTFUL_ERROR, SET_LEVEL, Trust, read_trust
 from bmjax.evals.detector_file import (
     DETECTOR_FILE,
     Detector,
@@ -28,7 +28,6 @@ from bmjax.files import plain_cell
 from bmjax.predict.nearest_prototype import Prototypes, read_prototypes
 
 TRAIN, EVEN = "train", "even"
-DOUBTFUL_ERROR = 0.05  # share of wrong names among those that are not doubtful; ours
 
 
 class CellColumns(NamedTuple):

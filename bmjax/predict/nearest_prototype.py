@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bmjax.devices.mesh import make_mesh, replicated
+from bmjax.evals.prototypes import prototype_cosines
 from bmjax.models.heads import HEADS, project_features
 from bmjax.training.run_config import read_run_config
 from bmjax.training.trained_network import read_run
@@ -17,13 +17,15 @@ _ATLAS_FILE = "atlas.json"  # that a run with prototypes has, and no other
 
 
 class Prototypes(NamedTuple):
-    """Prototypes of a run, and how features are compared with them.
+    """Prototypes of a run, and what its head makes of features.
 
     Attributes:
-        compare: features float [B, F] -> cosines with the prototypes, [B, K].
+        project: features float [B, F] -> embeddings [B, D].
+        prototypes: float [D, K].
     """
 
-    compare: Callable[[np.ndarray], jax.Array]
+    project: Callable[[np.ndarray], jax.Array]
+    prototypes: np.ndarray
 
     def nearest(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of the nearest prototypes, as in atlas.json, and cosines, [B] each.
@@ -31,7 +33,8 @@ class Prototypes(NamedTuple):
         Args:
             features: float [B, F], of the run's network.
         """
-        cosines = np.asarray(self.compare(features))
+        embeddings = np.asarray(self.project(features))
+        cosines = prototype_cosines(embeddings, self.prototypes)
         first = cosines.argmax(axis=1)
         return first, cosines[np.arange(len(first)), first]
 
@@ -55,16 +58,7 @@ def read_prototypes(run: Path) -> Prototypes | None:
     if kind not in HEADS or not {"head", "prototypes"} <= {*weights.params}:
         return None
     head, statistics = weights.params["head"], weights.batch_stats.get("head", {})
-    directions = _unit(jnp.asarray(weights.params["prototypes"], jnp.float32), axis=0)
-
-    @jax.jit
-    def compare(features: jax.Array) -> jax.Array:
-        embedded = project_features(kind, head, statistics, features)
-        return _unit(embedded, axis=1) @ directions
-
-    return Prototypes(compare)
-
-
-def _unit(vectors: jax.Array, *, axis: int) -> jax.Array:
-    length = jnp.linalg.norm(vectors, axis=axis, keepdims=True)
-    return vectors / jnp.maximum(length, 1e-12)
+    return Prototypes(
+        jax.jit(lambda features: project_features(kind, head, statistics, features)),
+        np.asarray(weights.params["prototypes"]),
+    )

@@ -172,8 +172,11 @@ def _same_rows(same: dict[str, Any]) -> list[dict[str, Any]]:
                 "count": number,
                 "kind": ("correct" if i == j else "wrong") if number else "zero",
                 "depth": 0.15 + 0.85 * number / total if number else 0.0,
+                "title": f"{label} by A, {other} by B: {count(number)}",
             }
-            for j, number in enumerate(numbers)
+            for j, (other, number) in enumerate(
+                zip(same["labels"], numbers, strict=True)
+            )
         ]
         rows.append({"label": label, "cells": cells, "total": count(total)})
     return rows

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from bmjax.data.pipeline import HostBatch, Replaced, evaluation_batches
 from bmjax.devices.mesh import make_mesh, replicated, results_for_host
 from bmjax.devices.processes import from_first, is_first, process, processes
-from bmjax.evals.extract_features import extract_features, take_part
+from bmjax.evals.extract_features import NO_ROWS, extract_features
 from bmjax.files import read_cache_note, whole_file, write_cache_note
 from bmjax.run.build import Learner, RunData
 from bmjax.run.logs import say
@@ -18,9 +18,6 @@ from bmjax.run.run_settings import DataSettings
 from bmjax.training import checkpoint
 from bmjax.training.keys import key_for
 from bmjax.training.step import TrainState
-
-# What a process gets of features that the first one keeps.
-_NOTHING = np.zeros((0, 0), np.float32)
 
 
 def part_features(
@@ -67,28 +64,22 @@ def part_features(
         )
     files = {} if kept is None else kept.pop("files")
     there = kept == made_by and (embeddings_path.name in files or not with_embeddings)
-    there = from_first(lambda: there)
-    if there and is_first():
+    if from_first(lambda: there):
+        if not is_first():
+            return NO_ROWS, None
         logits = np.load(logits_path) if logits_path.name in files else None
         return np.load(path, mmap_mode="r"), logits
     positions = data.positions(part)
-    batches = run_batches(data, settings, positions, replaced)
-
-    def outputs(pixels):
-        return predict(state.params, state.batch_stats, pixels)
-
-    if not is_first():
-        if not there:
-            take_part(outputs, batches, mesh)
-        return _NOTHING, None
     features, logits = extract_features(
-        outputs,
-        batches,
+        lambda pixels: predict(state.params, state.batch_stats, pixels),
+        run_batches(data, settings, positions, replaced),
         images=len(positions),
         mesh=mesh,
         path=path,
         embeddings_path=embeddings_path if with_embeddings else None,
     )
+    if not is_first():
+        return features, logits
     names = [path.name]
     if with_embeddings:
         names.append(embeddings_path.name)
@@ -154,18 +145,11 @@ def augmented_features(
     predict = jax.jit(prediction, out_shardings=results_for_host(mesh))
     positions = np.tile(data.split.train, passes)
     numbers = iter(range(len(positions)))
-    batches = run_batches(data, settings, positions, replaced)
-
-    def outputs(pixels):
-        number = np.int32(next(numbers))
-        return predict(state.params, state.batch_stats, pixels, number)
-
-    if not is_first():
-        take_part(outputs, batches, mesh)
-        return _NOTHING, data.catalog.labels[:0]
     features, _ = extract_features(
-        outputs,
-        batches,
+        lambda pixels: predict(
+            state.params, state.batch_stats, pixels, np.int32(next(numbers))
+        ),
+        run_batches(data, settings, positions, replaced),
         images=len(positions),
         mesh=mesh,
         path=folder / "train_augmented.npy",

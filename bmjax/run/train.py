@@ -385,18 +385,21 @@ def loop(
     def asked() -> bool:
         return bool(stop and stop.number)
 
+    def validation_due(step: int) -> bool:
+        return validation is not None and validation.due(step)
+
     def validated_best(step: int) -> bool:
-        if validation is None or not validation.due(step):
-            return False
         numbers.settle()
         return validation.validate(step, state)
 
     for step in range(first, total):
-        stopping = common.due(step, asked=asked())
-        best = not stopping and validated_best(step)
+        stopping, best = common.due(step, asked=asked()), False
+        if not stopping and validation_due(step):
+            best = validated_best(step)
+            # A signal may have come meanwhile.
+            stopping = common.due(step, asked=asked())
         kept = bool(keep_every) and step % keep_every == 0
         due = step > first and (best or kept or step % save_every == 0)
-        stopping = stopping or common.due(step, asked=asked())
         if due or stopping:
             numbers.settle()
             save(step, state)
@@ -412,7 +415,7 @@ def loop(
             scalars = {name: v for name, v in values.items() if name != NUMBERS}
             log(step + 1, {k: float(v) for k, v in jax.device_get(scalars).items()})
     stopping = common.at_end(asked=asked())
-    if not stopping:
+    if not stopping and validation_due(total):
         validated_best(total)
     save(total, state)
     if stop and (stopping or common.at_end(asked=asked())):

@@ -11,8 +11,8 @@ import numpy as np
 from bmjax.data.pipeline import Replaced
 from bmjax.data.seen_images import catalog_hashes, seen_from_json, shared_images
 from bmjax.devices.mesh import results_for_host
-from bmjax.devices.processes import from_first, is_first
-from bmjax.evals.extract_features import extract_features, take_part
+from bmjax.devices.processes import from_first
+from bmjax.evals.extract_features import extract_features
 from bmjax.evals.subset import choose_rows
 from bmjax.evals.validation_metrics import validation_metrics
 from bmjax.run.build import BuiltRun, RunData, make_prepare
@@ -102,17 +102,16 @@ class Validation:
         run = self._run
         catalog, chosen = run.data.catalog, run.data.validation
         positions = np.concatenate([self._train, chosen])
-        batches = run_batches(run.data, run.settings.data, positions, self._replaced)
-
-        def outputs(pixels):
-            return self._predict(state.params, state.batch_stats, pixels)
-
-        def metrics() -> dict[str, float]:
-            features, logits = extract_features(
-                outputs, batches, images=len(positions), mesh=run.mesh, path=None
-            )
-            end = len(self._train)
-            return validation_metrics(
+        features, logits = extract_features(
+            lambda pixels: self._predict(state.params, state.batch_stats, pixels),
+            run_batches(run.data, run.settings.data, positions, self._replaced),
+            images=len(positions),
+            mesh=run.mesh,
+            path=None,
+        )
+        end = len(self._train)
+        return from_first(
+            lambda: validation_metrics(
                 features[:end],
                 catalog.labels[self._train],
                 features[end:],
@@ -122,10 +121,7 @@ class Validation:
                 iterations=run.settings.validation.logistic_iterations,
                 seed=run.settings.seed,
             )
-
-        if not is_first():
-            take_part(outputs, batches, run.mesh)
-        return from_first(metrics)
+        )
 
 
 def best_step_of(history: Sequence[Record], metric: str) -> int | None:
