@@ -38,7 +38,7 @@ _NO_FIGURES = [
     re.compile(r"`[^`]*`"),
     re.compile(r"\]\([^)]*\)"),
     re.compile(
-        r"(?:Apache|CC\sBY|CUDA|PyTorch|Python|bmjax|flax|jax|numpy|onnxruntime"
+        r"(?:Apache|CC\sBY|CUDA|PCI\sExpress|PyTorch|Python|bmjax|flax|jax|numpy|onnxruntime"
         r"|scikit-learn|timm|torch|transformers)[\s-]v?\d[\d.]*(?:(?:\sto|,|\sand)\s\d+\.\d+)*",
         re.IGNORECASE,
     ),
@@ -48,7 +48,7 @@ _NO_FIGURES = [
 def figures_in(text: str) -> list[Span]:
     """Where the figures of a document are."""
     for none in _NO_FIGURES:
-        text = none.sub(lambda found: re.sub(r"\S", "`", found[0]), text)
+        text = none.sub(lambda found: re.sub(r"\S", "#", found[0]), text)
     return [found.span() for found in _FIGURE.finditer(text)]
 
 
