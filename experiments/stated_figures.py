@@ -42,7 +42,7 @@ _ITERATIONS, _TOLERANCE = 1000, 1e-4  # DinoBloom's of scikit-learn's solver
 _IMAGENET = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
 
 
-def distances(catalog: Catalog) -> dict[str, Any]:
+def moments_apart(catalog: Catalog) -> dict[str, Any]:
     """How far the moments of images lie from those of weights."""
     moments = np.array(scan_images(catalog).moments)
     given = {"imagenet": _IMAGENET, "release": np.array([common.MEAN, common.STD])}
@@ -155,7 +155,7 @@ def step_memory(variant: str) -> dict[str, Any]:
     }
 
 
-def page(found: dict[str, Any]) -> str:
+def stated_page(found: dict[str, Any]) -> str:
     """RESULT.md: each figure, and the document that states it."""
     rows: list[tuple[str, str, str]] = []
     for name in ("imagenet", "release"):
@@ -194,14 +194,14 @@ def main() -> None:
     catalog = read_catalog(options.data)
     found = {
         "versions": versions(),
-        "moments": distances(catalog),
+        "moments": moments_apart(catalog),
         "readout": readouts(catalog),
         "lines": [line_coverage(cases) for cases in (40, 10)],
         "step": {name: step_memory(name) for name in ("lora", "finetune")},
     }
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / "stated.json", found)
-    write_whole(options.out / "RESULT.md", page(found))
+    write_whole(options.out / "RESULT.md", stated_page(found))
 
 
 if __name__ == "__main__":

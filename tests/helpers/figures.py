@@ -1,7 +1,8 @@
 """Figures that documents show, and docs/figures.csv, which says where each is from.
 
-A figure is a number that looks measured: with a decimal point or exponent, a percentage,
-or with a unit of time, memory or rate. Code, addresses and versions are none.
+A figure is a number that looks measured: with a decimal point or exponent, a
+percentage, or with a unit of time, memory or rate. Code, addresses and versions are
+none.
 """
 
 import ast
@@ -10,7 +11,7 @@ import json
 import operator
 import re
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,45 +116,54 @@ def stored_value(path: Path, key: str) -> float:
 
     Args:
         path: a JSON or CSV file.
-        key: `[mean|sd|median|min|max|sum] PLACE [x FACTOR]`. A place in JSON is keys and
-            positions joined by points, `*` for all; in a CSV a column, then
-            `COLUMN=VALUE` for each condition on the rows.
+        key: `PLACE [x FACTOR]`. A place in JSON is keys and positions joined by points,
+            `*` for all; in a CSV a column, then `COLUMN=VALUE` or `COLUMN!=VALUE` for
+            each condition on the rows. For each `*`, and for several rows of a CSV,
+            one of mean, sd, median, min, max and sum stands before the place, the
+            outermost first.
     """
     words, factor = key.split(), 1.0
     if words[-2:-1] == ["x"]:
         *words, _, last = words
         factor = float(last)
-    over = _OVER[words.pop(0)] if words[0] in _OVER else None
-    read = _csv_values if path.suffix == ".csv" else _json_values
-    values = [float(value) for value in read(path, words)]
-    if over is None:
-        (value,) = values
+    over = [_OVER[word] for word in words if word in _OVER]
+    place = words[len(over) :]
+    if path.suffix == ".csv":
+        found: Any = _csv_values(path, place)
+        if not over:
+            (found,) = found
     else:
-        value = over(values)
-    return factor * value
+        (joined,) = place
+        found = _json_values(json.loads(path.read_text()), joined.split("."))
+    return factor * float(_over(over, found))
 
 
-def _json_values(path: Path, words: list[str]) -> list[Any]:
-    (place,) = words
-    values = [json.loads(path.read_text())]
-    for step in place.split("."):
-        values = [inner for value in values for inner in _step(value, step)]
-    return values
+def _over(functions: list[Callable], values: Any) -> Any:
+    if not functions:
+        return values
+    return functions[0]([_over(functions[1:], value) for value in values])
 
 
-def _step(value: Any, step: str) -> Iterator[Any]:
+def _json_values(value: Any, steps: list[str]) -> Any:
+    """The value at a place; a list for each `*`."""
+    if not steps:
+        return value
+    step, *rest = steps
     if step == "*":
-        yield from value.values() if isinstance(value, dict) else value
-    else:
-        yield value[step] if isinstance(value, dict) else value[int(step)]
+        each = value.values() if isinstance(value, dict) else value
+        return [_json_values(one, rest) for one in each]
+    return _json_values(value[step if isinstance(value, dict) else int(step)], rest)
 
 
-def _csv_values(path: Path, words: list[str]) -> list[str]:
+def _csv_values(path: Path, words: list[str]) -> list[float]:
     column, *conditions = words
-    wanted = dict(condition.split("=") for condition in conditions)
+    split = [re.split("(!?=)", condition) for condition in conditions]
     with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if wanted.items() <= row.items()]
-    return [row[column] for row in rows]
+        return [
+            float(row[column])
+            for row in csv.DictReader(file)
+            if all((row[name] == value) == (how == "=") for name, how, value in split)
+        ]
 
 
 _ARITHMETIC: dict[type, Callable] = {
