@@ -36,7 +36,7 @@ from bmjax.run.start import find_start
 from configs import common
 
 _ROOT = Path(__file__).parents[1]
-_OUT = Path(__file__).parent / "2026-11-27-stated-figures"
+OUT = Path(__file__).parent / "2026-11-27-stated-figures"
 _SIDE = 8  # pixels of an image of the readout
 _ITERATIONS, _TOLERANCE = 1000, 1e-4  # DinoBloom's of scikit-learn's solver
 _IMAGENET = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
@@ -189,7 +189,7 @@ def main() -> None:
     """Work all of them out and write them down."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="folder of real cells")
-    parser.add_argument("--out", type=Path, default=_OUT)
+    parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     catalog = read_catalog(options.data)
     found = {

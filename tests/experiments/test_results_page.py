@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments import results, small_recipe, small_runs
+from experiments import results, small_recipe, small_runs, stated_figures
 from experiments.five_systems import FIVE_SYSTEMS
 from experiments.real_cells import REAL_CELLS
 
@@ -37,6 +37,12 @@ def test_the_page_of_the_small_recipe_is_what_its_stored_runs_give():
     assert (out / "RESULT.md").read_text() == small_recipe.recipe_page(stored)
     for name, entry in stored["runs"].items():
         assert tuple(entry["arguments"]) == small_recipe.CANDIDATES[name].arguments
+
+
+def test_the_page_of_the_stated_figures_is_what_is_stored():
+    out = stated_figures.OUT
+    stored = json.loads((out / "stated.json").read_text())
+    assert (out / "RESULT.md").read_text() == stated_figures.stated_page(stored)
 
 
 def test_an_edited_page_is_told(tmp_path, monkeypatch, capsys):
