@@ -257,6 +257,7 @@ def _words(cells: Sequence[CaseCell]) -> Words:
         ),
         likely="one of the classes that are likely",
         none="not countable",
+        unlabel="Not countable",
     )
 
 

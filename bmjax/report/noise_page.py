@@ -177,6 +177,7 @@ def _words(shown: int, suspects: int, earlier: int) -> Words:
         sentences=tuple(sentences),
         likely="a class that is likely, 1 the proposed one",
         none="left out",
+        unlabel="Leave out",
     )
 
 

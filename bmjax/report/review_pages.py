@@ -83,12 +83,14 @@ class Words(NamedTuple):
         sentences: below it.
         likely: what the keys 1 to 5 give a cell.
         none: the label that is no class.
+        unlabel: the button that gives it.
     """
 
     title: str
     sentences: tuple[str, ...]
     likely: str
     none: str
+    unlabel: str
 
 
 def write_review(
