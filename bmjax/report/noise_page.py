@@ -169,7 +169,7 @@ def _words(shown: int, suspects: int, earlier: int) -> Words:
         sentences.append(f"{count(suspects - shown)} more are in suspects.csv alone.")
     if earlier:
         sentences.append(
-            f"The runs were given {count(earlier)} corrections; what you save holds "
+            f"The runs were given {count(earlier)} correction(s); the saved table has "
             "these too."
         )
     return Words(
@@ -197,4 +197,4 @@ def _row(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else score(None)
+    return f"{100 * part / whole:.1f}\N{NO-BREAK SPACE}%" if whole else score(None)
