@@ -1,4 +1,4 @@
-"""A program that was changed, or gives other outputs, is found by what lies beside it."""
+"""A changed program, or one with other outputs, is found by what lies beside it."""
 
 import json
 
