@@ -52,7 +52,7 @@ _COMMON = (
     "--config.probe.logistic_iterations=20",
 )
 _BUDGET = (*_COMMON, "--config.train.duration=10 epochs")
-_SWAV = ("--config=swav:small", *_BUDGET)
+_SWAV = ("--config=swav:small,resnet", *_BUDGET)
 _SUPERVISED = ("--config=supervised:small", *_BUDGET)
 _MLP_BN = ("--config.model.head=mlp_bn", "--config.model.hidden_dim=256")
 _RATE = (
@@ -78,7 +78,7 @@ _WEAK_COLOR = (
 _VIT_SWAV = (*_SWAV, *_VIT, *_MLP_BN, *_ADAMW)
 CANDIDATES = {
     "untrained": Candidate(
-        "ResNet, untrained", ("--config=swav:small", *_COMMON, *UNTRAINED)
+        "ResNet, untrained", ("--config=swav:small,resnet", *_COMMON, *UNTRAINED)
     ),
     "base": Candidate("ResNet, SwAV: the recipe as it is", _SWAV),
     "mlp_bn": Candidate("head mlp_bn", (*_SWAV, *_MLP_BN)),
@@ -87,7 +87,8 @@ CANDIDATES = {
     "color_weak": Candidate("half the color jitter", (*_SWAV, *_WEAK_COLOR)),
     "supervised": Candidate("ResNet, supervised", _SUPERVISED),
     "vit_untrained": Candidate(
-        "ViT, untrained", ("--config=swav:small", *_COMMON, *UNTRAINED, *_VIT, *_MLP_BN)
+        "ViT, untrained",
+        ("--config=swav:small,resnet", *_COMMON, *UNTRAINED, *_VIT, *_MLP_BN),
     ),
     "vit_mlp_bn_adamw": Candidate("ViT, head mlp_bn, AdamW", _VIT_SWAV),
     "vit_color_weak": Candidate(
