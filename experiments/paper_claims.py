@@ -40,14 +40,14 @@ from experiments.small_runs import Experiment, make_runs, run_folder
 from experiments.small_systems import of_linear_probe, read_split
 
 
-class System(NamedTuple):
+class WayToLearn(NamedTuple):
     """A way to learn: its title, and its arguments of bmjax.main."""
 
     title: str
     arguments: tuple[str, ...]
 
 
-class Claim(NamedTuple):
+class PaperClaim(NamedTuple):
     """A sentence, and the difference that would have to be above zero for it to hold.
 
     Attributes:
@@ -81,13 +81,13 @@ def _training(epochs: int) -> tuple[str, ...]:
 
 
 SYSTEMS = {
-    "resnet_untrained": System(
+    "resnet_untrained": WayToLearn(
         "ResNet, untrained", ("--config=swav:small,resnet", *_DATA, *UNTRAINED)
     ),
-    "vit_untrained": System(
+    "vit_untrained": WayToLearn(
         "ViT, untrained", ("--config=swav:small", *_DATA, *UNTRAINED)
     ),
-    "resnet_swav": System(
+    "resnet_swav": WayToLearn(
         "ResNet, SwAV",
         (
             "--config=swav:small,resnet",
@@ -95,16 +95,16 @@ SYSTEMS = {
             "--config.method.queue_from=3 epochs",
         ),
     ),
-    "resnet_supcon": System(
+    "resnet_supcon": WayToLearn(
         "ResNet, SupCon", ("--config=supcon:small", *_training(10))
     ),
-    "resnet_supervised": System(
+    "resnet_supervised": WayToLearn(
         "ResNet, supervised", ("--config=supervised:small", *_training(20))
     ),
-    "resnet_mixup": System(
+    "resnet_mixup": WayToLearn(
         "ResNet, supervised with mixup", ("--config=mixup:small", *_training(20))
     ),
-    "vit_swav": System(
+    "vit_swav": WayToLearn(
         "ViT, SwAV",
         (
             "--config=swav:small",
@@ -113,7 +113,7 @@ SYSTEMS = {
             "--config.method.queue_from=2 epochs",
         ),
     ),
-    "vit_dino": System(
+    "vit_dino": WayToLearn(
         "ViT, DINO",
         (
             "--config=dino:vit,small",
@@ -122,7 +122,7 @@ SYSTEMS = {
             "--config.method.teacher_temperature_warmup=1 epoch",
         ),
     ),
-    "vit_supervised": System(
+    "vit_supervised": WayToLearn(
         "ViT, supervised", ("--config=vit:small", *_training(10), _VIT_WARMUP)
     ),
 }
@@ -143,72 +143,72 @@ _READOUTS = {
     "knn_20": "20-NN",
 }
 CLAIMS = (
-    Claim(
+    PaperClaim(
         "SwAV and a linear classifier have a higher macro F1 than supervised training "
         "(the paper's Tables 3 and 4: each with its own classifier)",
         ("resnet_swav", "linear"),
         ("resnet_supervised", "own"),
         "macro_f1",
     ),
-    Claim(
+    PaperClaim(
         "the same, both read out by the linear classifier",
         ("resnet_swav", "linear"),
         ("resnet_supervised", "linear"),
         "macro_f1",
     ),
-    Claim(
+    PaperClaim(
         "SwAV has a higher macro F1 than SupCon (Table 4)",
         ("resnet_swav", "linear"),
         ("resnet_supcon", "linear"),
         "macro_f1",
     ),
-    Claim(
+    PaperClaim(
         "SwAV is fairer to rare classes than supervised training: F1 of the tail, each "
         "with its own classifier",
         ("resnet_swav", "linear"),
         ("resnet_supervised", "own"),
         "tail",
     ),
-    Claim(
+    PaperClaim(
         "the same, both read out by the linear classifier",
         ("resnet_swav", "linear"),
         ("resnet_supervised", "linear"),
         "tail",
     ),
-    Claim(
+    PaperClaim(
         "mixup adds to the macro F1 of supervised training (Table 3: it does not)",
         ("resnet_mixup", "own"),
         ("resnet_supervised", "own"),
         "macro_f1",
     ),
-    Claim(
+    PaperClaim(
         "SwAV learns: more than the untrained network (not in the paper)",
         ("resnet_swav", "linear"),
         ("resnet_untrained", "linear"),
         "macro_f1",
     ),
-    Claim(
+    PaperClaim(
         "the recipe `:small` learns more than SwAV on the residual network does in the "
         "same time (not in the paper)",
         ("vit_swav", "linear"),
         ("resnet_swav", "linear"),
         "macro_f1",
     ),
-    Claim(
+    PaperClaim(
         "the recipe `:small` reaches what labels reach on the residual network, both "
         "read out by the linear classifier (not in the paper)",
         ("vit_swav", "linear"),
         ("resnet_supervised", "linear"),
         "macro_f1",
     ),
-    Claim(
+    PaperClaim(
         "the recipe `:small` reaches what labels reach on the same transformer (not in "
         "the paper)",
         ("vit_swav", "linear"),
         ("vit_supervised", "linear"),
         "macro_f1",
     ),
-    Claim(
+    PaperClaim(
         "SwAV learns more than DINO on the transformer (not in the paper)",
         ("vit_swav", "linear"),
         ("vit_dino", "linear"),
@@ -338,7 +338,7 @@ def _curve(folder: Path, run: RunFiles) -> dict[str, float]:
     return curve
 
 
-def difference(
+def fold_difference(
     stored: dict[str, Any],
     first: tuple[str, str],
     second: tuple[str, str],
@@ -410,7 +410,7 @@ def claims_page(stored: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def verdict(found: FoldDifference) -> str:
+def claim_verdict(found: FoldDifference) -> str:
     """What the corrected interval of a difference carries."""
     low, high = found.corrected_interval
     if low > 0:
@@ -421,7 +421,7 @@ def verdict(found: FoldDifference) -> str:
 def _claims_table(stored: dict[str, Any]) -> Table:
     rows = []
     for claim in CLAIMS:
-        found = difference(stored, claim.first, claim.second, claim.metric)
+        found = fold_difference(stored, claim.first, claim.second, claim.metric)
         if found is None:
             rows.append((claim.sentence, NONE, NONE, NONE))
             continue
@@ -430,7 +430,12 @@ def _claims_table(stored: dict[str, Any]) -> Table:
             for system, readout in (claim.first, claim.second)
         ]
         rows.append(
-            (claim.sentence, " - ".join(names), _with_interval(found), verdict(found))
+            (
+                claim.sentence,
+                " - ".join(names),
+                _with_interval(found),
+                claim_verdict(found),
+            )
         )
     caption = (
         "Claims: the difference of the metric that the sentence names, seeds averaged "
@@ -477,10 +482,10 @@ def _closed_table(stored: dict[str, Any]) -> Table:
     rows = []
     for readout in ("linear", "logistic", "knn_20"):
         for metric, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
-            gained = difference(
+            gained = fold_difference(
                 stored, ("vit_swav", readout), ("resnet_swav", readout), metric
             )
-            whole = difference(
+            whole = fold_difference(
                 stored, ("resnet_supervised", readout), ("resnet_swav", readout), metric
             )
             if gained is None or whole is None:
