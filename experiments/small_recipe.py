@@ -4,8 +4,9 @@
 
 Runs of ten or five epochs at 64 pixels on fold 0 of 5, a fifth of each class of the
 training part kept to validate on. Each takes some minutes on two CPU cores;
-`--only=base,mlp_bn` makes no others, and the page shows those that are finished. `--test` looks at the test
-part, for the systems of `_TESTED`: give it once, when the choice is made. Writes
+`--only=base,mlp_bn` makes no others, and the page shows those that are finished.
+`--test` looks at the test part, for the systems of `_TESTED`: give it once, when the
+choice is made. Writes
 runs.json and RESULT.md into experiments/2026-11-27-small-recipe (or --out=FOLDER).
 """
 
