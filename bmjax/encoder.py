@@ -45,18 +45,22 @@ from bmjax.models.saliency import (
 from bmjax.models.weight_files.networks_in_file import split_address
 from bmjax.models.weight_files.state_dict import network_of_file
 from bmjax.npz_file import read_npz
+from bmjax.training import checkpoint
 from bmjax.training.adapters import about_adapters, read_adapters_onto
 from bmjax.training.run_config import read_run_config
 from bmjax.training.trained_network import (
     Weights,
     backbone_digest,
+    merged,
     metadata_of,
     read_file,
-    read_run,
+    read_saved,
     seen_by,
 )
+from bmjax.types import Tree
 
 _PARTS = ("backbone", "fc")  # what features and classes need of a network
+_PROJECTION = ("head", "prototypes")  # what embeddings need beside these
 
 # Properties that follow from the arguments.
 _CACHED = ("loaded", "digest", "linear_classifier", "_class_kernel")
@@ -126,6 +130,9 @@ class _Loaded(NamedTuple):
     from_pixels: Callable[..., dict[str, jax.Array]]
     from_normalized: Callable[..., dict[str, jax.Array]]
     maps: Callable[..., jax.Array]
+    # "head" and "prototypes" of a run that has both, and statistics of the former.
+    projection: tuple[Tree, Tree]
+    params_digest: str  # of all parameters of a run's checkpoint; "" for a file
 
 
 class Encoder(TransformerMixin, BaseEstimator):
@@ -214,6 +221,14 @@ class Encoder(TransformerMixin, BaseEstimator):
         """SHA-256 of the backbone: a run and the file exported of it have the same."""
         weights = self.loaded.weights
         return backbone_digest(weights.params, weights.batch_stats)
+
+    @property
+    def params_digest(self) -> str:
+        """SHA-256 of all parameters, params_sha256 of a run's results; "" for a file.
+
+        What a run keeps of its cells names the parameters that it is of by this.
+        """
+        return self.loaded.params_digest
 
     @property
     def description(self) -> str:
@@ -521,8 +536,10 @@ def _load(
     mesh = make_mesh(devices)
     plain_model: dict[str, Any] = {"convolutions": "auto", "dtype": "float32"}
     model = dict(plain_model)
+    params_digest = ""
     if source.is_dir():
-        weights = read_run(source, replicated(mesh))
+        saved, parameters = read_saved(source, replicated(mesh))
+        weights, params_digest = merged(saved), checkpoint.digest(parameters)
         model |= dataclasses.asdict(read_run_config(source).model)
         if network and network != weights.about["network"]:
             raise ConfigError(
@@ -573,6 +590,11 @@ def _load(
         )
         for tree in (weights.params, weights.batch_stats)
     )
+    beside = _PROJECTION if "prototypes" in weights.params else ()
+    head, statistics = (
+        {part: tree[part] for part in beside if part in tree}
+        for tree in (weights.params, weights.batch_stats)
+    )
     prepare = plain(
         size=about["size"], mean=tuple(about["mean"]), std=tuple(about["std"])
     )
@@ -605,6 +627,8 @@ def _load(
         from_pixels,
         from_normalized,
         maps,
+        (head, statistics),
+        params_digest,
     )
 
 

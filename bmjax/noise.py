@@ -11,6 +11,7 @@ from bmjax.files import plain_cell, user_path, write_csv, write_json, writing
 
 if TYPE_CHECKING:
     from bmjax.evals.confident_learning import LabelNoise, Suspects
+    from bmjax.report.noise_page import DoubtedLabel
     from bmjax.run.out_of_fold import OutOfFold
 
 _DESCRIPTION = """\
@@ -19,11 +20,11 @@ the folds of one data set: every image is judged by the one run that was not tra
 it, and confident learning (Northcutt et al. 2021) estimates from these probabilities
 how many images of each class are truly of another, and ranks them.
 
-DIR gets index.html (the estimates, and the first suspects of each class to look at),
-suspects.csv (path, label, suggested, probability, rank: as many of each class as are
-estimated to be wrong) and noise.json. A list of suspects is a list to look at: correct
-what you have looked at in a CSV of path,label and give it to the next run,
---config.data.labels=FILE.csv.
+DIR gets suspects.csv (path, label, suggested, probability, rank: as many of each class
+as are estimated to be wrong), noise.json and index.html, a page with the estimates, on
+which the suspects are looked at and settled. A list of suspects is a list to look at.
+The page saves labels.csv, with what was settled, for the next run:
+--config.data.labels=labels.csv.
 
 Exit codes: 0 done; 2 usage, or runs that are not the folds of one data set; 3 images,
 or a run that is not finished; 5 a damaged configuration; 75 SIGTERM; 130 Ctrl-C."""
@@ -48,13 +49,19 @@ def _parser() -> argparse.ArgumentParser:
     add("runs", nargs="+", type=Path, metavar="RUN", help="workdirs, one for each fold")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
     add("--data", type=Path, metavar="FOLDER", help="where the images are now")
-    add("--pictures", type=int, default=12, metavar="N", help="a class; default: 12")
+    add(
+        "--pictures",
+        type=int,
+        metavar="N",
+        help="suspects of a class on the page; default: all",
+    )
     add("--threads", type=int, default=0, metavar="N", help="default: one per core")
     return parser
 
 
 def _noise(options: argparse.Namespace) -> int:
     _check(options)
+    from bmjax.data.label_corrections import corrected_rows
     from bmjax.evals.confident_learning import estimate_noise, rank_suspects
     from bmjax.report.noise_page import write_noise_page
     from bmjax.report.systems import names_apart
@@ -68,17 +75,24 @@ def _noise(options: argparse.Namespace) -> int:
     stored = describe_noise(found, noise, copies, names_apart(options.runs))
     for sentence in stored["notes"]:
         print_note(sentence)
-    rows = _suspect_rows(found, suspects)
+    doubted = _doubted(found, suspects)
     with writing("--out", options.out):
         options.out.mkdir(parents=True, exist_ok=True)
+        for old in options.out.glob("index-*.html"):
+            old.unlink()  # the list before may have had more pages
     write_json(options.out / "noise.json", stored)
     write_csv(
         options.out / "suspects.csv",
         ("path", "label", "suggested", "probability", "rank"),
-        ([*map(plain_cell, row[:3]), f"{row[3]:.6g}", str(row[4])] for row in rows),
+        (_suspect_row(one, found.catalog.classes) for one in doubted),
     )
-    page = write_noise_page(
-        options.out, stored, rows, found.catalog.root, pictures=options.pictures
+    page, *_ = write_noise_page(
+        options.out / "index.html",
+        stored,
+        doubted,
+        found.catalog.root,
+        earlier=corrected_rows(found.catalog),
+        pictures=options.pictures,
     )
     print_lines(
         f"{stored['wrong']:,} of {stored['images']:,} labels are likely wrong "
@@ -201,30 +215,38 @@ def _two(copies: list[dict[str, str]], key: str) -> str:
     return f"{first['path']!r} and {other['path']!r}"
 
 
-def _suspect_rows(
-    found: "OutOfFold", suspects: "Suspects"
-) -> list[tuple[str, str, str, float, int]]:
-    """(path, label, suggested, its probability, rank) of each suspect."""
-    classes = found.catalog.classes
+def _doubted(found: "OutOfFold", suspects: "Suspects") -> "list[DoubtedLabel]":
+    """What the page shows of each suspect."""
+    from bmjax.report.noise_page import DoubtedLabel
+
+    catalog = found.catalog
+    folders = catalog.labels if catalog.filed is None else catalog.filed
     return [
-        (
-            found.catalog.paths[found.positions[row]],
-            classes[found.labels[row]],
-            classes[suggested],
-            float(found.probabilities[row, suggested]),
-            int(rank),
+        DoubtedLabel(
+            path=catalog.paths[found.positions[row]],
+            label=int(found.labels[row]),
+            filed=int(folders[found.positions[row]]),
+            proposed=int(proposed),
+            probabilities=found.probabilities[row],
+            rank=int(rank),
         )
-        for row, suggested, rank in zip(
+        for row, proposed, rank in zip(
             suspects.rows, suspects.suggested, suspects.ranks, strict=True
         )
     ]
+
+
+def _suspect_row(one: "DoubtedLabel", classes: tuple[str, ...]) -> tuple[str, ...]:
+    names = (one.path, classes[one.label], classes[one.proposed])
+    probability = float(one.probabilities[one.proposed])
+    return (*map(plain_cell, names), f"{probability:.6g}", str(one.rank))
 
 
 def _check(options: argparse.Namespace) -> None:
     """Raise ConfigError for what cannot be, before any work."""
     from bmjax.run.results_folder import check_given_once, check_results_folder
 
-    if options.pictures < 0:
+    if options.pictures is not None and options.pictures < 0:
         raise ConfigError(f"--pictures={options.pictures}; give 0 or more")
     options.runs = [user_path("RUN", run) for run in options.runs]
     options.out = user_path("--out", options.out)

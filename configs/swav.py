@@ -10,11 +10,11 @@ it ran, facebookresearch/swav, scripts/swav_200ep_bs256_pretrain.sh.
 Four GPUs, as in the paper; README.md has the memory that they need. Variants:
 
     :demo       synthetic cells, minutes on two CPU cores; needs no data
-    :small      real cells on a CPU: a small network at 96 pixels (experiments/)
+    :small      some thousand real cells on a CPU or one GPU: a small vision transformer
+                at 64 pixels (experiments/)
     :multicrop  2 large and 6 small views, as the reference
-    :vit        a vision transformer, with the head and optimizer that it needs; joins
-                the others by a comma: vit,small has the best features that a few
-                thousand cells and a CPU gave (experiments/)
+    :vit        a ViT-S/16, with the head and optimizer that it needs; joins the others
+    :resnet     joined with small: a small residual network at 96 pixels in its place
     :smoke      seconds, for tests
 """
 
@@ -22,7 +22,7 @@ import ml_collections
 
 from configs import common
 
-VARIANTS = ("demo", "small", "multicrop", "smoke", "vit")
+VARIANTS = ("demo", "small", "multicrop", "smoke", "vit", "resnet")
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -52,11 +52,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
     if "multicrop" in asked:
         config.augment.small = 6  # swav
-    if "vit" in asked:
+    vit = "vit" in asked or ("small" in asked and "resnet" not in asked)
+    if vit:
         _vit(config)
     if "demo" in asked or "small" in asked:
         _small(config)
-        if "vit" in asked:
+        if vit:
             _small_vit(config)
     if "demo" in asked:
         common.synthetic(config, images=2100, size=64)

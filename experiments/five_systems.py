@@ -27,8 +27,8 @@ FIVE_SYSTEMS = Experiment(
     "seeds. Macro F1 also of the third of the classes with the most training images "
     "(head: {head}), the middle ({middle}) and the tail ({tail}).",
     runs={
-        "random": ("--config=swav:small", *_SMALL, *UNTRAINED, _QUEUE),
-        "swav": ("--config=swav:small", *_BUDGET, _QUEUE),
+        "random": ("--config=swav:small,resnet", *_SMALL, *UNTRAINED, _QUEUE),
+        "swav": ("--config=swav:small,resnet", *_BUDGET, _QUEUE),
         "supcon": ("--config=supcon:small", *_BUDGET),
         "supervised": ("--config=supervised:small", *_BUDGET),
         "mixup": ("--config=mixup:small", *_BUDGET),

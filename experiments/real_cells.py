@@ -32,8 +32,8 @@ REAL_CELLS = Experiment(
     about="{network} at 96 px, {n_train:,} training and {n_test:,} test images, one "
     "run each (seed 0).",
     runs={
-        "random": ("--config=swav:small", *REAL_DATA, *UNTRAINED),
-        "swav": ("--config=swav:small", *REAL_DATA),
+        "random": ("--config=swav:small,resnet", *REAL_DATA, *UNTRAINED),
+        "swav": ("--config=swav:small,resnet", *REAL_DATA),
         "supervised": ("--config=supervised:small", *REAL_DATA),
     },
     rows={

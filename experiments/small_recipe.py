@@ -2,10 +2,11 @@
 
     python -m experiments.small_recipe --data=FOLDER --workdir=DIR
 
-Runs of ten epochs at 64 pixels on fold 0 of 5, a fifth of each class of the training
-part kept to validate on. Each takes some minutes on two CPU cores; `--only=base,mlp_bn`
-makes no others, and the page shows those that are finished. `--test` looks at the test
-part, for the systems of `_TESTED`: give it once, when the choice is made. Writes
+Runs of ten or five epochs at 64 pixels on fold 0 of 5, a fifth of each class of the
+training part kept to validate on. Each takes some minutes on two CPU cores;
+`--only=base,mlp_bn` makes no others, and the page shows those that are finished.
+`--test` looks at the test part, for the systems of `_TESTED`: give it once, when the
+choice is made. Writes
 runs.json and RESULT.md into experiments/2026-11-27-small-recipe (or --out=FOLDER).
 """
 
@@ -37,22 +38,23 @@ from experiments.small_systems import Baseline, of_linear_probe
 
 
 class Candidate(NamedTuple):
-    """A run: what it changes of the small recipe, and its arguments."""
+    """A run: what it changes, its arguments, and the run that it is held against."""
 
     change: str
     arguments: tuple[str, ...]
+    against: str = "base"
 
 
-_COMMON = (
+_PARTS = (
     *REAL_DATA,
     "--config.data.size=64",
     "--config.data.validation_share=0.2",
     "--config.tsne.images=60",
     "--config.saliency.images=0",
-    "--config.probe.logistic_iterations=20",
 )
+_COMMON = (*_PARTS, "--config.probe.logistic_iterations=20")
 _BUDGET = (*_COMMON, "--config.train.duration=10 epochs")
-_SWAV = ("--config=swav:small", *_BUDGET)
+_SWAV = ("--config=swav:small,resnet", *_BUDGET)
 _SUPERVISED = ("--config=supervised:small", *_BUDGET)
 _MLP_BN = ("--config.model.head=mlp_bn", "--config.model.hidden_dim=256")
 _RATE = (
@@ -76,9 +78,70 @@ _WEAK_COLOR = (
     "--config.augment.value=0.15",
 )
 _VIT_SWAV = (*_SWAV, *_VIT, *_MLP_BN, *_ADAMW)
+_SHORT_PARTS = (
+    *_PARTS,
+    "--config.probe.logistic_iterations=100",
+    "--config.optim.warmup=1 epoch",
+)
+_SHORT = (
+    "--config=swav:small",
+    *_SHORT_PARTS,
+    "--config.train.duration=5 epochs",
+    "--config.method.queue_from=2 epochs",
+)
+_SHORT_DINO = (
+    "--config=dino:vit,small",
+    *_SHORT_PARTS,
+    "--config.train.duration=4 epochs",  # a teacher sees the views too
+    "--config.method.teacher_temperature_warmup=1 epoch",
+)
+_RATE_1E3 = "--config.optim.learning_rate=1e-3"
+_HALF_CROPS = "--config.augment.large_scale=(0.5, 1.0)"
+_EPSILON_03 = "--config.method.epsilon=0.03"
+_NO_JITTER = "--config.augment.jitter=0.0"
+# One change each of the recipe `:small`, in five epochs.
+_CHANGES = {
+    "short_rate": ("learning rate 1e-3", (_RATE_1E3,)),
+    "short_batch": ("batch 32", ("--config.data.batch_size=32",)),
+    "short_k300": ("K = 300", ("--config.method.prototypes=300",)),
+    "short_k32": ("K = 32", ("--config.method.prototypes=32",)),
+    "short_epsilon": ("epsilon 0.03", (_EPSILON_03,)),
+    "short_epsilon_high": ("epsilon 0.1", ("--config.method.epsilon=0.1",)),
+    "short_crops": ("crops of 0.5 of the area and more", (_HALF_CROPS,)),
+    "short_crops_small": (
+        "crops of 0.15 of the area and more",
+        ("--config.augment.large_scale=(0.15, 1.0)",),
+    ),
+    "short_no_jitter": ("no color jitter", (_NO_JITTER,)),
+    "short_stain": (
+        "stain jitter in its place",
+        ("--config.augment.stain=0.8", _NO_JITTER),
+    ),
+    "short_blur": ("blur of half the views", ("--config.augment.blur=0.5",)),
+    "short_no_queue": ("no queue", ("--config.method.queue_length=0",)),
+    "short_joined": (
+        "learning rate 1e-3, epsilon 0.03, crops of 0.5",
+        (_RATE_1E3, _HALF_CROPS, _EPSILON_03),
+    ),
+    "short_joined_no_jitter": (
+        "the same without color jitter",
+        (_RATE_1E3, _HALF_CROPS, _EPSILON_03, _NO_JITTER),
+    ),
+}
+_SHORT_RUNS = {
+    "short": Candidate("ViT, SwAV: `:small`", _SHORT, "short"),
+    **{
+        name: Candidate(change, (*_SHORT, *arguments), "short")
+        for name, (change, arguments) in _CHANGES.items()
+    },
+    "short_dino": Candidate("DINO, four epochs", _SHORT_DINO, "short"),
+    "short_dino_weak": Candidate(
+        "the same, half the color jitter", (*_SHORT_DINO, *_WEAK_COLOR), "short"
+    ),
+}
 CANDIDATES = {
     "untrained": Candidate(
-        "ResNet, untrained", ("--config=swav:small", *_COMMON, *UNTRAINED)
+        "ResNet, untrained", ("--config=swav:small,resnet", *_COMMON, *UNTRAINED)
     ),
     "base": Candidate("ResNet, SwAV: the recipe as it is", _SWAV),
     "mlp_bn": Candidate("head mlp_bn", (*_SWAV, *_MLP_BN)),
@@ -87,7 +150,8 @@ CANDIDATES = {
     "color_weak": Candidate("half the color jitter", (*_SWAV, *_WEAK_COLOR)),
     "supervised": Candidate("ResNet, supervised", _SUPERVISED),
     "vit_untrained": Candidate(
-        "ViT, untrained", ("--config=swav:small", *_COMMON, *UNTRAINED, *_VIT, *_MLP_BN)
+        "ViT, untrained",
+        ("--config=swav:small,resnet", *_COMMON, *UNTRAINED, *_VIT, *_MLP_BN),
     ),
     "vit_mlp_bn_adamw": Candidate("ViT, head mlp_bn, AdamW", _VIT_SWAV),
     "vit_color_weak": Candidate(
@@ -98,6 +162,7 @@ CANDIDATES = {
         (*_VIT_SWAV, "--config.augment.large_scale=(0.6, 1.0)"),
     ),
     "vit_supervised": Candidate("ViT, supervised", (*_SUPERVISED, *_VIT, *_RATE)),
+    **_SHORT_RUNS,
 }
 SMALL_RECIPE = Experiment(
     folder="2026-11-27-small-recipe",
@@ -162,7 +227,12 @@ def collect_validated(workdir: Path, *, test: bool) -> dict[str, Any]:
         "n_validation": len(ridge.labels),
         "n_test": runs[_OLD].results["n_test"],
         "runs": {
-            name: _described(name, runs[name], validated[name], validated[_OLD])
+            name: _described(
+                name,
+                runs[name],
+                validated[name],
+                validated[CANDIDATES[name].against],
+            )
             for name in finished
         },
         "ridge": _metrics(ridge) | _difference(ridge, validated[_OLD]),
@@ -266,9 +336,14 @@ def _difference(shown: Predictions, old: Predictions) -> dict[str, Any]:
 
 def recipe_page(stored: dict[str, Any]) -> str:
     """RESULT.md: all runs on the validation cells, and some on the test part."""
-    rows = [
-        _row(CANDIDATES[name].change, entry) for name, entry in stored["runs"].items()
-    ]
+    rows, short_rows = (
+        [
+            _row(CANDIDATES[name].change, entry)
+            for name, entry in stored["runs"].items()
+            if (CANDIDATES[name].against == _OLD) == old
+        ]
+        for old in (True, False)
+    )
     rows.append(_row("ridge on 25 x 25 pixels", stored["ridge"]))
     columns = (
         "run",
@@ -292,6 +367,15 @@ def recipe_page(stored: dict[str, Any]) -> str:
         "Written by `python -m experiments.small_recipe`; README.md has the verdict.",
         markdown_table(Table(caption, (), columns, tuple(rows))),
     ]
+    if short_rows:
+        columns_short = (*columns[:3], "accuracy - `:small`", *columns[4:])
+        caption = (
+            "One change each of the recipe `:small`, in five epochs, by the same cells "
+            "and readouts"
+        )
+        parts.append(
+            markdown_table(Table(caption, (), columns_short, tuple(short_rows)))
+        )
     if "test" in stored:
         caption = f"{stored['n_test']:,} test cells, looked at once: the linear probe"
         rows = [

@@ -10,11 +10,13 @@ import argparse
 import itertools
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,7 +120,12 @@ def main(experiment: Experiment, description: str | None) -> int:
 
 
 def make_runs(
-    experiment: Experiment, workdir: Path, data: str | None, jobs: int = 1
+    experiment: Experiment,
+    workdir: Path,
+    data: str | None,
+    jobs: int = 1,
+    *,
+    seeds: Sequence[int] = (),
 ) -> int:
     """Make the runs that are missing, and return the exit code of one that failed.
 
@@ -127,9 +134,11 @@ def make_runs(
         workdir: of all of them.
         data: folder of the images; None where the runs draw their own.
         jobs: runs at a time. More than one are processes of their own, each of which
-            writes what it says into NAME.log beside its folder.
+            has its share of the processor's cores and writes what it says into NAME.log
+            beside its folder.
+        seeds: those whose runs are made; none: all of the experiment.
     """
-    commands = _commands(experiment, workdir, data)
+    commands = _commands(experiment, workdir, data, seeds or experiment.seeds)
     if jobs == 1:
         codes = (train(given) for given in commands.values())
         return next((code for code in codes if code), DONE)
@@ -146,7 +155,12 @@ def make_runs(
 
     # A run that another one needs comes before it, so that no thread waits for one
     # that has not begun.
-    with ThreadPoolExecutor(jobs) as pool:
+    shares: SimpleQueue[set[int]] = SimpleQueue()
+    for share in shares_of_cores(jobs):
+        shares.put(share)
+    with ThreadPoolExecutor(
+        jobs, initializer=_keep_to_cores, initargs=(shares,)
+    ) as pool:
         for folder in commands:
             made[folder] = pool.submit(make, folder)
     failed = {folder: code for folder in made if (code := made[folder].result())}
@@ -155,13 +169,31 @@ def make_runs(
     return next(iter(failed.values()), DONE)
 
 
+def shares_of_cores(jobs: int) -> list[set[int]]:
+    """The cores of each of so many jobs, as equal as may be.
+
+    Two runs that each use all cores wait for each other's threads in every operation.
+    None where the system does not say which there are, or has fewer than jobs.
+    """
+    if not hasattr(os, "sched_getaffinity"):  # macOS
+        return []
+    cores = sorted(os.sched_getaffinity(0))
+    return [set(cores[job::jobs]) for job in range(jobs)] if jobs <= len(cores) else []
+
+
+def _keep_to_cores(shares: SimpleQueue[set[int]]) -> None:
+    """Keep this thread, and the processes that it starts, to a share of the cores."""
+    if not shares.empty():
+        os.sched_setaffinity(0, shares.get())
+
+
 def _commands(
-    experiment: Experiment, workdir: Path, data: str | None
+    experiment: Experiment, workdir: Path, data: str | None, seeds: Sequence[int]
 ) -> dict[Path, list[str]]:
     """The arguments of every run, by its folder."""
     commands = {}
     # Fold by fold, so that folds are whole wherever it is stopped.
-    for seed, fold in itertools.product(experiment.seeds, experiment.folds):
+    for seed, fold in itertools.product(seeds, experiment.folds):
         folders = {
             name: run_folder(experiment, workdir, name, seed, fold)
             for name in experiment.runs

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bmjax.data.images.catalog import Catalog
 from bmjax.data.images.decode import read_pixels
 from bmjax.data.images.folder import read_folder
-from bmjax.data.splits.make_split import make_split
+from bmjax.data.splits.make_split import Split, make_split
 from bmjax.errors import DataError
 from bmjax.evals.classification import classification_metrics
 from bmjax.evals.linear_probe import Linear, apply_linear
@@ -56,6 +57,25 @@ def of_linear_probe(folder: Path, run: RunFiles) -> Predictions:
 
 def of_baseline(baseline: Baseline, folder: Path, run: RunFiles) -> Predictions:
     """Predictions of a baseline, trained on the run's training images."""
+    catalog, split = read_split(folder, run)
+
+    def features(places: np.ndarray) -> np.ndarray:
+        files = (catalog.root / catalog.paths[place] for place in places)
+        images = (read_pixels(file, size=baseline.size) for file in files)
+        return np.stack([baseline.features(image) for image in images])
+
+    model = baseline.model()
+    model.fit(features(split.train), catalog.labels[split.train])
+    predicted = model.predict(features(split.test))
+    return run.predictions._replace(predicted=predicted, probabilities=None)
+
+
+def read_split(folder: Path, run: RunFiles) -> tuple[Catalog, Split]:
+    """The images of a run and its split.
+
+    Raises:
+        DataError: the images are not those of the run.
+    """
     data = run.config["data"]
     roots = image_roots(System(folder.name, folder, run.predictions, run))
     catalog = read_folder(roots[0], exclude=excluded(data["exclude"]))
@@ -67,13 +87,4 @@ def of_baseline(baseline: Baseline, folder: Path, run: RunFiles) -> Predictions:
             f"{catalog.root} does not hold the test images of {folder}; give the "
             "folder that the runs were made with"
         )
-
-    def features(places: np.ndarray) -> np.ndarray:
-        files = (catalog.root / catalog.paths[place] for place in places)
-        images = (read_pixels(file, size=baseline.size) for file in files)
-        return np.stack([baseline.features(image) for image in images])
-
-    model = baseline.model()
-    model.fit(features(split.train), catalog.labels[split.train])
-    predicted = model.predict(features(split.test))
-    return run.predictions._replace(predicted=predicted, probabilities=None)
+    return catalog, split

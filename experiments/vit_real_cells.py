@@ -53,12 +53,12 @@ VIT_REAL_CELLS = Experiment(
     about="Networks of 64 px images, five folds of about {n_train:,} training and "
     "{n_test:,} test images, one run each (seed 0).",
     runs={
-        "resnet_untrained": ("--config=swav:small", *_DATA, *UNTRAINED),
-        "resnet_swav": ("--config=swav:small", *_BUDGET),
+        "resnet_untrained": ("--config=swav:small,resnet", *_DATA, *UNTRAINED),
+        "resnet_swav": ("--config=swav:small,resnet", *_BUDGET),
         "resnet_dino": _DINO,
         "resnet_supervised": ("--config=supervised:small", *_BUDGET),
-        "vit_untrained": ("--config=swav:small", *_DATA, *UNTRAINED, _VIT),
-        "vit_swav": ("--config=swav:small", *_BUDGET, _VIT, *_ADAMW, *_MLP_BN),
+        "vit_untrained": ("--config=swav:small,resnet", *_DATA, *UNTRAINED, _VIT),
+        "vit_swav": ("--config=swav:small,resnet", *_BUDGET, _VIT, *_ADAMW, *_MLP_BN),
         "vit_dino": (*_DINO, _VIT, *_ADAMW),
         "vit_supervised": ("--config=vit:small", *_BUDGET),
         "vit_lora": ("--config=dinobloom:lora", *_FROM_DINO),

@@ -12,6 +12,7 @@ from bmjax.data.open_images import read_catalog
 from bmjax.data.splits.validation_part import split_run
 from bmjax.evals.predictions import write_predictions
 from bmjax.noise import main
+from tests.helpers.browser import text_of
 from tests.helpers.report_pages import Page
 from tests.helpers.small_trees import prepare_in_shards
 
@@ -107,8 +108,24 @@ def test_planted_labels_are_counted_listed_and_shown(runs, tmp_path, capsys):
     page = (tmp_path / "out" / "index.html").read_text()
     tags = Page(page).tags
     assert "<b onclick" not in page
-    assert sum(tag == "img" for tag, _ in tags) == 2
-    assert not [tag for tag, _ in tags if tag in ("script", "a", "link")]
+    assert page.count("data:image/jpeg") == 2
+    assert not [tag for tag, _ in tags if tag in ("a", "link")]
+
+
+def test_pages_of_a_longer_list_before_are_removed(runs, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "index-2.html").write_text("")
+    assert noise(runs, out, "--pictures=1") == 0
+    assert sorted(file.name for file in out.iterdir()) == [
+        "index.html",
+        "noise.json",
+        "suspects.csv",
+    ]
+    page = (out / "index.html").read_text()
+    assert page.count("data-cell=") == 1
+    assert "1 more are in suspects.csv alone" in page
+    assert suspects(out) == FOUND
 
 
 @pytest.mark.slow
@@ -144,6 +161,13 @@ def test_corrected_labels_are_no_suspects_any_more(tmp_path, cells):
     assert suspects(tmp_path / "out") == []
     stored = json.loads((tmp_path / "out" / "noise.json").read_text())
     assert stored["images"] == 74
+    # What the page saves holds the corrections that the runs were given.
+    page = (tmp_path / "out" / "index.html").read_text()
+    review = json.loads(text_of(page, "review"))
+    assert review["earlier"] == [
+        ["EBO/03.png", "NGS", "EBO", "", ""],
+        ["EBO/11.png", "-", "EBO", "", ""],
+    ]
 
 
 def test_copies_in_other_folds_and_under_other_labels_are_named(tmp_path, cells):

@@ -14,6 +14,7 @@ from bmjax.console.command import leave, run_command
 from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
+from bmjax.evals.trust_defaults import DOUBTFUL_ERROR
 from bmjax.files import plain_cell, user_path, write_csv, write_json, writing
 
 if TYPE_CHECKING:
@@ -75,10 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--error",
         type=float,
-        default=0.05,
+        default=DOUBTFUL_ERROR,
         metavar="E",
         help="share of wrong names among the cells that are not marked as doubtful, "
-        "kept on validation cells (default: 0.05)",
+        f"kept on validation cells (default: {DOUBTFUL_ERROR:g})",
     )
     add("--count-foreign", action="store_true", help="count a case unlike the run's")
     add_image_options(parser)
@@ -93,8 +94,10 @@ def _count(options: argparse.Namespace) -> int:
 
     images = open_any_images(user_path("CASE", options.case))
     run = user_path("--run", options.run)
+    from bmjax.evals.calibration_file import FILE as CALIBRATION_FILE
     from bmjax.evals.calibration_file import read_calibration
     from bmjax.evals.detector_file import DETECTOR_FILE, read_detector
+    from bmjax.evals.kept_file import check_made_by
 
     if not run.is_dir():
         raise ConfigError(f"--run={str(run)!r} is no folder; give the workdir of a run")
@@ -113,6 +116,9 @@ def _count(options: argparse.Namespace) -> int:
         devices=options.devices,
         threads=options.threads,
     )
+    check_made_by(run / CALIBRATION_FILE, calibration.digest, encoder.params_digest)
+    if detector is not None:
+        check_made_by(run / DETECTOR_FILE, detector.digest, encoder.params_digest)
     encoder.check_classifier()
     if encoder.classes != calibration.classes:
         raise ConfigError(

@@ -7,9 +7,7 @@ import numpy as np
 
 from bmjax.evals.abstention import accepting_threshold
 from bmjax.evals.conformal import prediction_sets, set_thresholds
-
-DOUBTFUL_ERROR = 0.05  # share of wrong names among those that are not doubtful; ours
-SET_LEVEL = 0.9  # with 0.95 a class needs 19 validation cells instead of 9
+from bmjax.evals.trust_defaults import SET_LEVEL
 
 
 class Trust(NamedTuple):

@@ -55,6 +55,22 @@ def read_kept(
     return content
 
 
+def check_made_by(path: Path, digest: str, loaded: str) -> None:
+    """Raise CheckpointError where a kept file is of other parameters than are in use.
+
+    Args:
+        path: of the file.
+        digest: of the parameters that it was made by.
+        loaded: of those that are in use; "" where they are no run's.
+    """
+    if loaded and digest != loaded:
+        raise CheckpointError(
+            f"{str(path)!r} is of the parameters {digest[:12]}, and the checkpoint in "
+            f"use has {loaded[:12]}; remove {str(path.parent / 'report.html')!r} and "
+            "run the run's own command again, which evaluates this checkpoint"
+        )
+
+
 def _params_digest(workdir: Path) -> str:
     """Of the parameters that the run's evaluation was of; "" where it says none."""
     try:

@@ -4,6 +4,7 @@
 same as an ONNX graph.
 
 With --check=FILE.json in place of --out: is a run or file of weights still the same?
+With --check=FILE.onnx or FILE.stablehlo: does the program give its golden outputs?
 """
 
 import argparse
@@ -37,17 +38,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "run",
         type=Path,
+        nargs="?",
         metavar="RUN",
-        help="workdir of a run; with --check a file of weights too",
+        help="workdir of a run; with --check a file of weights too, and none is needed "
+        "to check a program",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--out", type=Path, metavar="FILE")
     what.add_argument(
         "--check",
         type=Path,
-        metavar="FILE.json",
-        help="write the SHA-256 of the parameters and the features of a fixed image "
-        "where there is no FILE, else compare with it: exit 5 where they differ",
+        metavar="FILE",
+        help="FILE.json: write the SHA-256 of the parameters and the features of a "
+        "fixed image where there is no FILE, else compare with it. FILE.onnx, "
+        "FILE.stablehlo: run the program on the golden images beside it and compare "
+        "the outputs; of this RUN, where it is given. Exit 5 where they differ",
     )
     parser.add_argument(
         "--layout",
@@ -71,11 +76,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.adapters and (options.check or options.layout != "own"):
         parser.error("--adapters goes with --out and --layout=own")
+    checks_program = options.check is not None and options.check.suffix in PROGRAMS
+    if options.run is None and not checks_program:
+        parser.error("the following arguments are required: RUN")
     is_program = options.out is not None and options.out.suffix in PROGRAMS
     if is_program and (options.adapters or options.layout != "own"):
         parser.error("--adapters and --layout go with --out=FILE.safetensors")
     if options.check:
-        return run_command(lambda: check(user_path("RUN", options.run), options.check))
+        return run_command(lambda: check(options.run, options.check))
     return run_command(
         lambda: export(
             user_path("RUN", options.run),
@@ -88,15 +96,26 @@ def main(arguments: list[str] | None = None) -> int:
     )
 
 
-def check(source: Path, record: Path) -> None:
-    """Compare weights with a record of them, or begin it; say which.
+def check(run: Path | None, file: Path) -> None:
+    """Compare a program with its outputs, or weights with a record; say what is found.
+
+    Args:
+        run: workdir or file of weights; None only where `file` is a program.
+        file: the program, or the record, which is begun where there is none.
 
     Raises:
-        BmjaxError: as `check_weights_against`.
+        BmjaxError: as `check_program` and `check_weights_against`.
     """
-    from bmjax.export.same_weights import check_weights_against
+    source = None if run is None else user_path("RUN", run)
+    file = user_path("--check", file)
+    if source is None or file.suffix in PROGRAMS:
+        from bmjax.export.check_program import check_program
 
-    print_lines(check_weights_against(source, record))
+        print_lines(check_program(file, source))
+    else:
+        from bmjax.export.same_weights import check_weights_against
+
+        print_lines(check_weights_against(source, file))
 
 
 def export(

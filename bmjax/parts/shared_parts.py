@@ -123,6 +123,8 @@ def _make_all(
                 continue
             with held(claim, lambda: None):
                 note = _read_note(part)  # perhaps made a moment ago
+                if note is None and not _is_open(folder):  # and joined with it
+                    return None
                 if note is None:
                     note = make(part)
                     write_json(part.path.with_suffix(".json"), note)
@@ -136,7 +138,12 @@ def _claim(folder: Path, name: str, silent: float):
     """A claim in an open folder; None: another command holds it, or it was joined."""
     if not _is_open(folder):
         return None
-    claim = take(folder, name, silent=silent, alone=True)
+    try:
+        claim = take(folder, name, silent=silent, alone=True)
+    except FileNotFoundError:
+        if _is_open(folder):
+            raise
+        return None  # joined and removed meanwhile
     if not _is_open(folder):  # joined meanwhile, and made anew by the claim
         shutil.rmtree(folder, ignore_errors=True)
         return None

@@ -15,6 +15,7 @@ from bmjax.console.command import leave, run_command
 from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import DONE, ConfigError, DataError
+from bmjax.evals.trust_defaults import DOUBTFUL_ERROR, SET_LEVEL
 from bmjax.files import check_place, user_path
 
 _DESCRIPTION = """\
@@ -71,14 +72,14 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="E",
         help="share of wrong names among the cells that are not doubtful, kept on the "
-        "run's validation cells (default: 0.05, where it has any)",
+        f"run's validation cells (default: {DOUBTFUL_ERROR:g}, where it has any)",
     )
     parser.add_argument(
         "--set-level",
         type=float,
         metavar="L",
-        help="share of the cells of each class whose set holds it (default: 0.9, "
-        "likewise)",
+        help="share of the cells of each class whose set holds it (default: "
+        f"{SET_LEVEL:g}, likewise)",
     )
     parser.add_argument(
         "--explain",
@@ -116,6 +117,7 @@ def _predict(options: argparse.Namespace) -> int:
     from bmjax.predict.cell_columns import read_columns
     from bmjax.predict.differential import NOT_A_DEVICE, differential, foreign_sentences
     from bmjax.predict.least_sure import LeastSure
+    from bmjax.predict.nearest_prototype import prototypes_of
     from bmjax.predict.predict_folder import predict_folder
 
     devices = make_mesh(options.devices).size
@@ -147,6 +149,8 @@ def _predict(options: argparse.Namespace) -> int:
         error=options.error,
         level=options.set_level,
         adapted=bool(options.adapters),
+        digest=encoder.params_digest,
+        prototypes=None if options.adapters else prototypes_of(encoder),
     )
     if columns.described:
         print_lines(f"probabilities are calibrated: {columns.described}")

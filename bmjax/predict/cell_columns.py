@@ -17,15 +17,17 @@ from bmjax.evals.calibration_file import (
     calibrated,
     read_calibration,
 )
-from bmjax.evals.cell_trust import DOUBTFUL_ERROR, SET_LEVEL, Trust, read_trust
+from bmjax.evals.cell_trust import Trust, read_trust
 from bmjax.evals.detector_file import (
     DETECTOR_FILE,
     Detector,
     distances,
     read_detector,
 )
+from bmjax.evals.kept_file import check_made_by
+from bmjax.evals.trust_defaults import DOUBTFUL_ERROR, SET_LEVEL
 from bmjax.files import plain_cell
-from bmjax.predict.nearest_prototype import Prototypes, read_prototypes
+from bmjax.predict.nearest_prototype import Prototypes
 
 TRAIN, EVEN = "train", "even"
 
@@ -108,6 +110,8 @@ def read_columns(
     error: float | None = None,
     level: float | None = None,
     adapted: bool = False,
+    digest: str = "",
+    prototypes: Prototypes | None = None,
 ) -> CellColumns:
     """Read what a run has kept for use on new cells.
 
@@ -123,17 +127,20 @@ def read_columns(
         adapted: the network has adapters, and is not the one that the run's validation
             cells went through: nothing is known of doubt, and there are neither sets
             nor prototypes.
+        digest: of the parameters that are in use, `Encoder.params_digest`; "": whose
+            the kept files are is not looked at.
+        prototypes: of the run.
 
     Raises:
         ConfigError: a prior, an error or a level is asked for and the run has no
             validation cells.
-        CheckpointError: a kept file is damaged.
+        CheckpointError: a kept file is damaged, or of other parameters.
         DataError: the prior's table cannot be used.
     """
-    none = CellColumns(
-        prototypes=None if adapted else read_prototypes(run),
-        detector=read_detector(run) if (run / DETECTOR_FILE).exists() else None,
-    )
+    detector = read_detector(run) if (run / DETECTOR_FILE).exists() else None
+    if detector is not None:
+        check_made_by(run / DETECTOR_FILE, detector.digest, digest)
+    none = CellColumns(prototypes=None if adapted else prototypes, detector=detector)
     asked = [
         f"--{name}={value}"
         for name, value in (("prior", prior), ("error", error), ("set-level", level))
@@ -152,6 +159,7 @@ def read_columns(
     kept = _kept(run, classes, needed=bool(asked))
     if kept is None:
         return none
+    check_made_by(run / FILE, kept.digest, digest)
     shares = _prior(prior, kept) if prior else None
     trust = None
     if not adapted:

@@ -1,17 +1,17 @@
 """The prototype that is nearest to a cell, where the run's method has prototypes."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from bmjax.devices.mesh import make_mesh, replicated
+from bmjax.encoder import Encoder
 from bmjax.evals.prototypes import prototype_cosines
+from bmjax.files import user_path
 from bmjax.models.heads import HEADS, project_features
 from bmjax.training.run_config import read_run_config
-from bmjax.training.trained_network import read_run
 
 _ATLAS_FILE = "atlas.json"  # that a run with prototypes has, and no other
 
@@ -39,26 +39,29 @@ class Prototypes(NamedTuple):
         return first, cosines[np.arange(len(first)), first]
 
 
-def read_prototypes(run: Path) -> Prototypes | None:
-    """Read a run's prototypes and the head that maps features beside them.
+def prototypes_of(encoder: Encoder) -> Prototypes | None:
+    """The prototypes of a run, and the head that maps features beside them.
 
     Args:
-        run: its workdir, or a file of weights.
+        encoder: of a run, or of a file of weights.
 
     Returns:
         None for a file, and for a run without prototypes or a head.
 
     Raises:
-        CheckpointError: the run's checkpoint or configuration is damaged.
+        CheckpointError: the run's configuration is damaged.
     """
+    run = user_path("--run", encoder.source)
     if not (run / _ATLAS_FILE).exists():
         return None
-    weights = read_run(run, replicated(make_mesh(1)))
     kind = read_run_config(run).model.head
-    if kind not in HEADS or not {"head", "prototypes"} <= {*weights.params}:
+    params, statistics = encoder.loaded.projection
+    if kind not in HEADS or not {"head", "prototypes"} <= {*params}:
         return None
-    head, statistics = weights.params["head"], weights.batch_stats.get("head", {})
+    head, of_head = jax.device_put(
+        (params["head"], statistics.get("head", {})), replicated(make_mesh(1))
+    )
     return Prototypes(
-        jax.jit(lambda features: project_features(kind, head, statistics, features)),
-        np.asarray(weights.params["prototypes"]),
+        jax.jit(lambda features: project_features(kind, head, of_head, features)),
+        np.asarray(params["prototypes"]),
     )

@@ -1,27 +1,27 @@
 """The review of one case: its count and its cells on HTML pages that can be relabeled.
 
-The page needs no network and no server; its one script (`case.js`) is named by its hash
-in the page's security policy, so that nothing else can run. What is counted is written
-by Python; the script counts again, by the same formulas, when a label changes. Without
-scripts the pages are there to read.
+What is counted is written by Python; a script (`case.js`) counts again, by the same
+formulas, when a label changes.
 """
 
-import base64
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bmjax.report.render import render, write_page
+from bmjax.report.review_pages import (
+    Card,
+    Review,
+    Words,
+    likely_classes,
+    write_review,
+)
 from bmjax.report.words import NONE, count, shown_path
 
 CELLS_ON_A_PAGE = 2000  # ours: 5 MB of pictures
 NOT_COUNTABLE = -1  # the label of a cell that somebody marked as such
-_LIKELY = 5  # classes with a key of their own; ours
-_LEAST = 0.005  # of a probability that is shown there; ours
+_SIDE = 72  # pixels of a picture; ours
 
 
 class CaseCell(NamedTuple):
@@ -137,34 +137,20 @@ def write_case(path: Path, case: Case, cells: Sequence[CaseCell]) -> list[Path]:
     Raises:
         DataError: a page cannot be written.
     """
-    order = _shown_order(case, cells)
-    parts = [
-        order[start : start + CELLS_ON_A_PAGE]
-        for start in range(0, max(len(order), 1), CELLS_ON_A_PAGE)
-    ]
-    names = [path.name, *(f"{path.stem}-{i + 2}.html" for i in range(len(parts) - 1))]
-    here = Path(__file__).parent
-    script = "\n" + (here / "case.js").read_text("utf-8")
-    shared = {
-        "case_css": (here / "case.css").read_text("utf-8"),
-        "script": script,
-        "script_hash": base64.b64encode(
-            hashlib.sha256(script.encode()).digest()
-        ).decode(),
-        "json": _for_script(case, cells),
-        "pages": names,
-        **_contents(case, cells),
-    }
-    return [
-        write_page(
-            path.with_name(name),
-            render(
-                "case.html",
-                shared | {"page": page, "groups": _groups(case, cells, part)},
-            ),
-        )
-        for page, (name, part) in enumerate(zip(names, parts, strict=True))
-    ]
+    css = (Path(__file__).parent / "case.css").read_text("utf-8")
+    return write_review(
+        path,
+        "case.html",
+        _shown_order(case, cells),
+        lambda number: _card(case, cells[number], number),
+        _review(case, cells),
+        _words(cells),
+        titles=case.titles,
+        contents={"case_css": css, **_contents(case, cells)},
+        script="case.js",
+        side=_SIDE,
+        on_a_page=CELLS_ON_A_PAGE,
+    )
 
 
 def tenths(value: float | None) -> str:
@@ -197,10 +183,6 @@ def _contents(case: Case, cells: Sequence[CaseCell]) -> dict[str, Any]:
         "classes": [_row(row) for row in case.classes],
         "lineages": [_row(row) for row in case.lineages],
         "apart": [_row(row) for row in case.apart],
-        "all_classes": [
-            {"name": name, "title": full}
-            for name, full in zip(case.names, case.titles, strict=True)
-        ],
         "ratio": {"title": title, "value": tenths(value), "interval": _ends(ends)},
         "thresholds": [
             {
@@ -213,11 +195,6 @@ def _contents(case: Case, cells: Sequence[CaseCell]) -> dict[str, Any]:
             }
             for one in case.thresholds
         ],
-        "gallery_words": (
-            f"{count(len(cells))} cells by predicted class; in each class first those "
-            "whose second look would change the count most. A dashed border: the "
-            "network abstains. A solid one: unlike the cells that it learned from."
-        ),
     }
 
 
@@ -251,65 +228,59 @@ def _shown_order(case: Case, cells: Sequence[CaseCell]) -> list[int]:
     )
 
 
-def _groups(
-    case: Case, cells: Sequence[CaseCell], part: Sequence[int]
-) -> list[dict[str, Any]]:
-    """The cells of one page, by class."""
-    groups: dict[int, list[dict[str, Any]]] = {}
-    for number in part:
-        groups.setdefault(cells[number].predicted, []).append(
-            _shown_cell(case, cells[number], number)
-        )
-    return [
-        {"name": case.names[i], "title": case.titles[i], "cells": members}
-        for i, members in groups.items()
-    ]
-
-
-def _shown_cell(case: Case, cell: CaseCell, number: int) -> dict[str, Any]:
-    order = np.argsort(-cell.probabilities, kind="stable")[:_LIKELY]
-    likely = [
-        [int(i), f"{cell.probabilities[i]:.2f}"]
-        for i in order
-        if cell.probabilities[i] >= _LEAST or i == cell.predicted
-    ]
-    return {
-        "number": number,
-        "path": shown_path(cell.path),
-        "label": NONE if cell.label == NOT_COUNTABLE else case.names[cell.label],
-        "probability": f"{cell.probabilities[cell.predicted]:.2f}",
-        "likely": json.dumps(likely),
+def _card(case: Case, cell: CaseCell, number: int) -> Card:
+    marks = {
         "foreign": cell.foreign,
         "doubtful": cell.doubtful,
         "changed": cell.label != cell.predicted,
         "seen": cell.reviewed,
-        "picture": cell.picture,
     }
+    return Card(
+        number=number,
+        group=cell.predicted,
+        path=shown_path(cell.path),
+        label=NONE if cell.label == NOT_COUNTABLE else case.names[cell.label],
+        small=f"{cell.probabilities[cell.predicted]:.2f}",
+        likely=likely_classes(cell.probabilities, cell.predicted),
+        marks=tuple(name for name, there in marks.items() if there),
+        picture=cell.picture,
+    )
 
 
-def _for_script(case: Case, cells: Sequence[CaseCell]) -> str:
-    """What the script counts with, as JSON that cannot end its element."""
-    countable = {row.members[0] for row in case.classes}
+def _words(cells: Sequence[CaseCell]) -> Words:
+    return Words(
+        title="Cells",
+        sentences=(
+            f"{count(len(cells))} cells by predicted class; in each class first those "
+            "whose second look would change the count most. A dashed border: the "
+            "network abstains. A solid one: unlike the cells that it learned from.",
+        ),
+        likely="one of the classes that are likely",
+        none="not countable",
+        unlabel="Not countable",
+    )
+
+
+def _review(case: Case, cells: Sequence[CaseCell]) -> Review:
+    """What the scripts change, save and count with."""
     _, above, below, *_ = case.ratio
-    text = json.dumps(
-        {
-            "digest": case.digest,
+    return Review(
+        key=f"case-{case.digest}",
+        file="corrections.csv",
+        names=case.names,
+        paths=[cell.path for cell in cells],
+        before=[cell.predicted for cell in cells],
+        labels=[cell.label for cell in cells],
+        reviewed=sum(cell.reviewed for cell in cells),
+        more={"case": case.digest},
+        counted={
             "level": case.level,
-            "classes": [
-                {"name": name, "countable": i in countable}
-                for i, name in enumerate(case.names)
-            ],
+            "countable": [row.members[0] for row in case.classes],
             "lineages": [{"classes": row.members} for row in case.lineages],
             "ratio": {"above": above, "below": below},
             "thresholds": [
                 {"classes": one.members, "percent": one.percent}
                 for one in case.thresholds
             ],
-            "paths": [cell.path for cell in cells],
-            "predicted": [cell.predicted for cell in cells],
-            "labels": [cell.label for cell in cells],
-            "reviewed": sum(cell.reviewed for cell in cells),
         },
-        separators=(",", ":"),
     )
-    return text.replace("<", "\\u003c").replace("&", "\\u0026")

@@ -38,10 +38,13 @@ class Album:
     pixels comes into the page.
     """
 
-    def __init__(self, roots: Sequence[Path]):
-        """Look for images below `roots`, folders or prepared sets, in that order."""
+    def __init__(self, roots: Sequence[Path], *, most: int | None = None):
+        """Look for images below `roots`, folders or prepared sets, in that order.
+
+        `most` are the bytes of all pictures together; None: MOST_BYTES.
+        """
         self._roots = [root for root in roots if root.is_dir()]
-        self._left = MOST_BYTES
+        self._left = MOST_BYTES if most is None else most
         self._made: dict[tuple[str, int], str] = {}
         self._sets: dict[Path, _PreparedSet] = {}
 

@@ -16,10 +16,10 @@ from bmjax.evals.calibration_file import (
     calibrated,
     read_calibration,
 )
-from bmjax.evals.cell_trust import SET_LEVEL
 from bmjax.evals.conformal import fewest_cells, prediction_sets, set_thresholds
 from bmjax.evals.intervals import clopper_pearson
 from bmjax.evals.predictions import Predictions, as_written
+from bmjax.evals.trust_defaults import SET_LEVEL
 from bmjax.report.curves import MOST_POINTS
 from bmjax.report.drawing import line_path, nice_ticks, short, stretched, text_label
 from bmjax.report.metric_tables import Shown

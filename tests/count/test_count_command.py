@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from bmjax.count.__main__ import _foreign_notes, main
 from bmjax.count.case_cells import CaseCells, expected_gains
 from bmjax.errors import DataError
+from bmjax.evals.calibration_file import read_calibration, write_calibration
+from bmjax.predict.__main__ import main as predict
 from tests.helpers.small_run import small_run
 
 
@@ -122,3 +125,25 @@ def test_a_cell_that_matters_more_is_worth_a_second_look():
     counts = np.array([100, 50, 1])
     sure, doubtful, rare = expected_gains(shares, np.zeros(3, int), counts)
     assert sure < doubtful < rare
+
+
+@pytest.mark.slow
+def test_validation_cells_of_other_parameters_than_the_loaded_are_refused(
+    run, tmp_path, capsys
+):
+    """Though results.json and the kept file agree."""
+    other = shutil.copytree(run.workdir, tmp_path / "run")
+    results = json.loads((other / "results.json").read_text())
+    kept = read_calibration(other)
+    assert kept.digest == results["params_sha256"]
+    write_calibration(other, kept._replace(digest="0" * 64))
+    results["params_sha256"] = "0" * 64
+    (other / "detector.npz").unlink()
+    (other / "results.json").write_text(json.dumps(results))
+    case = case_of(run, tmp_path / "case")
+    for command, out in ((main, "out"), (predict, "out.csv")):
+        given = [str(case), f"--run={other}", f"--out={tmp_path / out}", "--devices=1"]
+        assert command(given) == 5
+        said = capsys.readouterr().err
+        assert f"the checkpoint in use has {kept.digest[:12]}" in said
+        assert not (tmp_path / out).exists()

@@ -72,6 +72,22 @@ def test_runs_become_a_page(tmp_path, monkeypatch, capsys, seeds):
         assert "Differences seed by seed" in files["RESULT.md"]
 
 
+@pytest.mark.parametrize("jobs", [1, 2, 3, 5, 7])
+def test_jobs_share_the_cores_and_no_two_have_one(monkeypatch, jobs):
+    cores = {0, 2, 3, 5, 8}
+    monkeypatch.setattr(
+        small_runs.os, "sched_getaffinity", lambda process: cores, raising=False
+    )
+    shares = small_runs.shares_of_cores(jobs)
+    if jobs > len(cores):
+        assert shares == []
+        return
+    assert len(shares) == jobs
+    assert sum(map(len, shares)) == len(cores)
+    assert set.union(*shares) == cores
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
 def test_a_run_comes_after_the_one_that_it_starts_from(tmp_path, monkeypatch):
     experiment = Experiment(
         folder="2026-01-01-tiny",

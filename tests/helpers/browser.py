@@ -11,6 +11,25 @@ import pytest
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 
+# Presses a key where the focus is.
+KEYS = """
+const press = (key) => document.activeElement.dispatchEvent(
+  new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+"""
+# Shows what is saved in the page, and names the field of the reviewer.
+SAVE = """
+URL.createObjectURL = (blob) => {
+  blob.text().then((text) => {
+    const saved = document.createElement("pre");
+    saved.id = "saved";
+    saved.textContent = text;
+    document.body.append(saved);
+  });
+  return "#";
+};
+const who = document.getElementById("who");
+"""
+
 
 def open_page(page: Path, profile: Path, script: str = "") -> str:
     """The document as it is after a script ran in it; skips where there is no browser.

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from bmjax.errors import ConfigError
-from bmjax.parts.claims import take
+from bmjax.parts.claims import held, take
 from bmjax.parts.shared_parts import made_parts, split_work
 
 ABOUT = {"images": 10}
@@ -101,3 +101,22 @@ def test_other_work_is_not_touched(tmp_path):
         work(folder, [], wait=kill)
     with pytest.raises(ConfigError, match=r"parts of another command \(other images"):
         work(folder, [], about={"images": 11})
+
+
+def test_a_part_made_and_joined_between_two_looks_is_not_made_again(
+    tmp_path, monkeypatch
+):
+    folder = tmp_path / "out.partial"
+    made, ours, theirs = [], [], []
+
+    def held_late(claim, lost):
+        if not theirs:  # the other command does it all before this one looks again
+            theirs.append(claim)
+            claim.path.unlink()
+            work(folder, made, by="other")
+        return held(claim, lost)
+
+    monkeypatch.setattr("bmjax.parts.shared_parts.held", held_late)
+    work(folder, made, by="late", joined=ours)
+    assert {by for _, by in made} == {"other"}
+    assert ours == []

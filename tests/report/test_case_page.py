@@ -10,7 +10,7 @@ import pytest
 
 from bmjax.report import case_page
 from bmjax.report.case_page import NOT_COUNTABLE, tenths, write_case
-from tests.helpers.browser import open_page, text_of
+from tests.helpers.browser import KEYS, SAVE, open_page, text_of
 from tests.helpers.review_case import COUNTABLE, NAMES, count_case, make_cells
 
 # Every cell is chosen by its button, and labeled by the list of all classes.
@@ -21,22 +21,6 @@ for (const [cell, label] of %s) {
   all.value = String(label);
   all.dispatchEvent(new Event("change", { bubbles: true }));
 }
-"""
-KEYS = """
-const press = (key) => document.activeElement.dispatchEvent(
-  new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-"""
-SAVE = """
-URL.createObjectURL = (blob) => {
-  blob.text().then((text) => {
-    const saved = document.createElement("pre");
-    saved.id = "saved";
-    saved.textContent = text;
-    document.body.append(saved);
-  });
-  return "#";
-};
-const who = document.getElementById("who");
 """
 
 
