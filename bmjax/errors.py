@@ -56,6 +56,17 @@ class Stopped(BmjaxError):
         self.exit_code = exit_code
 
 
+def first_line(error: Exception, otherwise: str = "") -> str:
+    """The first line of what a library's error says, at most 200 characters.
+
+    Args:
+        error: any.
+        otherwise: what stands there where it says nothing; "": the error's type.
+    """
+    said = str(error).strip().partition("\n")[0][:200]
+    return said or otherwise or type(error).__name__
+
+
 def check_known(key: str, value: str, known: Sequence[str]) -> None:
     """Raise ConfigError, with the nearest known value, unless the value is known."""
     if value in known:

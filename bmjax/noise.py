@@ -64,6 +64,7 @@ def _noise(options: argparse.Namespace) -> int:
     from bmjax.data.label_corrections import corrected_rows
     from bmjax.evals.confident_learning import estimate_noise, rank_suspects
     from bmjax.report.noise_page import write_noise_page
+    from bmjax.report.review_pages import remove_pages
     from bmjax.report.systems import names_apart
     from bmjax.run.out_of_fold import copied_images, gather_folds
 
@@ -78,8 +79,7 @@ def _noise(options: argparse.Namespace) -> int:
     doubted = _doubted(found, suspects)
     with writing("--out", options.out):
         options.out.mkdir(parents=True, exist_ok=True)
-        for old in options.out.glob("index-*.html"):
-            old.unlink()  # the list before may have had more pages
+        remove_pages(options.out / "index.html")
     write_json(options.out / "noise.json", stored)
     write_csv(
         options.out / "suspects.csv",

@@ -28,15 +28,21 @@ from bmjax.evals.label_curves import (
     judge_labeled,
     labeled_rows,
 )
-from bmjax.evals.over_runs import FoldDifference, mean_and_sd, paired_over_folds
+from bmjax.evals.over_runs import FoldDifference
 from bmjax.evals.predictions import Predictions
 from bmjax.files import write_json, write_whole
 from bmjax.report.run_files import RunFiles, read_run_files
 from bmjax.report.table_formats import Table, markdown_table
-from bmjax.report.words import NONE, with_sd
+from bmjax.report.words import NONE
 from configs.common import MEAN, STD
 from experiments.real_cells import REAL_DATA, UNTRAINED
-from experiments.small_runs import Experiment, make_runs, run_folder
+from experiments.small_runs import (
+    Experiment,
+    make_runs,
+    mean_sd,
+    run_folder,
+    seed_mean_difference,
+)
 from experiments.small_systems import of_linear_probe, read_split
 
 
@@ -129,10 +135,7 @@ SYSTEMS = {
 PAPER_CLAIMS = Experiment(
     folder="2026-11-27-paper-claims",
     title="The paper's claims on real cells",
-    about="",
     runs={name: system.arguments for name, system in SYSTEMS.items()},
-    rows={},
-    metrics={},
     seeds=(0, 1, 2),
     folds=(0, 1, 2, 3, 4),
 )
@@ -351,18 +354,8 @@ def fold_difference(
     one, other = (
         _by_place(stored, system, read, metric) for system, read in (first, second)
     )
-    both = sorted(one.keys() & other.keys())
-    folds = sorted({fold for fold, _ in both})
-    if len(folds) < 2:
-        return None
-    means = [
-        [
-            np.mean([values[place] for place in both if place[0] == fold])
-            for fold in folds
-        ]
-        for values in (one, other)
-    ]
-    return paired_over_folds(*means, test_over_train=_test_over_train(stored))
+    ratio = _test_over_train(stored)
+    return seed_mean_difference(one, other, test_over_train=ratio)
 
 
 def _test_over_train(stored: dict[str, Any]) -> float:
@@ -450,7 +443,7 @@ def _readouts_table(stored: dict[str, Any], metric: str) -> Table:
     rows = []
     for name, system in SYSTEMS.items():
         cells = [
-            _mean_sd(_by_place(stored, name, readout, metric).values())
+            mean_sd(_by_place(stored, name, readout, metric).values())
             for readout in _READOUTS
         ]
         runs = [run for run in stored["runs"].values() if run["system"] == name]
@@ -469,7 +462,7 @@ def _groups_table(stored: dict[str, Any]) -> Table:
             if not _by_place(stored, name, readout, keys[0]):
                 continue
             cells = [
-                _mean_sd(_by_place(stored, name, readout, key).values()) for key in keys
+                mean_sd(_by_place(stored, name, readout, key).values()) for key in keys
             ]
             rows.append((f"{system.title}, {_READOUTS[readout]}", *cells))
     caption = "F1 of the thirds of the classes, and of those with 20 test cells or more"
@@ -515,7 +508,7 @@ def _curves_table(stored: dict[str, Any]) -> Table:
             if run["system"] == name and "curve" in run
         ]
         if curves:
-            cells = [_mean_sd(curve[key] for curve in curves) for key in curves[0]]
+            cells = [mean_sd(curve[key] for curve in curves) for key in curves[0]]
             rows.append((system.title, *cells))
     caption = (
         "Balanced accuracy of a logistic regression that knows the labels of so many "
@@ -529,14 +522,6 @@ def _curves_table(stored: dict[str, Any]) -> Table:
 def _with_interval(found: FoldDifference) -> str:
     low, high = found.corrected_interval
     return f"{found.difference:+.3f} ({low:+.3f} to {high:+.3f})"
-
-
-def _mean_sd(values) -> str:
-    values = list(values)
-    if not values:
-        return NONE
-    mean, sd = map(float, mean_and_sd(values))
-    return with_sd(mean, sd)
 
 
 if __name__ == "__main__":

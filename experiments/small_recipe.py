@@ -167,10 +167,7 @@ CANDIDATES = {
 SMALL_RECIPE = Experiment(
     folder="2026-11-27-small-recipe",
     title="The small recipe",
-    about="",
     runs={name: candidate.arguments for name, candidate in CANDIDATES.items()},
-    rows={},
-    metrics={},
 )
 # The best by accuracy on the validation cells, beside what it is held against.
 _TESTED = ("untrained", "base", "vit_color_weak", "supervised")

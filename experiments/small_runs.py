@@ -13,7 +13,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,7 +26,7 @@ from bmjax.data.matek import class_name
 from bmjax.errors import DONE
 from bmjax.evals.assess import compare
 from bmjax.evals.classification import classification_metrics, f1_by_frequency, thirds
-from bmjax.evals.over_runs import mean_and_sd, paired_over_folds
+from bmjax.evals.over_runs import FoldDifference, mean_and_sd, paired_over_folds
 from bmjax.evals.predictions import Predictions
 from bmjax.files import write_whole
 from bmjax.main import main as train
@@ -54,10 +54,10 @@ class Experiment(NamedTuple):
     Attributes:
         folder: of the results, named by date and module.
         title: of the page.
-        about: a paragraph on the page; names in braces are keys of figures.json.
         runs: arguments of bmjax.main by name, without workdir, data, fold and seed;
             `{NAME}` in one is the folder of the run NAME of the same fold and seed,
             which is then made before.
+        about: a paragraph on the page; names in braces are keys of figures.json.
         rows: the systems by key, baselines after the runs.
         metrics: shown ones and the titles of their columns.
         pairs: keys of the systems whose difference is shown.
@@ -70,10 +70,10 @@ class Experiment(NamedTuple):
 
     folder: str
     title: str
-    about: str
     runs: dict[str, tuple[str, ...]]
-    rows: dict[str, ShownRun | Baseline]
-    metrics: dict[str, str]
+    about: str = ""
+    rows: dict[str, ShownRun | Baseline] = {}  # noqa: RUF012 a field, never changed
+    metrics: dict[str, str] = {}  # noqa: RUF012
     pairs: tuple[tuple[str, str], ...] = ()
     seeds: tuple[int, ...] = (0,)
     folds: tuple[int, ...] = (0,)
@@ -348,7 +348,7 @@ def _systems(
 ) -> Table:
     rows = []
     for key, runs in stored["rows"].items():
-        shown = [_mean_sd([run[name] for run in runs]) for name in experiment.metrics]
+        shown = [mean_sd([run[name] for run in runs]) for name in experiment.metrics]
         minutes = max(run.get("minutes", math.nan) for run in runs)
         longest = NONE if math.isnan(minutes) else f"{minutes:.0f}"
         rows.append((titles[key], *shown, longest))
@@ -376,7 +376,7 @@ def _pairs(
         runs = list(zip(*(stored["rows"][key] for key in pair), strict=True))
         cells = [" - ".join(titles[key] for key in pair)]
         for name in experiment.metrics:
-            text = _mean_sd([first[name] - second[name] for first, second in runs], "+")
+            text = mean_sd([first[name] - second[name] for first, second in runs], "+")
             if ends := intervals.get(pair, {}).get(name):
                 text += f" ({ends[1]:+.3f} to {ends[2]:+.3f})"
             elif len(experiment.folds) > 1:
@@ -402,14 +402,40 @@ def _pairs(
 def _fold_interval(
     runs: list[tuple[dict[str, Any], ...]], name: str
 ) -> tuple[float, float]:
-    """Of the difference of a metric, whose seeds are averaged in each fold."""
-    means = []
-    for which in (0, 1):
-        by_fold: dict[int, list[float]] = {}
-        for run in runs:
-            by_fold.setdefault(run[which]["fold"], []).append(run[which][name])
-        means.append([float(np.mean(by_fold[fold])) for fold in sorted(by_fold)])
-    return paired_over_folds(*means).corrected_interval
+    one, other = (
+        {(run[which]["fold"], run[which]["seed"]): run[which][name] for run in runs}
+        for which in (0, 1)
+    )
+    found = seed_mean_difference(one, other)
+    assert found is not None
+    return found.corrected_interval
+
+
+def seed_mean_difference(
+    first: dict[tuple[int, int], float],
+    second: dict[tuple[int, int], float],
+    *,
+    test_over_train: float | None = None,
+) -> FoldDifference | None:
+    """The difference of a metric whose seeds are averaged in each fold.
+
+    Args:
+        first: the metric by fold and seed.
+        second: likewise; what both have is compared.
+        test_over_train: of `paired_over_folds`.
+
+    Returns:
+        None where they have fewer than two folds in common.
+    """
+    both = sorted(first.keys() & second.keys())
+    folds = sorted({fold for fold, _ in both})
+    if len(folds) < 2:
+        return None
+    means = [
+        [float(np.mean([of[p] for p in both if p[0] == fold])) for fold in folds]
+        for of in (first, second)
+    ]
+    return paired_over_folds(*means, test_over_train=test_over_train)
 
 
 def _classes(stored: dict[str, Any], titles: dict[str, str]) -> Table:
@@ -418,7 +444,7 @@ def _classes(stored: dict[str, Any], titles: dict[str, str]) -> Table:
     rows = []
     for name in sorted(train, key=lambda name: (-train[name], name)):
         f1 = [
-            _mean_sd([np.mean([run["f1"][name] for run in runs])])
+            mean_sd([np.mean([run["f1"][name] for run in runs])])
             for runs in stored["rows"].values()
         ]
         label = " ".join(dict.fromkeys([name, class_name(name)]))
@@ -427,6 +453,10 @@ def _classes(stored: dict[str, Any], titles: dict[str, str]) -> Table:
     return Table("F1 by class, mean of the runs", (), columns, tuple(rows))
 
 
-def _mean_sd(values: Sequence[float], sign: str = "") -> str:
+def mean_sd(values: Iterable[float], sign: str = "") -> str:
+    """Mean and sample standard deviation of numbers; a dash where there are none."""
+    values = list(values)
+    if not values:
+        return NONE
     mean, sd = map(float, mean_and_sd(values))
     return with_sd(mean, sd, sign=sign)

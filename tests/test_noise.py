@@ -115,9 +115,11 @@ def test_planted_labels_are_counted_listed_and_shown(runs, tmp_path, capsys):
 def test_pages_of_a_longer_list_before_are_removed(runs, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "index-2.html").write_text("")
+    for name in ("index-2.html", "index-notes.html"):
+        (out / name).write_text("")
     assert noise(runs, out, "--pictures=1") == 0
     assert sorted(file.name for file in out.iterdir()) == [
+        "index-notes.html",  # not ours
         "index.html",
         "noise.json",
         "suspects.csv",

@@ -212,6 +212,7 @@ def _write(
     from bmjax.evals.calibration_file import calibrated
     from bmjax.evals.cell_trust import read_trust
     from bmjax.report.case_page import write_case
+    from bmjax.report.review_pages import remove_pages
 
     classes = calibration.classes
     reviewed = int(review.reviewed.sum())
@@ -249,8 +250,7 @@ def _write(
     # Written last: with it a count is whole.
     (out / "count.json").unlink(missing_ok=True)
     _write_cells(out / "cells.csv", cells, review, doubtful, sets, classes)
-    for old in out.glob("case*.html"):
-        old.unlink()  # a count before may have had more pages
+    remove_pages(out / "case.html")
     pages = []
     if cells.pictures:
         page = page_of_case(

@@ -33,6 +33,7 @@ from bmjax.errors import (
     BmjaxError,
     ConfigError,
     Stopped,
+    first_line,
 )
 
 _LOOK = 1.0  # seconds after which a wait lets a signal through
@@ -99,9 +100,8 @@ def connect(cluster: Cluster, *, heartbeat: int, speak: Callable[[str], None]) -
         raise ConfigError(
             f"the {cluster.processes} processes did not all come to "
             f"{cluster.coordinator} within {WAIT} seconds ("
-            f"{(str(error).splitlines() or ['no reason given'])[0][:200]}); start all "
-            "of them with the same config.mesh.processes and each with its own "
-            "config.mesh.process"
+            f"{first_line(error, 'no reason given')}); start all of them with the "
+            "same config.mesh.processes and each with its own config.mesh.process"
         ) from None
     from jax._src import distributed
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bmjax.encoder import load
-from bmjax.errors import CheckpointError, ConfigError
+from bmjax.errors import CheckpointError, ConfigError, first_line
 from bmjax.files import file_sha256, read_json_object
 from bmjax.npz_file import read_npz
 
@@ -47,7 +47,7 @@ def check_program(file: Path, source: Path | None = None) -> str:
         given = {k: np.asarray(v) for k, v in run(golden["pixels"]).items()}
     except Exception as error:  # each library has errors of its own
         raise CheckpointError(
-            f"{str(file)!r} cannot be run here ({_first_line(error)}); export it again"
+            f"{str(file)!r} cannot be run here ({first_line(error)}); export it again"
         ) from None
     apart = {name: _apart(given, golden, name) for name in about["outputs"]}
     name = max(apart, key=lambda one: apart[one])
@@ -138,7 +138,3 @@ def _apart(given: dict[str, np.ndarray], golden: Any, name: str) -> float:
     if found is None or found.shape != expected.shape:
         return float("inf")
     return float(np.abs(found - expected).max() / np.abs(expected).max())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bmjax.report.render import file_of_report
 from bmjax.report.review_pages import (
     Card,
     Review,
@@ -137,7 +138,6 @@ def write_case(path: Path, case: Case, cells: Sequence[CaseCell]) -> list[Path]:
     Raises:
         DataError: a page cannot be written.
     """
-    css = (Path(__file__).parent / "case.css").read_text("utf-8")
     return write_review(
         path,
         "case.html",
@@ -146,7 +146,7 @@ def write_case(path: Path, case: Case, cells: Sequence[CaseCell]) -> list[Path]:
         _review(case, cells),
         _words(cells),
         titles=case.titles,
-        contents={"case_css": css, **_contents(case, cells)},
+        contents={"case_css": file_of_report("case.css"), **_contents(case, cells)},
         script="case.js",
         side=_SIDE,
         on_a_page=CELLS_ON_A_PAGE,

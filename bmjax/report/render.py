@@ -7,6 +7,11 @@ from bmjax.errors import DataError
 from bmjax.files import write_whole
 
 
+def file_of_report(name: str) -> str:
+    """The text of a style sheet or script that lies beside the templates."""
+    return (Path(__file__).parent / name).read_text("utf-8")
+
+
 def render(template: str, contents: dict[str, Any]) -> str:
     """A page as text; every name in it is escaped."""
     import jinja2
@@ -19,7 +24,7 @@ def render(template: str, contents: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    css = (here / "page.css").read_text("utf-8")
+    css = file_of_report("page.css")
     return environment.get_template(template).render(css=css, **contents)
 
 

@@ -8,13 +8,14 @@ Without scripts the pages are there to read.
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bmjax.report.render import render, write_page
+from bmjax.report.render import file_of_report, render, write_page
 
 _LIKELY = 5  # classes with a key of their own; ours
 _LEAST = 0.005  # of a probability that is shown there; ours
@@ -131,7 +132,7 @@ def write_review(
     ]
     names = [path.name, *(f"{path.stem}-{i + 2}.html" for i in range(len(parts) - 1))]
     shared = {
-        "review_css": _beside("review.css"),
+        "review_css": file_of_report("review.css"),
         "json": _for_script(review, words),
         "pages": names,
         "words": words,
@@ -149,6 +150,21 @@ def write_review(
         text = render(template, {**shared, "page": page, "groups": groups})
         written.append(write_page(path.with_name(name), text))
     return written
+
+
+def remove_pages(path: Path) -> None:
+    """Remove the pages of an earlier review, which may have had more of them.
+
+    Args:
+        path: of the first page; other files stay.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    pages = re.compile(rf"{re.escape(path.stem)}(-[0-9]+)?\.html")
+    for old in path.parent.iterdir():
+        if pages.fullmatch(old.name):
+            old.unlink()
 
 
 def likely_classes(probabilities: np.ndarray, first: int) -> str:
@@ -181,13 +197,9 @@ def _groups(
 
 def _script(files: Sequence[str]) -> dict[str, str]:
     """The one script of a page, and its hash for the page's policy."""
-    script = "\n" + "".join(map(_beside, files))
+    script = "\n" + "".join(map(file_of_report, files))
     digest = hashlib.sha256(script.encode()).digest()
     return {"script": script, "script_hash": base64.b64encode(digest).decode()}
-
-
-def _beside(name: str) -> str:
-    return (Path(__file__).parent / name).read_text("utf-8")
 
 
 def _for_script(review: Review, words: Words) -> str:

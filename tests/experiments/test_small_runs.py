@@ -92,7 +92,6 @@ def test_a_run_comes_after_the_one_that_it_starts_from(tmp_path, monkeypatch):
     experiment = Experiment(
         folder="2026-01-01-tiny",
         title="",
-        about="",
         runs={
             "first": ("--config=vit:smoke",),
             "fails": ("--config=vit:small",),

@@ -11,7 +11,7 @@ import numpy as np
 
 from bmjax.data.images.catalog import Catalog, fingerprint
 from bmjax.data.images.folder import kept_classes
-from bmjax.errors import DataError
+from bmjax.errors import DataError, first_line
 from bmjax.files import read_json
 
 INDEX = "bmjax_index.json"  # what makes a folder a prepared set; written last
@@ -50,7 +50,7 @@ class PreparedCatalog(Catalog):
         except (OSError, RuntimeError, ValueError, IndexError) as error:
             raise DataError(
                 f"image {self.paths[position]!r} cannot be read from the prepared set "
-                f"{str(self.root)!r} ({_first_line(error)}); {_CURE}"
+                f"{str(self.root)!r} ({first_line(error)}); {_CURE}"
             ) from None
 
     @cached_property
@@ -179,7 +179,3 @@ def _check_shard(root: Path, shard: dict[str, Any]) -> None:
 
 def _class(path: str) -> str:
     return path.partition("/")[0]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200] or type(error).__name__
