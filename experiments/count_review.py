@@ -3,30 +3,52 @@
     python -m experiments.count_review --run=RUN --data=FOLDER
 
 RUN is a finished run with validation cells, FOLDER its images. Each case is drawn from
-the test part, so that no cell of it trained or calibrated the network. A reader is
-simulated: the first third of each class on the review page gets its true labels.
-Writes cases.json and RESULT.md into experiments/2026-11-27-count-review (or
---out=FOLDER).
+the test part, so that no cell of it trained or calibrated the network. The reviewer is
+a script in Chromium: in the order of the review page, it gives the first third of the
+cells of each class their true labels, confirms those that are right, and saves the
+corrections, which the second count reads. Writes cases.json and RESULT.md into
+experiments/2026-11-27-count-review (or --out=FOLDER).
 """
 
 import argparse
 import csv
+import json
 import re
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from bmjax.console.command import run_command
 from bmjax.count.__main__ import main as count
 from bmjax.count.countable import DEFAULT_TABLE
-from bmjax.errors import DataError
+from bmjax.errors import ConfigError, DataError
 from bmjax.files import read_json_object, write_csv, write_json, write_whole
+from experiments.browser import KEYS, SAVE, drive_page, find_browser, text_of
 
 _FOLDER = Path(__file__).parent / "2026-11-27-count-review"
 _SHARE = 3  # of each class, one cell in so many is reviewed
+_FIGURE = re.compile(
+    r'id="((?:class|lineage|threshold|marked|ratio|countable)[^"]*)"[^>]*>([^<]*)<'
+)
+# For each [position, predicted class, true class]: confirms it, or chooses its class.
+_REVIEW = """
+who.value = "script"; who.dispatchEvent(new Event("input"));
+const all = document.getElementById("all");
+const nameOf = (option) => option.textContent.split(",")[0];
+for (const [cell, predicted, label] of %s) {
+  document.querySelector(`button.cell[data-cell="${cell}"]`).click();
+  if (predicted === label) { press("Enter"); continue; }
+  press("l");
+  all.value = [...all.options].find((option) => nameOf(option) === label).value;
+  all.dispatchEvent(new Event("change", { bubbles: true }));
+}
+document.getElementById("save").click();
+"""
 _CELL = re.compile(r'<button[^>]*class="cell[^>]*data-cell="(\d+)"')
 # In acute promyelocytic leukemia promyelocytes are counted with the blasts (WHO;
 # Vardiman et al. 2009): a case with a share near a threshold that real cells can fill.
@@ -41,6 +63,20 @@ CASES: dict[str, dict[str, int]] = {
         "LYT": 138, "NGS": 100, "EBO": 60, "EOS": 20, "MYB": 16, "MMZ": 10, "PMO": 10,
     },
 }  # fmt: skip
+
+
+class DrivenReview(NamedTuple):
+    """What was done on a review page.
+
+    Attributes:
+        corrections: the file that the page saved.
+        cells: number of them that were reviewed.
+        figures: of the count, by their places on the page after the review.
+    """
+
+    corrections: Path
+    cells: int
+    figures: dict[str, str]
 
 
 def draw_case(
@@ -77,25 +113,54 @@ def lay_out(chosen: list[tuple[str, str]], data: Path, case: Path) -> dict[str, 
     return truth
 
 
-def reviewed_rows(out: Path, truth: dict[str, str]) -> list[tuple[str, str, str]]:
-    """Corrections of the first third of each class, in the page's order."""
-    with open(out / "cells.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    digest = read_json_object(out / "count.json")["case"]
+def cells_to_review(out: Path, predicted: list[str]) -> list[int]:
+    """Positions in cells.csv of the first third of each class, in the page's order."""
     by_class: dict[str, list[int]] = {}
-    for number in map(int, _CELL.findall((out / "case.html").read_text("utf-8"))):
-        by_class.setdefault(rows[number]["predicted"], []).append(number)
+    for position in map(int, _CELL.findall((out / "case.html").read_text("utf-8"))):
+        by_class.setdefault(predicted[position], []).append(position)
     return [
-        (rows[number]["path"], truth[rows[number]["path"]], digest)
-        for numbers in by_class.values()
-        for number in numbers[: -(-len(numbers) // _SHARE)]
+        position
+        for positions in by_class.values()
+        for position in positions[: -(-len(positions) // _SHARE)]
     ]
 
 
+def review(
+    out: Path, truth: dict[str, str], browser: str, scratch: Path
+) -> DrivenReview:
+    """Give cells their true labels on the review page, and save the corrections."""
+    with open(out / "cells.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    seen = cells_to_review(out, [row["predicted"] for row in rows])
+    labels = [
+        [position, rows[position]["predicted"], truth[rows[position]["path"]]]
+        for position in seen
+    ]
+    script = KEYS + SAVE + _REVIEW % json.dumps(labels)
+    document = drive_page(browser, out / "case.html", scratch / "profile", script)
+    saved = scratch / "corrections.csv"
+    saved.write_text(text_of(document, "saved") + "\n", "utf-8")
+    return DrivenReview(saved, len(seen), _figures_of(document))
+
+
+def _figures_of(page: str) -> dict[str, str]:
+    """Every figure of the count that a page shows, by the id of its place."""
+    return dict(_FIGURE.findall(page))
+
+
 def go_through(
-    name: str, run: Path, data: Path, cells: list[tuple[str, str]], seed: int
+    name: str,
+    run: Path,
+    data: Path,
+    cells: list[tuple[str, str]],
+    seed: int,
+    browser: str,
 ) -> dict[str, Any]:
-    """Count a case, review it, count it again."""
+    """Count a case, review it, count it again.
+
+    Raises:
+        DataError: the page shows another count after the review than the second count.
+    """
     with tempfile.TemporaryDirectory() as folder:
         case, out = Path(folder) / "case", Path(folder) / "count"
         truth = lay_out(draw_case(cells, CASES[name], seed), data, case)
@@ -105,12 +170,13 @@ def go_through(
         asked = [str(case), f"--run={run}", f"--out={out}", f"--countable={table}"]
         _check(count([*asked, "--count-foreign"]))
         before = read_json_object(out / "count.json")
-        corrections = reviewed_rows(out, truth)
-        written = Path(folder) / "corrections.csv"
-        write_csv(written, ("path", "label", "case"), corrections)
-        again = [*asked, "--count-foreign", f"--corrections={written}", "--force"]
-        _check(count(again))
+        reviewed = review(out, truth, browser, Path(folder))
+        corrections = f"--corrections={reviewed.corrections}"
+        _check(count([*asked, "--count-foreign", corrections, "--force"]))
         after = read_json_object(out / "count.json")
+        counted_again = _figures_of((out / "case.html").read_text("utf-8"))
+        if counted_again != reviewed.figures:
+            raise DataError(f"{name}: the page after the review shows another count")
     both = zip(before["classes"], after["classes"], strict=True)
     pairs = [pair for pair in both if pair[0]["percent"] is not None]
     counted = {row["class"] for row, _ in pairs}
@@ -118,7 +184,7 @@ def go_through(
     return {
         "case": name,
         "cells": len(truth),
-        "reviewed": len(corrections),
+        "reviewed": reviewed.cells,
         "countable": before["countable"],
         "countable_true": true.total(),
         "classes": [
@@ -242,8 +308,8 @@ def _mean_error(rows: list[dict[str, Any]], key: str) -> float | None:
     return float(np.mean([abs(a - b) for a, b in pairs])) if pairs else None
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Make the cases, and write what came of them."""
+def main(arguments: list[str] | None = None) -> int:
+    """Make the cases, write what came of them, and return an exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -252,10 +318,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=_FOLDER)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    return run_command(lambda: _write_cases(options))
+
+
+def _write_cases(options: argparse.Namespace) -> None:
+    browser = find_browser()
+    if browser is None:
+        raise ConfigError("the review needs Chromium; install it, on Debian chromium")
     with open(options.run / "predictions.csv", newline="") as file:
         cells = [(row["path"], row["label"]) for row in csv.DictReader(file)]
     found = [
-        go_through(name, options.run, options.data, cells, options.seed)
+        go_through(name, options.run, options.data, cells, options.seed, browser)
         for name in CASES
     ]
     options.out.mkdir(parents=True, exist_ok=True)
@@ -264,4 +337,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from bmjax.benchmark.measure import about_machine
 from bmjax.benchmark.peer import Peer
 from bmjax.benchmark.spread import summarize
 from bmjax.benchmark.stand_in import build_to_measure
@@ -134,6 +135,7 @@ def _figures(
         "batch_size": settings.data.batch_size,
         "size": settings.data.size,
         "threads": _threads(),
+        **about_machine(run.mesh),
         "peer": peer.versions,
     }
     images = steps * settings.data.batch_size

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from bmjax.benchmark.measure import about_machine
 from bmjax.benchmark.peer import Peer
 from bmjax.benchmark.spread import summarize
 from bmjax.data.images.decode import decode
@@ -69,6 +70,7 @@ def measure_loader(
         "size": config.data.size,
         "threads": config.data.threads,
         "workers": config.data.workers,
+        **about_machine(run.mesh),
         **summarize("decode_images_per_second", bare[1:]),
         **summarize("loader_images_per_second", loaded[1:]),
         **summarize("loader_over_decode", _ratios(loaded, bare)),

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from bmjax.benchmark.collectives import collectives
 from bmjax.benchmark.operations import useful_flops
 from bmjax.benchmark.stand_in import build_to_measure
 from bmjax.benchmark.turns import time_turns
-from bmjax.devices.hardware import peak_memory
+from bmjax.devices.hardware import peak_memory, processor
 from bmjax.devices.jax_setup import noted_cache_hits, versions
 from bmjax.run.build import BuiltRun, batch_shapes
 from bmjax.run.compile import compile_step
@@ -82,8 +83,7 @@ def measure(
 
 def about_run(run: BuiltRun) -> dict[str, Any]:
     """What is measured, and on what."""
-    settings, device = run.settings, run.mesh.devices.flat[0]
-    known = versions()
+    settings = run.settings
     return {
         "method": settings.method_name,
         "network": settings.model.name,
@@ -96,8 +96,17 @@ def about_run(run: BuiltRun) -> dict[str, Any]:
         "views": [list(crops) for crops in _views(settings.augment)],
         "classes": len(run.data.catalog.classes),
         "devices": run.mesh.size,
+        **about_machine(run.mesh),
+    }
+
+
+def about_machine(mesh: Mesh) -> dict[str, Any]:
+    """What measures: devices, processor and versions."""
+    device, known = mesh.devices.flat[0], versions()
+    return {
         "platform": device.platform,
         "device_kind": device.device_kind,
+        "processor": processor(),
         "versions": {name: known[name] for name in ("python", "jax", "jaxlib")},
     }
 

@@ -33,6 +33,7 @@ FIGURES = {
         Figure("devices", "devices", "", "in the mesh"),
         Figure("platform", "platform", "", "cpu, gpu or tpu"),
         Figure("device_kind", "kind of device", "", "its maker's name for it"),
+        Figure("processor", "processor", "", "of the host, with its vectors"),
         Figure("versions", "versions", "", "of Python, jax and jaxlib"),
     ),
     "Speed": (

@@ -1,5 +1,6 @@
 """What the machine has and can do: memory, and the speed of a matrix product."""
 
+import platform
 import resource
 import sys
 import time
@@ -18,6 +19,7 @@ from bmjax.devices.mesh import batch_sharded
 # small enough that a product takes a fraction of a second.
 _CPU_SIZE, _ACCELERATOR_SIZE = 1024, 8192
 _BURST = 8  # products under way on an accelerator, of some milliseconds each (ours)
+_VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}  # widest first, as Linux has them
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -54,6 +56,24 @@ def host_memory_left() -> int | None:
     """
     rooms = (_available(), _address_room(), *_cgroup_rooms())
     return min((size for size in rooms if size is not None), default=None)
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name and its widest vector instructions, as far as they are told.
+
+    Args:
+        cpuinfo: the file in which Linux describes its processors.
+    """
+    try:
+        lines = cpuinfo.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    pairs = (line.partition(":") for line in lines)
+    # The last processor described stands for all.
+    told = {key.strip(): value.strip() for key, _, value in pairs}
+    flags = told.get("flags", "").split()
+    widest = [name for flag, name in _VECTORS.items() if flag in flags][:1]
+    return ", ".join([told.get("model name", platform.machine()), *widest])
 
 
 def peak_memory(mesh: Mesh) -> tuple[int, str]:

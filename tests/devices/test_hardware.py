@@ -42,3 +42,21 @@ def test_the_most_memory_held_names_its_holder():
     assert holder == "process"
     assert size == pytest.approx(1e9, rel=10)
     assert size > 50e6
+
+
+@pytest.mark.parametrize(
+    ("flags", "shown"),
+    [
+        ("fpu avx avx2 avx512f", "Some CPU 3, AVX-512"),
+        ("fpu avx avx2", "Some CPU 3, AVX2"),
+        ("fpu", "Some CPU 3"),
+    ],
+)
+def test_a_processor_is_named_with_its_widest_vectors(tmp_path, flags, shown):
+    file = tmp_path / "cpuinfo"
+    file.write_text(f"processor\t: 0\nmodel name\t: Some CPU 3\nflags\t\t: {flags}\n\n")
+    assert machine.processor(file) == shown
+
+
+def test_a_processor_that_no_file_describes_has_a_name(tmp_path):
+    assert machine.processor(tmp_path / "none")

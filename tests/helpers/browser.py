@@ -1,74 +1,20 @@
-"""A page opened in a real browser without a window."""
+"""A page opened in a real browser without a window, where there is one."""
 
-import re
-import shutil
-import subprocess
-from html import unescape
 from pathlib import Path
 
 import pytest
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
+from experiments.browser import KEYS, SAVE, drive_page, find_browser, text_of
 
-# Presses a key where the focus is.
-KEYS = """
-const press = (key) => document.activeElement.dispatchEvent(
-  new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-"""
-# Shows what is saved in the page, and names the field of the reviewer.
-SAVE = """
-URL.createObjectURL = (blob) => {
-  blob.text().then((text) => {
-    const saved = document.createElement("pre");
-    saved.id = "saved";
-    saved.textContent = text;
-    document.body.append(saved);
-  });
-  return "#";
-};
-const who = document.getElementById("who");
-"""
+__all__ = ["KEYS", "SAVE", "open_page", "text_of"]
 
 
 def open_page(page: Path, profile: Path, script: str = "") -> str:
     """The document as it is after a script ran in it; skips where there is no browser.
 
-    A page's own policy allows no script but its own, so that a script is tried in a
-    copy without it, beside the page.
+    See `experiments.browser.drive_page`.
     """
-    browser = next(filter(None, map(shutil.which, _NAMES)), None)
+    browser = find_browser()
     if browser is None:
         pytest.skip("no Chromium is installed")
-    if script:
-        text = _POLICY.sub("", page.read_text("utf-8"))
-        text = text.replace("</body>", f"<script>{script}</script></body>")
-        page = page.with_name(f"driven-{page.name}")
-        page.write_text(text, "utf-8")
-    done = subprocess.run(
-        [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            f"--user-data-dir={profile}",
-            "--virtual-time-budget=5000",
-            "--dump-dom",
-            page.resolve().as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def text_of(document: str, name: str) -> str:
-    """The text of the element with this id."""
-    found = re.search(rf'<(\w+)[^>]* id="{name}"[^>]*>(.*?)</\1>', document, re.DOTALL)
-    found = found or re.search(
-        rf'<(\w+) id="{name}"[^>]*>(.*?)</\1>', document, re.DOTALL
-    )
-    assert found, name
-    return unescape(re.sub(r"<[^>]*>", "", found[2])).strip()
+    return drive_page(browser, page, profile, script)
