@@ -125,7 +125,7 @@ def cells_to_review(out: Path, predicted: list[str]) -> list[int]:
     ]
 
 
-def review(
+def drive_review(
     out: Path, truth: dict[str, str], browser: str, scratch: Path
 ) -> DrivenReview:
     """Give cells their true labels on the review page, and save the corrections."""
@@ -170,7 +170,7 @@ def go_through(
         asked = [str(case), f"--run={run}", f"--out={out}", f"--countable={table}"]
         _check(count([*asked, "--count-foreign"]))
         before = read_json_object(out / "count.json")
-        reviewed = review(out, truth, browser, Path(folder))
+        reviewed = drive_review(out, truth, browser, Path(folder))
         corrections = f"--corrections={reviewed.corrections}"
         _check(count([*asked, "--count-foreign", corrections, "--force"]))
         after = read_json_object(out / "count.json")
