@@ -28,6 +28,8 @@ VARIANTS = ("demo", "small", "multicrop", "smoke", "vit", "resnet")
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Return the paper's configuration or a variant of it."""
     asked = common.variants(variant, VARIANTS)
+    if "vit" in asked and "resnet" in asked:
+        raise ValueError('variants "vit" and "resnet" are two networks; give one')
     config = common.base()
 
     config.model.name = "resnet50"  # paper, section 4

@@ -1,11 +1,11 @@
 """Networks on this processor beside PyTorch, and the times of their convolutions.
 
-    python -m experiments.cpu_speed --python=/path/to/python-with-torch --name=NAME
+    python -m experiments.cpu_speed --python=/path/to/python-with-torch
 
 Each comparison is one call of `python -m bmjax.benchmark --compare=torch`, each table
 of layers one of `python -m bmjax.benchmark.layers`; nothing else should run meanwhile.
-Writes NAME.json, by comparison, and NAME.md into experiments/2026-11-27-cpu-speed (or
---out=FOLDER). About 20 minutes on two cores.
+Writes speed.json and RESULT.md into experiments/2026-11-27-cpu-speed (or --out=FOLDER).
+About 20 minutes on two cores.
 """
 
 import argparse
@@ -85,7 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("--python", required=True, help="interpreter that has torch")
-    add("--name", required=True, help="of the processor, for the files' names")
     add("--out", type=Path, default=_OUT, help="of the results")
     options = parser.parse_args(arguments)
     return run_command(lambda: _measure_all(options))
@@ -107,12 +106,13 @@ def _measure_all(options: argparse.Namespace) -> None:
             )
             found[name] = json.loads(lines.read_text().splitlines()[-1])
     layers = {
-        network: _call("bmjax.benchmark.layers", f"--network={network}")
+        network: _call("bmjax.benchmark.layers", f"--network={network}").splitlines()
         for network in LAYERS
     }
+    stored = {"comparisons": found, "layers": layers}
     options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / f"{options.name}.json", found)
-    write_whole(options.out / f"{options.name}.md", speed_page(found, layers))
+    write_json(options.out / "speed.json", stored)
+    write_whole(options.out / "RESULT.md", speed_page(stored))
 
 
 def _call(module: str, *arguments: str) -> str:
@@ -125,8 +125,9 @@ def _call(module: str, *arguments: str) -> str:
     return done.stdout
 
 
-def speed_page(found: dict[str, dict[str, Any]], layers: dict[str, str]) -> str:
-    """NAME.md: the comparisons, and each network's convolutions."""
+def speed_page(stored: dict[str, Any]) -> str:
+    """RESULT.md: the comparisons, and each network's convolutions."""
+    found = stored["comparisons"]
     first = next(iter(found.values()))
     versions = ", ".join(f"{name} {v}" for name, v in first["versions"].items())
     peer = ", ".join(f"{name} {v}" for name, v in first["peer"].items())
@@ -169,8 +170,8 @@ def speed_page(found: dict[str, dict[str, Any]], layers: dict[str, str]) -> str:
         f"{versions}, {peer}, float32.",
         markdown_table(Table(caption, (), columns, tuple(rows))),
     ]
-    for network, text in layers.items():
-        parts += [f"## {network}, 112 px, 16 images", text.strip()]
+    for network, lines in stored["layers"].items():
+        parts += [f"## {network}, 112 px, 16 images", "\n".join(lines).strip()]
     return "\n\n".join(parts) + "\n"
 
 

@@ -31,6 +31,7 @@ def run(capsys, tmp_path):
         (["--config=configs/nowhere.py"], "is no file"),
         (["--config=configs/common.py"], "defines no get_config"),
         (["--config=configs/swav.py:huge"], 'variant "huge" is unknown'),
+        (["--config=configs/swav.py:vit,resnet"], "are two networks; give one"),
         ([], "--config is missing"),
         (["--config.seed=1", SMOKE], "before its overrides"),
         ([SMOKE, "--config.data.sise=3"], "did you mean config.data.size?"),
