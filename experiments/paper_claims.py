@@ -12,6 +12,7 @@ the workdir. Writes runs.json and RESULT.md into experiments/2026-11-27-paper-cl
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -273,8 +274,8 @@ def collect_claims(workdir: Path, stored: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         workdir: holds the runs; one without results.json is left out.
-        stored: contents of an earlier runs.json, whose runs stay unless they are in
-            the workdir too.
+        stored: contents of an earlier runs.json, whose runs stay unless the workdir
+            has them with other parameters.
     """
     runs = dict(stored["runs"])
     about = {key: value for key, value in stored.items() if key != "runs"}
@@ -285,7 +286,9 @@ def collect_claims(workdir: Path, stored: dict[str, Any]) -> dict[str, Any]:
                 if not (folder / "results.json").exists():
                     continue
                 run = read_run_files(folder)
-                runs[folder.name] = _described(name, seed, fold, folder, run)
+                known = runs.get(folder.name, {}).get("params_sha256")
+                if known != run.results["params_sha256"]:
+                    runs[folder.name] = _described(name, seed, fold, folder, run)
                 about["versions"] = run.results["versions"]
                 if fold == 0:
                     about["train_counts"] = run.results["train_counts"]
@@ -447,10 +450,14 @@ def _readouts_table(stored: dict[str, Any], metric: str) -> Table:
             for readout in _READOUTS
         ]
         runs = [run for run in stored["runs"].values() if run["system"] == name]
-        rows.append((system.title, *cells, str(len(runs))))
+        minutes = statistics.median(run["minutes"] for run in runs) if runs else 0.0
+        rows.append((system.title, *cells, f"{minutes:.1f}", str(len(runs))))
     shown = {"accuracy": "Accuracy", "macro_f1": "Macro F1"}[metric]
-    caption = f"{shown} by readout, mean ± standard deviation of the runs"
-    columns = ("system", *_READOUTS.values(), "runs")
+    caption = (
+        f"{shown} by readout, mean ± standard deviation of the runs; minutes of a run "
+        "with its evaluation, median"
+    )
+    columns = ("system", *_READOUTS.values(), "minutes", "runs")
     return Table(caption, (), columns, tuple(rows))
 
 

@@ -16,6 +16,7 @@ def stored(**systems):
                 "fold": fold,
                 "n_train": 80,
                 "n_test": 20,
+                "minutes": 3.0,
                 "readouts": {"linear": {"macro_f1": value}},
             }
             for name, values in systems.items()
