@@ -19,8 +19,8 @@ Variants:
     :small       real cells on a CPU: a small network at 96 pixels (experiments/)
     :smoke       seconds, for tests
 
-Variants can be joined, as in `:20epochs,as_run`. DESIGN.md says what of the authors'
-run `:as_run` leaves out.
+A comma joins variants, as in `:20epochs,as_run`. docs/paper.md says what of the
+authors' run `:as_run` leaves out.
 """
 
 import ml_collections

@@ -7,7 +7,7 @@ it ran, facebookresearch/swav, scripts/swav_200ep_bs256_pretrain.sh.
     python -m bmjax.main --config=configs/swav.py --workdir=runs/swav \
         --config.data.root=/data/BM_cytomorphology_data
 
-Four GPUs, as in the paper; README.md has the memory that they need. Variants:
+Four GPUs, as in the paper; docs/training.md has the memory that they need. Variants:
 
     :demo       synthetic cells, minutes on two CPU cores; needs no data
     :small      some thousand real cells on a CPU or one GPU: a small vision transformer
