@@ -20,7 +20,7 @@ _COMMANDS = {
     "report": ("bmjax.report.__main__", "the page of a run, or of several compared"),
     "few-labels": ("bmjax.few_labels", "accuracy against labeled images per class"),
     "noise": ("bmjax.noise", "labels that are likely wrong, from the runs of k folds"),
-    "export": ("bmjax.export.__main__", "a run's network as weights, ONNX or StableHLO"),
+    "export": ("bmjax.export.__main__", "a run's network: weights, ONNX, StableHLO"),
     "benchmark": ("bmjax.benchmark.__main__", "time a configuration on this machine"),
 }
 
