@@ -183,13 +183,10 @@ def _foreign_notes(cells: "CaseCells", *, force: bool) -> list[str]:
 def _review(
     path: Path | None, cells: "CaseCells", classes: tuple[str, ...]
 ) -> "Reviewed":
-    import numpy as np
-
-    from bmjax.count.review_table import Reviewed, read_review
+    from bmjax.count.review_table import no_review, read_review
 
     if path is None:
-        nobody = np.zeros(len(cells.paths), bool)
-        return Reviewed(np.array(cells.predicted), nobody, ())
+        return no_review(cells.predicted)
     return read_review(path, cells.paths, cells.predicted, classes, cells.digest)
 
 
@@ -241,6 +238,7 @@ def _write(
     notes = [
         *foreign,
         *counted["notes"],
+        *_copies_note(cells.copies),
         *_notes(options.error, trust, alike, review),
     ]
     provenance = _provenance(options, table, cells, calibration, encoder)
@@ -288,6 +286,15 @@ def _write(
     }
     write_json(out / "count.json", content)
     return content
+
+
+def _copies_note(copies: int) -> list[str]:
+    if not copies:
+        return []
+    return [
+        f"{copies:,} of the images are copies of others, byte for byte, and are counted "
+        "as cells of their own."
+    ]
 
 
 def _notes(
