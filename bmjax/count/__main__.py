@@ -257,7 +257,7 @@ def _write(
             table,
             digest=cells.digest,
             notes=notes,
-            corrected="" if reviewed else _how_corrected(calibration),
+            corrected=_how_corrected(calibration) if counted["estimates"] else "",
             agreement=agreement.get("sentence", ""),
             provenance=list(provenance.items()),
         )

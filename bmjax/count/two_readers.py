@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bmjax.count.countable import read_countable
+from bmjax.count.countable import class_key, read_countable
 from bmjax.data.user_tables import pair_images, read_user_table
 from bmjax.errors import DataError
 from bmjax.evals.confusion import confusion_matrix
@@ -79,7 +79,8 @@ def read_counts(path: Path, countable: Path | None) -> ReaderCounts:
 def pair_readers(first: ReaderCounts, second: ReaderCounts) -> SideBySide:
     """Set two readers' counts side by side.
 
-    Cases are paired by name. The only case of a reader, given without a name, pairs
+    Classes are the same by abbreviation or full name, in any case; they have the name
+    that comes first. Cases are paired by name. The only case of a reader, given without a name, pairs
     with the only case of the other.
 
     Raises:
@@ -89,6 +90,8 @@ def pair_readers(first: ReaderCounts, second: ReaderCounts) -> SideBySide:
         second = _renamed(second, _ONE_CASE)
     elif _ONE_CASE in second.counts and len(first.counts) == 1:
         first = _renamed(first, _ONE_CASE)
+    spelled: dict[str, str] = {}
+    first, second = (_spelled(reader, spelled) for reader in (first, second))
     cases = tuple(name for name in first.counts if name in second.counts)
     if not cases:
         raise DataError(
@@ -130,6 +133,24 @@ def _renamed(reader: ReaderCounts, name: str) -> ReaderCounts:
     cells = list(reader.cells.values())
     counts = list(reader.counts.values())
     return ReaderCounts({name: counts[0]}, {name: cells[0]} if cells else {})
+
+
+def _spelled(reader: ReaderCounts, names: dict[str, str]) -> ReaderCounts:
+    """A reader's counts with the names of classes by their key; new ones are added."""
+
+    def name(given: str) -> str:
+        return names.setdefault(class_key(given), given)
+
+    counts = {}
+    for case, of_case in reader.counts.items():
+        counts[case] = Counter[str]()
+        for given, number in of_case.items():
+            counts[case][name(given)] += number
+    cells = {
+        case: {path: name(given) for path, given in of_case.items()}
+        for case, of_case in reader.cells.items()
+    }
+    return ReaderCounts({case: dict(one) for case, one in counts.items()}, cells)
 
 
 def _read_folders(path: Path) -> ReaderCounts:

@@ -8,6 +8,7 @@ import pytest
 
 from bmjax.count.agree import main
 from bmjax.count.two_readers import pair_readers, read_counts
+from bmjax.data.matek import class_name
 
 CLASSES = ("NGS", "EBO", "LYT", "BLA", "ART")
 
@@ -82,6 +83,18 @@ def test_folders_of_counts_pair_by_case_and_the_same_cells_have_a_kappa(tmp_path
     assert side.same.tolist() == [[5, 0, 1], [0, 0, 4], [0, 0, 0]]
     alone = pair_readers(read_counts(tmp_path / "a" / "one", None), first)
     assert np.array_equal(alone.first, alone.second)
+
+
+def test_classes_are_the_same_by_either_name_and_in_any_case(tmp_path):
+    a, b = tmp_path / "a.csv", tmp_path / "b.csv"
+    a.write_text("path,label\n1.png,BLA\n2.png,NGS\n3.png,ART\n4.png,EBO\n")
+    name = class_name("BLA")
+    b.write_text(f"path,label\n1.png,{name}\n2.png,ngs\n3.png,-\n4.png,NGS\n")
+    for pair in ((a, b), (b, a)):
+        side = pair_readers(*(read_counts(path, None) for path in pair))
+        assert len(side.classes) == 3
+        assert np.trace(side.same) == 2
+        assert side.first.sum() == side.second.sum() == 3
 
 
 def test_one_case_has_no_limits_and_says_so(tmp_path, capsys):
