@@ -144,6 +144,7 @@ def _count(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     check_image_options(options)
+    options.out = user_path("--out", options.out)
     if not 0 < options.error < 1:
         raise ConfigError(f"--error={options.error:g}; give a share between 0 and 1")
     if options.out.exists() and not options.out.is_dir():
@@ -166,7 +167,7 @@ def _foreign_notes(cells: "CaseCells", *, force: bool) -> list[str]:
         f"{found['foreign']:,} of {found['cells']:,} cells ({found['percent']:.0f} %) "
         "are unlike those that the run learned from"
     )
-    if found["percent"] >= _FOREIGN_CASE and not force:
+    if found["suspect"] and found["percent"] >= _FOREIGN_CASE and not force:
         raise DataError(
             f"{said}, as of another stain, microscope or kind of image, so that their "
             "names mean nothing; use a run that was trained on such cells, or give "
@@ -368,9 +369,10 @@ def _agreement(cells: "CaseCells", review: "Reviewed") -> dict[str, Any]:
     table = confusion_matrix(before, after % (classes + 1), classes + 1)
     kappa, interval, _ = kappa_of(table)
     said = ""
-    if kappa is not None and interval is not None:
-        low, high = interval
-        said = f", Cohen's kappa {kappa:.2f} ({low:.2f} to {high:.2f})"
+    if kappa is not None:
+        said = f", Cohen's kappa {kappa:.2f}"
+    if interval is not None:
+        said += " ({:.2f} to {:.2f})".format(*interval)
     kept = int((before == after).sum())
     return {
         "cells": len(before),

@@ -48,7 +48,7 @@ class CaseCells(NamedTuple):
         """Whether a cell is unlike those that the run knows, bool [n]."""
         if self.distance is None:
             return np.zeros(len(self.paths), bool)
-        return self.distance > FOREIGN
+        return ~(self.distance <= FOREIGN)  # no number is not near
 
 
 def read_cells(

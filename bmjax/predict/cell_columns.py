@@ -26,7 +26,7 @@ from bmjax.evals.detector_file import (
 )
 from bmjax.evals.kept_file import check_made_by
 from bmjax.evals.trust_defaults import DOUBTFUL_ERROR, SET_LEVEL
-from bmjax.files import plain_cell
+from bmjax.files import plain_cell, without_dot
 from bmjax.predict.nearest_prototype import Prototypes
 
 TRAIN, EVEN = "train", "even"
@@ -210,15 +210,18 @@ def _prior(asked: str, calibration: Calibration) -> np.ndarray | None:
     path = Path(asked)
     table = read_user_table(path, ("class", "share"))
     name, share = (table.header.index(column) for column in ("class", "share"))
-    shares = dict.fromkeys(calibration.classes, 0.0)
+    shares: dict[str, float] = {}
     for line, row in zip(table.lines, table.rows, strict=True):
-        if row[name] not in shares:
+        given, where = without_dot(row[name].strip()), f"{path}, line {line}"
+        if given not in calibration.classes:
             raise DataError(
-                f"{path}, line {line}: {row[name]!r} is no class of the run; use "
-                f"{', '.join(shares)}"
+                f"{where}: {given!r} is no class of the run; use "
+                f"{', '.join(calibration.classes)}"
             )
-        shares[row[name]] = _number(row[share], f"{path}, line {line}")
-    prior = np.array(list(shares.values()))
+        if given in shares:
+            raise DataError(f"{where}: {given!r} is named twice; keep one line of it")
+        shares[given] = _number(row[share], where)
+    prior = np.array([shares.get(one, 0.0) for one in calibration.classes])
     if not prior.sum() > 0:
         raise DataError(f"{path}: the shares sum to {prior.sum():g}; give some above 0")
     if np.any(prior[~trained] > 0):

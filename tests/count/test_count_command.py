@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bmjax.count.__main__ import _foreign_notes, main
+from bmjax.count.agree import main as agree
 from bmjax.count.case_cells import CaseCells, expected_gains
 from bmjax.errors import DataError
 from bmjax.evals.calibration_file import read_calibration, write_calibration
@@ -117,7 +118,22 @@ def test_a_case_unlike_the_runs_cells_is_not_counted_unless_asked_for():
     assert "Do not rely on this count" in note
     with pytest.raises(DataError, match="95 of 100 cells"):
         _foreign_notes(cells(95), force=False)
+    # One of the run's own cells in twenty is foreign: a single one says nothing.
+    single = cells(1)._replace(paths=("",), distance=np.array([99.0]))
+    assert _foreign_notes(single, force=False) == []
+    lost = cells(0)._replace(distance=np.full(100, np.nan))
+    with pytest.raises(DataError, match="100 of 100 cells"):
+        _foreign_notes(lost, force=False)
     assert _foreign_notes(cells(95), force=True)
+
+
+def test_a_home_folder_is_known_in_the_place_of_results(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "count.json").write_text("{}")
+    (tmp_path / "agreement.json").write_text("{}")
+    assert main([str(tmp_path), "--run=none", "--out=~"]) == 2
+    assert agree(["a", "b", "--out=~"]) == 2
+    assert capsys.readouterr().err.count("already") == 2
 
 
 def test_a_cell_that_matters_more_is_worth_a_second_look():

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bmjax.errors import ConfigError
+from bmjax.errors import ConfigError, DataError
 from bmjax.evals.calibration_file import (
     VALIDATION_PART,
     Calibration,
@@ -50,6 +50,21 @@ def test_a_run_with_validation_cells_has_doubt_and_sets(run):
     # The temperature of 2 makes all probabilities lower, and the threshold with them.
     flat = read_columns(run, CLASSES, "train")
     assert flat.trust.threshold < columns.trust.threshold
+
+
+def test_no_number_is_no_trust(run):
+    rows = np.full((2, 3), np.nan, np.float32)
+    doubtful, _ = read_columns(run, CLASSES, "", error=0.1).trust.apply(rows)
+    assert doubtful.all()
+
+
+def test_a_prior_may_come_from_a_spreadsheet_and_names_each_class_once(run, tmp_path):
+    path = tmp_path / "prior.csv"
+    path.write_text(" share ;CLASS\r\n1; NGS\r\n\r\n3;./=ART \r\n", "utf-8-sig")
+    assert read_columns(run, CLASSES, str(path)).prior.tolist() == [0.25, 0, 0.75]
+    path.write_text("class,share\nNGS,1\nEBO,1\nNGS,3\n")
+    with pytest.raises(DataError, match="line 4: 'NGS' is named twice"):
+        read_columns(run, CLASSES, str(path))
 
 
 def test_without_validation_cells_there_are_none(tmp_path, run):
