@@ -293,8 +293,8 @@ def _copies_note(copies: int) -> list[str]:
     if not copies:
         return []
     return [
-        f"{copies:,} of the images are copies of others, byte for byte, and are counted "
-        "as cells of their own."
+        f"{copies:,} of the images are copies of others, byte for byte, and are "
+        "counted as cells of their own."
     ]
 
 

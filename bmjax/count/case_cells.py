@@ -114,7 +114,7 @@ def _with_digests(images: OpenedImages) -> tuple[OpenedImages, dict[int, bytes]]
 
     def encoded(position: int) -> np.ndarray:
         content = images.encoded(position)
-        digests[position] = hashlib.sha256(content).digest()
+        digests[position] = hashlib.sha256(content.tobytes()).digest()
         return content
 
     return images._replace(encoded=encoded), digests

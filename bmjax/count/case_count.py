@@ -325,9 +325,9 @@ def _notes(
         notes.append(f"{cells - total:,} of {cells:,} cells do not count.")
     if corrected is not None and not corrected.of_all:
         notes.append(
-            "Too few validation cells are of classes that do not count: cells that are "
-            "named as such are left out of the corrected shares, and none of the others "
-            "is taken for one."
+            "Too few validation cells are of classes that do not count: cells that "
+            "are named as such are left out of the corrected shares, and none of the "
+            "others is taken for one."
         )
     if corrected is not None and any(len(g.members) > 1 for g in corrected.groups):
         rare = sum(len(g.members) for g in corrected.groups if len(g.members) > 1)

@@ -80,8 +80,8 @@ def pair_readers(first: ReaderCounts, second: ReaderCounts) -> SideBySide:
     """Set two readers' counts side by side.
 
     Classes are the same by abbreviation or full name, in any case; they have the name
-    that comes first. Cases are paired by name. The only case of a reader, given without a name, pairs
-    with the only case of the other.
+    that comes first. Cases are paired by name. The only case of a reader, given
+    without a name, pairs with the only case of the other.
 
     Raises:
         DataError: they have no case in common.
