@@ -210,7 +210,6 @@ def _write(
     from bmjax.evals.calibration_file import calibrated
     from bmjax.evals.cell_trust import read_trust
     from bmjax.report.case_page import write_case
-    from bmjax.report.review_pages import remove_pages
 
     classes = calibration.classes
     reviewed = int(review.reviewed.sum())
@@ -244,12 +243,8 @@ def _write(
     ]
     provenance = _provenance(options, table, cells, calibration, encoder)
     out = options.out
-    with writing("--out", out):
-        out.mkdir(parents=True, exist_ok=True)
-    # Written last: with it a count is whole.
-    (out / "count.json").unlink(missing_ok=True)
+    _make_room(out)
     _write_cells(out / "cells.csv", cells, review, doubtful, sets, classes)
-    remove_pages(out / "case.html")
     pages = []
     if cells.pictures:
         page = page_of_case(
@@ -287,6 +282,17 @@ def _write(
     }
     write_json(out / "count.json", content)
     return content
+
+
+def _make_room(out: Path) -> None:
+    """Make the folder, without what an earlier count has left there."""
+    from bmjax.report.review_pages import remove_pages
+
+    with writing("--out", out):
+        out.mkdir(parents=True, exist_ok=True)
+        # Written last: with it a count is whole.
+        (out / "count.json").unlink(missing_ok=True)
+        remove_pages(out / "case.html")
 
 
 def _copies_note(copies: int) -> list[str]:

@@ -7,11 +7,12 @@ import shutil
 import numpy as np
 import pytest
 
-from bmjax.count.__main__ import _foreign_notes, main
+from bmjax.count.__main__ import _foreign_notes, _make_room, main
 from bmjax.count.agree import main as agree
 from bmjax.count.case_cells import CaseCells, expected_gains
 from bmjax.errors import DataError
 from bmjax.evals.calibration_file import read_calibration, write_calibration
+from bmjax.files import CannotWrite
 from bmjax.predict.__main__ import main as predict
 from tests.helpers.small_run import small_run
 
@@ -125,6 +126,13 @@ def test_a_case_unlike_the_runs_cells_is_not_counted_unless_asked_for():
     with pytest.raises(DataError, match="100 of 100 cells"):
         _foreign_notes(lost, force=False)
     assert _foreign_notes(cells(95), force=True)
+
+
+@pytest.mark.parametrize("name", ["count.json", "case.html", "case-2.html"])
+def test_what_cannot_be_replaced_is_a_sentence(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(CannotWrite, match="cannot be written"):
+        _make_room(tmp_path)
 
 
 def test_a_home_folder_is_known_in_the_place_of_results(tmp_path, monkeypatch, capsys):
