@@ -299,8 +299,8 @@ def _copies_note(copies: int) -> list[str]:
     if not copies:
         return []
     return [
-        f"{copies:,} of the images are copies of others, byte for byte, and are "
-        "counted as cells of their own."
+        f"Copies of other images, byte for byte: {copies:,}. They are counted as cells "
+        "of their own."
     ]
 
 
@@ -402,8 +402,8 @@ def _write_cells(
     classes: tuple[str, ...],
 ) -> None:
     header = (
-        *("path", "smear", "predicted", "label", "reviewed", "distance"),
-        *("doubtful", "set"),
+        *("path", "smear", "predicted", "label", "reviewed", "who", "when"),
+        *("distance", "doubtful", "set"),
         *(f"p_{name}" for name in classes),
     )
     rows = [
@@ -413,6 +413,8 @@ def _write_cells(
             plain_cell(classes[cells.predicted[i]]),
             "-" if review.labels[i] < 0 else plain_cell(classes[review.labels[i]]),
             int(review.reviewed[i]),
+            plain_cell(review.who[i]),
+            plain_cell(review.when[i]),
             "" if cells.distance is None else f"{cells.distance[i]:.1f}",
             int(doubtful[i]),
             plain_cell(" | ".join(classes[number] for number in sets[i].nonzero()[0])),

@@ -78,7 +78,10 @@ def test_a_case_is_counted_reviewed_and_counted_again(run, tmp_path, capsys):
     assert after["marked_uncountable"] == 1
     assert (after["agreement"]["cells"], after["agreement"]["kept"]) == (3, 1)
     assert all(row["corrected"] is None for row in after["classes"])
-    labels = [r["label"] for r in csv.DictReader((again / "cells.csv").open())]
+    audit = list(csv.DictReader((again / "cells.csv").open()))
+    who = [row["who"] for row in audit]
+    assert who == ["Dr. A", "Dr. A", "Dr. B", *[""] * 37]
+    labels = [row["label"] for row in audit]
     assert labels[:3] == [other, "-", rows[2]["predicted"]]
     assert labels[3:] == [row["label"] for row in rows[3:]]
     # Corrections of another case are refused.
