@@ -15,7 +15,14 @@ from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
 from bmjax.evals.trust_defaults import DOUBTFUL_ERROR
-from bmjax.files import plain_cell, user_path, write_csv, write_json, writing
+from bmjax.files import (
+    file_sha256,
+    plain_cell,
+    user_path,
+    write_csv,
+    write_json,
+    writing,
+)
 
 if TYPE_CHECKING:
     from bmjax.count.case_cells import CaseCells
@@ -340,18 +347,27 @@ def _provenance(
 ) -> dict[str, str]:
     """What the count rests on: names and values."""
     import bmjax
+    from bmjax.count.countable import DEFAULT_TABLE
+    from bmjax.devices.jax_setup import versions
     from bmjax.report.words import shown_path
 
+    def told(name: str, path: Path) -> str:
+        """By content: a name may have another tomorrow."""
+        return f"{name}, SHA-256 {file_sha256(path.expanduser())[:16]}"
+
+    corrections = options.corrections
     return {
         "run": shown_path(str(options.run)),
         "network": encoder.description,
         "parameters (SHA-256)": calibration.digest,
         "validation cells": f"{len(calibration.labels):,}, {calibration.held_out}",
         "temperature": f"{calibration.temperature:.3g}",
-        "countable classes": table.source,
-        "corrections": options.corrections.name if options.corrections else "none",
+        "data of the run": encoder.data_fingerprint,
+        "countable classes": told(table.source, options.countable or DEFAULT_TABLE),
+        "corrections": told(corrections.name, corrections) if corrections else "none",
         "digest of the case": cells.digest,
         "bmjax": bmjax.__version__,
+        "versions": ", ".join(f"{name} {one}" for name, one in versions().items()),
     }
 
 

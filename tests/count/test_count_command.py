@@ -10,9 +10,10 @@ import pytest
 from bmjax.count.__main__ import _foreign_notes, _make_room, main
 from bmjax.count.agree import main as agree
 from bmjax.count.case_cells import CaseCells, expected_gains
+from bmjax.count.countable import DEFAULT_TABLE
 from bmjax.errors import DataError
 from bmjax.evals.calibration_file import read_calibration, write_calibration
-from bmjax.files import CannotWrite
+from bmjax.files import CannotWrite, file_sha256
 from bmjax.predict.__main__ import main as predict
 from tests.helpers.small_run import small_run
 
@@ -84,6 +85,14 @@ def test_a_case_is_counted_reviewed_and_counted_again(run, tmp_path, capsys):
     labels = [row["label"] for row in audit]
     assert labels[:3] == [other, "-", rows[2]["predicted"]]
     assert labels[3:] == [row["label"] for row in rows[3:]]
+    # What it rests on is told by content: a name may have another tomorrow.
+    rests_on, plain = after["provenance"], counted["provenance"]
+    assert file_sha256(review)[:16] in rests_on["corrections"]
+    assert file_sha256(DEFAULT_TABLE)[:16] in rests_on["countable classes"]
+    results = json.loads((run.workdir / "results.json").read_text())
+    assert rests_on["data of the run"] == results["data_fingerprint"]
+    differ = {name for name in plain if rests_on[name] != plain[name]}
+    assert differ == {"corrections"}
     # Corrections of another case are refused.
     review.write_text(review.read_text().replace(counted["case"], "0" * 16))
     assert main([str(case), f"--out={tmp_path / 'no'}", *more]) == 3
