@@ -41,6 +41,7 @@ class SideBySide(NamedTuple):
         labels: names of the classes of same cells, "-" for one that does not count.
         same: int [L, L], same cells by the first reader's label and the second's.
         alone: cases that one reader has alone.
+        alone_cells: cells that one reader has alone, of cases whose cells both name.
     """
 
     cases: tuple[str, ...]
@@ -50,6 +51,7 @@ class SideBySide(NamedTuple):
     labels: tuple[str, ...]
     same: np.ndarray
     alone: tuple[str, ...]
+    alone_cells: int = 0
 
 
 def read_counts(path: Path, countable: Path | None) -> ReaderCounts:
@@ -106,11 +108,12 @@ def pair_readers(first: ReaderCounts, second: ReaderCounts) -> SideBySide:
     classes = tuple(one for one, number in total.most_common() if number)
     if not classes:
         raise DataError("no cell of the two counts is of a class that counts")
-    pairs = [
-        pair
+    both = [
+        (first.cells[name], second.cells[name])
         for name in cases
-        for pair in _pair_cells(first.cells.get(name, {}), second.cells.get(name, {}))
+        if name in first.cells and name in second.cells
     ]
+    pairs = [pair for cells in both for pair in _pair_cells(*cells)]
     given = {one for pair in pairs for one in pair}
     labels = tuple(one for one in classes if one in given)
     labels += tuple(sorted(given - {*labels}))
@@ -125,6 +128,7 @@ def pair_readers(first: ReaderCounts, second: ReaderCounts) -> SideBySide:
         labels,
         confusion_matrix(rows, columns, len(labels)),
         tuple(sorted(either)),
+        sum(len(cells) for pair in both for cells in pair) - 2 * len(pairs),
     )
 
 

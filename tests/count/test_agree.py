@@ -105,6 +105,9 @@ def test_one_case_has_no_limits_and_says_so(tmp_path, capsys):
     found = json.loads((tmp_path / "out" / "agreement.json").read_text())
     assert found["same_cells"]["cells"] == 15
     assert found["same_cells"]["kappa"] == 1
+    # A table of a review has the reviewed cells alone, whose shares are others.
+    (note,) = (note for note in found["notes"] if "cell" in note)
+    assert "5 cells were read by one reader alone" in note
     assert all(row["line"] is None for row in found["classes"])
     assert "1 case: limits of agreement need 3" in capsys.readouterr().err
 
