@@ -15,7 +15,14 @@ from bmjax.console.notes import print_lines, print_note
 from bmjax.console.progress import show_progress
 from bmjax.errors import ConfigError, DataError
 from bmjax.evals.trust_defaults import DOUBTFUL_ERROR
-from bmjax.files import plain_cell, user_path, write_csv, write_json, writing
+from bmjax.files import (
+    file_sha256,
+    plain_cell,
+    user_path,
+    write_csv,
+    write_json,
+    writing,
+)
 
 if TYPE_CHECKING:
     from bmjax.count.case_cells import CaseCells
@@ -144,6 +151,7 @@ def _count(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     check_image_options(options)
+    options.out = user_path("--out", options.out)
     if not 0 < options.error < 1:
         raise ConfigError(f"--error={options.error:g}; give a share between 0 and 1")
     if options.out.exists() and not options.out.is_dir():
@@ -166,7 +174,7 @@ def _foreign_notes(cells: "CaseCells", *, force: bool) -> list[str]:
         f"{found['foreign']:,} of {found['cells']:,} cells ({found['percent']:.0f} %) "
         "are unlike those that the run learned from"
     )
-    if found["percent"] >= _FOREIGN_CASE and not force:
+    if found["suspect"] and found["percent"] >= _FOREIGN_CASE and not force:
         raise DataError(
             f"{said}, as of another stain, microscope or kind of image, so that their "
             "names mean nothing; use a run that was trained on such cells, or give "
@@ -183,13 +191,10 @@ def _foreign_notes(cells: "CaseCells", *, force: bool) -> list[str]:
 def _review(
     path: Path | None, cells: "CaseCells", classes: tuple[str, ...]
 ) -> "Reviewed":
-    import numpy as np
-
-    from bmjax.count.review_table import Reviewed, read_review
+    from bmjax.count.review_table import no_review, read_review
 
     if path is None:
-        nobody = np.zeros(len(cells.paths), bool)
-        return Reviewed(np.array(cells.predicted), nobody, ())
+        return no_review(cells.predicted)
     return read_review(path, cells.paths, cells.predicted, classes, cells.digest)
 
 
@@ -212,7 +217,6 @@ def _write(
     from bmjax.evals.calibration_file import calibrated
     from bmjax.evals.cell_trust import read_trust
     from bmjax.report.case_page import write_case
-    from bmjax.report.review_pages import remove_pages
 
     classes = calibration.classes
     reviewed = int(review.reviewed.sum())
@@ -241,16 +245,13 @@ def _write(
     notes = [
         *foreign,
         *counted["notes"],
+        *_copies_note(cells.copies),
         *_notes(options.error, trust, alike, review),
     ]
     provenance = _provenance(options, table, cells, calibration, encoder)
     out = options.out
-    with writing("--out", out):
-        out.mkdir(parents=True, exist_ok=True)
-    # Written last: with it a count is whole.
-    (out / "count.json").unlink(missing_ok=True)
+    _make_room(out)
     _write_cells(out / "cells.csv", cells, review, doubtful, sets, classes)
-    remove_pages(out / "case.html")
     pages = []
     if cells.pictures:
         page = page_of_case(
@@ -259,7 +260,7 @@ def _write(
             table,
             digest=cells.digest,
             notes=notes,
-            corrected="" if reviewed else _how_corrected(calibration),
+            corrected=_how_corrected(calibration) if counted["estimates"] else "",
             agreement=agreement.get("sentence", ""),
             provenance=list(provenance.items()),
         )
@@ -288,6 +289,26 @@ def _write(
     }
     write_json(out / "count.json", content)
     return content
+
+
+def _make_room(out: Path) -> None:
+    """Make the folder, without what an earlier count has left there."""
+    from bmjax.report.review_pages import remove_pages
+
+    with writing("--out", out):
+        out.mkdir(parents=True, exist_ok=True)
+        # Written last: with it a count is whole.
+        (out / "count.json").unlink(missing_ok=True)
+        remove_pages(out / "case.html")
+
+
+def _copies_note(copies: int) -> list[str]:
+    if not copies:
+        return []
+    return [
+        f"Copies of other images, byte for byte: {copies:,}. They are counted as cells "
+        "of their own."
+    ]
 
 
 def _notes(
@@ -326,18 +347,27 @@ def _provenance(
 ) -> dict[str, str]:
     """What the count rests on: names and values."""
     import bmjax
+    from bmjax.count.countable import DEFAULT_TABLE
+    from bmjax.devices.jax_setup import versions
     from bmjax.report.words import shown_path
 
+    def told(name: str, path: Path) -> str:
+        """By content: a name may have another tomorrow."""
+        return f"{name}, SHA-256 {file_sha256(path.expanduser())[:16]}"
+
+    corrections = options.corrections
     return {
         "run": shown_path(str(options.run)),
         "network": encoder.description,
         "parameters (SHA-256)": calibration.digest,
         "validation cells": f"{len(calibration.labels):,}, {calibration.held_out}",
         "temperature": f"{calibration.temperature:.3g}",
-        "countable classes": table.source,
-        "corrections": options.corrections.name if options.corrections else "none",
+        "data of the run": encoder.data_fingerprint,
+        "countable classes": told(table.source, options.countable or DEFAULT_TABLE),
+        "corrections": told(corrections.name, corrections) if corrections else "none",
         "digest of the case": cells.digest,
         "bmjax": bmjax.__version__,
+        "versions": ", ".join(f"{name} {one}" for name, one in versions().items()),
     }
 
 
@@ -361,9 +391,10 @@ def _agreement(cells: "CaseCells", review: "Reviewed") -> dict[str, Any]:
     table = confusion_matrix(before, after % (classes + 1), classes + 1)
     kappa, interval, _ = kappa_of(table)
     said = ""
-    if kappa is not None and interval is not None:
-        low, high = interval
-        said = f", Cohen's kappa {kappa:.2f} ({low:.2f} to {high:.2f})"
+    if kappa is not None:
+        said = f", Cohen's kappa {kappa:.2f}"
+    if interval is not None:
+        said += " ({:.2f} to {:.2f})".format(*interval)
     kept = int((before == after).sum())
     return {
         "cells": len(before),
@@ -387,8 +418,8 @@ def _write_cells(
     classes: tuple[str, ...],
 ) -> None:
     header = (
-        *("path", "smear", "predicted", "label", "reviewed", "distance"),
-        *("doubtful", "set"),
+        *("path", "smear", "predicted", "label", "reviewed", "who", "when"),
+        *("distance", "doubtful", "set"),
         *(f"p_{name}" for name in classes),
     )
     rows = [
@@ -398,6 +429,8 @@ def _write_cells(
             plain_cell(classes[cells.predicted[i]]),
             "-" if review.labels[i] < 0 else plain_cell(classes[review.labels[i]]),
             int(review.reviewed[i]),
+            plain_cell(review.who[i]),
+            plain_cell(review.when[i]),
             "" if cells.distance is None else f"{cells.distance[i]:.1f}",
             int(doubtful[i]),
             plain_cell(" | ".join(classes[number] for number in sets[i].nonzero()[0])),

@@ -90,7 +90,7 @@ _READERS = (("A", "first"), ("B", "second"))
 
 
 def _check(options: argparse.Namespace) -> None:
-    out = options.out
+    out = options.out = user_path("--out", options.out)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out={str(out)!r} is a file; give a folder")
     if (out / "agreement.json").exists() and not options.force:

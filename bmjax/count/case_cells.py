@@ -1,7 +1,7 @@
 """The cells of a case as a run names them."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +27,10 @@ class CaseCells(NamedTuple):
         predicted: int [n].
         distance: float [n], 0 to 100; None where the run has no detector.
         pictures: data URIs; () where there are too many images for a page.
-        digest: of the case, from its paths.
+        digest: of the case, from the paths and the files: other cells of the same
+            names are another case.
         failed: images that could not be read.
+        copies: cells whose file is that of an earlier one, byte for byte.
     """
 
     paths: tuple[str, ...]
@@ -39,13 +41,14 @@ class CaseCells(NamedTuple):
     pictures: tuple[str, ...]
     digest: str
     failed: int
+    copies: int = 0
 
     @property
     def foreign(self) -> np.ndarray:
         """Whether a cell is unlike those that the run knows, bool [n]."""
         if self.distance is None:
             return np.zeros(len(self.paths), bool)
-        return self.distance > FOREIGN
+        return ~(self.distance <= FOREIGN)  # no number is not near
 
 
 def read_cells(
@@ -69,6 +72,8 @@ def read_cells(
     far: list[np.ndarray] = []
     pictures: list[str] = []
     failed = 0
+    images, contents = _with_digests(images)
+    files: list[bytes] = []
     shown = len(images.paths) <= MOST_ON_PAGES
     for batch, outputs in encoder.apply(images, complain=complain, progress=progress):
         failed += len(batch.failed)
@@ -76,6 +81,7 @@ def read_cells(
         if not count:
             continue
         paths += [images.paths[position] for position in batch.positions]
+        files += [contents[position] for position in batch.positions]
         found = calibrated(encoder.probabilities(outputs)[:count], calibration)
         rows.append(found)
         if detector is not None:
@@ -89,7 +95,6 @@ def read_cells(
             "written"
         )
     probabilities = np.concatenate(rows)
-    hashed = hashlib.sha256("\0".join(sorted(paths)).encode(errors="surrogateescape"))
     return CaseCells(
         paths=tuple(paths),
         smears=tuple(p.partition("/")[0] if "/" in p else "" for p in paths),
@@ -97,9 +102,30 @@ def read_cells(
         predicted=probabilities.argmax(axis=1),
         distance=np.concatenate(far) if far else None,
         pictures=tuple(pictures),
-        digest=hashed.hexdigest()[:16],
+        digest=_case_digest(paths, files),
         failed=failed,
+        copies=len(files) - len(set(files)),
     )
+
+
+def _with_digests(images: OpenedImages) -> tuple[OpenedImages, dict[int, bytes]]:
+    """The images, and the digest of each file by position, once it has been read."""
+    digests: dict[int, bytes] = {}
+
+    def encoded(position: int) -> np.ndarray:
+        content = images.encoded(position)
+        digests[position] = hashlib.sha256(content.tobytes()).digest()
+        return content
+
+    return images._replace(encoded=encoded), digests
+
+
+def _case_digest(paths: Sequence[str], files: Sequence[bytes]) -> str:
+    """Of paths and the digests of files; with a name, or a spreadsheet rounds some."""
+    hashed = hashlib.sha256()
+    for path, file in sorted(zip(paths, files, strict=True)):
+        hashed.update(path.encode(errors="surrogateescape") + b"\0" + file)
+    return f"case-{hashed.hexdigest()[:16]}"
 
 
 def expected_gains(

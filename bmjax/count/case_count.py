@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bmjax.count.corrected import (
+    FEWEST,
+    FEWEST_COUNTED,
     ClassGroup,
     group_classes,
     mean_and_interval,
@@ -76,7 +78,7 @@ def count_case(
         for one, counts_ in zip(table.lineage, table.counts, strict=True)
     ]
     corrected = None
-    if validated is not None and total:
+    if validated is not None and total >= FEWEST_COUNTED:
         corrected = _corrected(counts, classes, lineages, counted, validated, seed)
     rows = [
         {
@@ -100,6 +102,11 @@ def count_case(
             }
         )
     notes = _notes(total, len(labels), smears, corrected)
+    if validated is not None and corrected is None:
+        notes.append(
+            f"Fewer than {FEWEST_COUNTED} countable cells are not corrected for the "
+            "classifier's errors."
+        )
     estimates = None
     if corrected is not None and probabilities is not None and validated is not None:
         estimates = _estimates(counts, counted, classes, probabilities, validated)
@@ -123,6 +130,7 @@ class _Corrected(NamedTuple):
     lineages: list[str]
     groups: list[ClassGroup]
     draws: np.ndarray  # [D, G], shares among what counts
+    of_all: bool  # cells, or of those alone that are named as a class that counts
 
 
 def _corrected(
@@ -134,13 +142,22 @@ def _corrected(
     seed: int,
 ) -> _Corrected:
     confusion = confusion_matrix(validated.labels, validated.predicted, len(classes))
-    groups = group_classes(confusion.sum(axis=1), lineages)
+    # With too few validation cells of what does not count, it would be put together
+    # with a class that does, and count too: then it is left out.
+    kept = counted | (confusion[~counted].sum() >= FEWEST)
+    places = np.flatnonzero(kept).tolist()
+    groups = [
+        ClassGroup(tuple(places[i] for i in group.members), places[group.largest])
+        for group in group_classes(
+            confusion.sum(axis=1)[places], [lineages[i] for i in places]
+        )
+    ]
     member = np.zeros((len(groups), len(classes)), int)
     for number, group in enumerate(groups):
         member[number, list(group.members)] = 1
     draws = posterior_shares(member @ counts, member @ confusion @ member.T, seed=seed)
     among = np.array([counted[list(group.members)].any() for group in groups])
-    return _Corrected(lineages, groups, shares_among(draws, among))
+    return _Corrected(lineages, groups, shares_among(draws, among), bool(kept.all()))
 
 
 def _of_group(
@@ -306,6 +323,12 @@ def _notes(
         notes.append("One smear: ICSH asks for two or more.")
     if total < cells:
         notes.append(f"{cells - total:,} of {cells:,} cells do not count.")
+    if corrected is not None and not corrected.of_all:
+        notes.append(
+            "Too few validation cells are of classes that do not count: cells that "
+            "are named as such are left out of the corrected shares, and none of the "
+            "others is taken for one."
+        )
     if corrected is not None and any(len(g.members) > 1 for g in corrected.groups):
         rare = sum(len(g.members) for g in corrected.groups if len(g.members) > 1)
         notes.append(

@@ -32,6 +32,8 @@ def page_cells(
             foreign=bool(foreign[i]),
             doubtful=bool(doubtful[i]),
             picture=cells.pictures[i],
+            who=review.who[i],
+            when=review.when[i],
         )
         for i, path in enumerate(cells.paths)
     ]

@@ -21,6 +21,10 @@ import numpy as np
 # Validation cells that a class needs to be corrected by itself; as `bmjax.data.matek`'s
 # bound of rare classes: with fewer a row of the confusion says little.
 FEWEST = 20
+# Cells of a case that it needs to be corrected; ours. With fewer the prior of the
+# shares is seen: a true share of 60 % of eight classes was in 58 % of the intervals of
+# one cell, in 86 % of those of 5 and in 94 % of those of 20.
+FEWEST_COUNTED = 50
 # With fewer rounds thrown away intervals of poor classifiers are too narrow; ours.
 _CHAINS, _BURNED, _KEPT = 40, 400, 100
 # Of each class in the Dirichlet priors of p and of each M_i (Jeffreys). One cell in all

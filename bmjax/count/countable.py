@@ -27,7 +27,7 @@ class Countable(NamedTuple):
         counts: whether it is part of the count.
         lineage: its name; "" for none.
         ratio: "myeloid", "erythroid" or "".
-        cells: what a threshold calls them, as "blasts"; "" for none.
+        cells: what a threshold calls them, as "blasts", in small letters; "" for none.
         source: of the table, to be shown.
     """
 
@@ -56,6 +56,7 @@ def read_countable(path: Path | None, classes: Sequence[str]) -> Countable:
     for row, line in zip(table.rows, table.lines, strict=True):
         name, counts, lineage, ratio, cells = (row[place].strip() for place in places)
         where = f"{path or DEFAULT_TABLE.name}, line {line}"
+        ratio, cells = ratio.casefold(), cells.casefold()
         if name.casefold() in rows:
             raise DataError(f"{where}: {name!r} is named twice; keep one line of it")
         if counts.casefold() not in (*_YES, *_NO):
@@ -91,6 +92,11 @@ def read_countable(path: Path | None, classes: Sequence[str]) -> Countable:
         cells=tuple(row[3] for row in known),
         source=path.name if path else "default (ICSH 2008, release's classes)",
     )
+
+
+def class_key(name: str) -> str:
+    """The same for all names of a class: abbreviation or full name, in any case."""
+    return _spellings(name)[0]
 
 
 def _spellings(name: str) -> tuple[str, ...]:

@@ -128,6 +128,11 @@ def _notes(side: SideBySide, kept: np.ndarray) -> list[str]:
             f"{some_cases(len(side.alone))} of one reader alone left out: "
             f"{', '.join(side.alone[:3])}{more}."
         )
+    if side.alone_cells:
+        notes.append(
+            f"{side.alone_cells:,} cells were read by one reader alone: shares are of "
+            "what each has read."
+        )
     if cases < len(kept):
         notes.append(
             f"{some_cases(len(kept) - cases)} without a cell that counts left out."

@@ -8,6 +8,7 @@ import numpy as np
 
 from bmjax.data.user_tables import pair_images, read_user_table
 from bmjax.errors import DataError
+from bmjax.files import without_dot
 from bmjax.report.case_page import NOT_COUNTABLE
 
 _COLUMNS = ("path", "label", "case")
@@ -20,12 +21,26 @@ class Reviewed(NamedTuple):
     Attributes:
         labels: int [n], the class of each cell, or NOT_COUNTABLE.
         reviewed: bool [n], whether a reader has looked at it.
-        readers: names as they were typed.
+        who: that was, as typed; "" where nobody has, or gave no name.
+        when: likewise.
     """
 
     labels: np.ndarray
     reviewed: np.ndarray
-    readers: tuple[str, ...]
+    who: tuple[str, ...]
+    when: tuple[str, ...]
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """All who reviewed a cell."""
+        return tuple(dict.fromkeys(filter(None, self.who)))
+
+
+def no_review(predicted: np.ndarray) -> Reviewed:
+    """The labels before any review."""
+    nothing = ("",) * len(predicted)
+    nobody = np.zeros(len(predicted), bool)
+    return Reviewed(np.array(predicted), nobody, nothing, nothing)
 
 
 def read_review(
@@ -49,32 +64,33 @@ def read_review(
             is not there or twice, or a class that the run does not have.
     """
     table = read_user_table(path, _COLUMNS)
-    name, label, case = (table.header.index(column) for column in _COLUMNS)
-    who = table.header.index("who") if "who" in table.header else None
     number = {one: i for i, one in enumerate(paths)}
     known = {one: i for i, one in enumerate(classes)} | {_NO_CLASS: NOT_COUNTABLE}
-    labels = np.array(predicted)
-    reviewed = np.zeros(len(paths), bool)
-    readers: dict[str, None] = {}
-    cells = pair_images([row[name] for row in table.rows], paths)
-    for row, cell, line in zip(table.rows, cells, table.lines, strict=True):
+    review = no_review(predicted)
+    who, when = list(review.who), list(review.when)
+    cells = pair_images([row[table.header.index("path")] for row in table.rows], paths)
+    for values, cell, line in zip(table.rows, cells, table.lines, strict=True):
+        row = {
+            name.strip().lower(): without_dot(value.strip())
+            for name, value in zip(table.header, values, strict=True)
+        }
         where = f"{path}, line {line}"
-        if row[case].strip() != digest:
+        if row["case"] != digest:
             raise DataError(
-                f"{where}: these corrections are of the case {row[case]!r} and this is "
-                f"{digest!r}; give those that were saved from this case's page"
+                f"{where}: these corrections are of the case {row['case']!r} and this "
+                f"is {digest!r}; give those that were saved from this case's page"
             )
         if cell is None:
-            raise DataError(f"{where}: there is no cell {row[name]!r} in this case")
-        if row[label] not in known:
+            raise DataError(f"{where}: there is no cell {row['path']!r} in this case")
+        if row["label"] not in known:
             raise DataError(
-                f"{where}: label is {row[label]!r}; give one of {', '.join(classes)}, "
-                f'or "{_NO_CLASS}" for a cell that does not count'
+                f"{where}: label is {row['label']!r}; give one of "
+                f'{", ".join(classes)}, or "{_NO_CLASS}" for a cell that does not count'
             )
-        if reviewed[number[cell]]:
-            raise DataError(f"{where}: {row[name]!r} is named twice; keep one line")
-        labels[number[cell]] = known[row[label]]
-        reviewed[number[cell]] = True
-        if who is not None and row[who].strip():
-            readers[row[who].strip()] = None
-    return Reviewed(labels, reviewed, tuple(readers))
+        place = number[cell]
+        if review.reviewed[place]:
+            raise DataError(f"{where}: {row['path']!r} is named twice; keep one line")
+        review.labels[place] = known[row["label"]]
+        review.reviewed[place] = True
+        who[place], when[place] = row.get("who", ""), row.get("when", "")
+    return review._replace(who=tuple(who), when=tuple(when))

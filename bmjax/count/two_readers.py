@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bmjax.count.countable import read_countable
+from bmjax.count.countable import class_key, read_countable
 from bmjax.data.user_tables import pair_images, read_user_table
 from bmjax.errors import DataError
 from bmjax.evals.confusion import confusion_matrix
@@ -41,6 +41,7 @@ class SideBySide(NamedTuple):
         labels: names of the classes of same cells, "-" for one that does not count.
         same: int [L, L], same cells by the first reader's label and the second's.
         alone: cases that one reader has alone.
+        alone_cells: cells that one reader has alone, of cases whose cells both name.
     """
 
     cases: tuple[str, ...]
@@ -50,6 +51,7 @@ class SideBySide(NamedTuple):
     labels: tuple[str, ...]
     same: np.ndarray
     alone: tuple[str, ...]
+    alone_cells: int = 0
 
 
 def read_counts(path: Path, countable: Path | None) -> ReaderCounts:
@@ -79,8 +81,9 @@ def read_counts(path: Path, countable: Path | None) -> ReaderCounts:
 def pair_readers(first: ReaderCounts, second: ReaderCounts) -> SideBySide:
     """Set two readers' counts side by side.
 
-    Cases are paired by name. The only case of a reader, given without a name, pairs
-    with the only case of the other.
+    Classes are the same by abbreviation or full name, in any case; they have the name
+    that comes first. Cases are paired by name. The only case of a reader, given
+    without a name, pairs with the only case of the other.
 
     Raises:
         DataError: they have no case in common.
@@ -89,6 +92,8 @@ def pair_readers(first: ReaderCounts, second: ReaderCounts) -> SideBySide:
         second = _renamed(second, _ONE_CASE)
     elif _ONE_CASE in second.counts and len(first.counts) == 1:
         first = _renamed(first, _ONE_CASE)
+    spelled: dict[str, str] = {}
+    first, second = (_spelled(reader, spelled) for reader in (first, second))
     cases = tuple(name for name in first.counts if name in second.counts)
     if not cases:
         raise DataError(
@@ -103,11 +108,12 @@ def pair_readers(first: ReaderCounts, second: ReaderCounts) -> SideBySide:
     classes = tuple(one for one, number in total.most_common() if number)
     if not classes:
         raise DataError("no cell of the two counts is of a class that counts")
-    pairs = [
-        pair
+    both = [
+        (first.cells[name], second.cells[name])
         for name in cases
-        for pair in _pair_cells(first.cells.get(name, {}), second.cells.get(name, {}))
+        if name in first.cells and name in second.cells
     ]
+    pairs = [pair for cells in both for pair in _pair_cells(*cells)]
     given = {one for pair in pairs for one in pair}
     labels = tuple(one for one in classes if one in given)
     labels += tuple(sorted(given - {*labels}))
@@ -122,6 +128,7 @@ def pair_readers(first: ReaderCounts, second: ReaderCounts) -> SideBySide:
         labels,
         confusion_matrix(rows, columns, len(labels)),
         tuple(sorted(either)),
+        sum(len(cells) for pair in both for cells in pair) - 2 * len(pairs),
     )
 
 
@@ -130,6 +137,24 @@ def _renamed(reader: ReaderCounts, name: str) -> ReaderCounts:
     cells = list(reader.cells.values())
     counts = list(reader.counts.values())
     return ReaderCounts({name: counts[0]}, {name: cells[0]} if cells else {})
+
+
+def _spelled(reader: ReaderCounts, names: dict[str, str]) -> ReaderCounts:
+    """A reader's counts with the names of classes by their key; new ones are added."""
+
+    def name(given: str) -> str:
+        return names.setdefault(class_key(given), given)
+
+    counts = {}
+    for case, of_case in reader.counts.items():
+        counts[case] = Counter[str]()
+        for given, number in of_case.items():
+            counts[case][name(given)] += number
+    cells = {
+        case: {path: name(given) for path, given in of_case.items()}
+        for case, of_case in reader.cells.items()
+    }
+    return ReaderCounts({case: dict(one) for case, one in counts.items()}, cells)
 
 
 def _read_folders(path: Path) -> ReaderCounts:

@@ -9,6 +9,7 @@ whole, with the line.
 import codecs
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+
+_NO_TEXT = re.compile("[\ud800-\udfff]")  # bytes of a name that are not UTF-8
 
 
 class UserTable(NamedTuple):
@@ -188,9 +192,11 @@ def image_key(path: str) -> str:
     r"""What all spellings of a path have in common.
 
     "./", "\" for "/", spaces around it and the normal form of Unicode make no
-    difference; the case does.
+    difference, nor does the mark that a browser writes for a byte that is no text; the
+    case does.
     """
     plain = unicodedata.normalize("NFC", path.strip()).replace("\\", "/")
+    plain = _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", plain)
     return "/".join(part for part in plain.split("/") if part not in ("", "."))
 
 

@@ -31,7 +31,7 @@ class Trust(NamedTuple):
         sure = probabilities.max(axis=1)
         doubtful = np.ones(len(sure), bool)
         if self.threshold is not None:
-            doubtful = sure < self.threshold
+            doubtful = ~(sure >= self.threshold)  # no number is not sure
         return doubtful, prediction_sets(probabilities, self.sets)
 
     def everywhere(self, classes: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 Ends = tuple[float, float]
 FEWEST_LIMITS = 3  # cases: limits from two have intervals of no use; ours
+_ROUNDING = 1e-12  # of a variance that is 0
 FEWEST_LINE = 5  # cases: with 4 the interval of the slope has no ends at 95 %
 
 
@@ -19,7 +20,7 @@ class Kappa(NamedTuple):
     """Agreement beyond chance of two readers of the same cells."""
 
     value: float | None  # None where both give one class alone
-    interval: Ends | None
+    interval: Ends | None  # None too where the large-sample error is 0: all alike
     observed: float  # share of cells that they label alike
 
 
@@ -68,7 +69,9 @@ def kappa_of(table: np.ndarray, *, level: float = 0.95) -> Kappa:
     weights = (second[:, None] + first[None, :]) ** 2
     other = rest**2 * np.sum((shares * weights)[~np.eye(len(table), dtype=bool)])
     variance = same + other - (kappa - chance * rest) ** 2
-    error = math.sqrt(max(float(variance), 0.0) / total) / (1 - chance)
+    if variance < _ROUNDING:
+        return Kappa(kappa, None, observed)
+    error = math.sqrt(float(variance) / total) / (1 - chance)
     half = _normal(level) * error
     return Kappa(kappa, (max(kappa - half, -1.0), min(kappa + half, 1.0)), observed)
 

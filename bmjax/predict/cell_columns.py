@@ -26,7 +26,7 @@ from bmjax.evals.detector_file import (
 )
 from bmjax.evals.kept_file import check_made_by
 from bmjax.evals.trust_defaults import DOUBTFUL_ERROR, SET_LEVEL
-from bmjax.files import plain_cell
+from bmjax.files import plain_cell, without_dot
 from bmjax.predict.nearest_prototype import Prototypes
 
 TRAIN, EVEN = "train", "even"
@@ -124,23 +124,18 @@ def read_columns(
             DOUBTFUL_ERROR, where the run has validation cells.
         level: share of cells of each class whose set holds it; None: SET_LEVEL,
             likewise.
-        adapted: the network has adapters, and is not the one that the run's validation
-            cells went through: nothing is known of doubt, and there are neither sets
-            nor prototypes.
+        adapted: the network has adapters, and is not the one that the run's cells went
+            through: nothing that the run kept is of it.
         digest: of the parameters that are in use, `Encoder.params_digest`; "": whose
             the kept files are is not looked at.
         prototypes: of the run.
 
     Raises:
-        ConfigError: a prior, an error or a level is asked for and the run has no
-            validation cells.
+        ConfigError: a prior, an error or a level is asked for, and the run has no
+            validation cells, or adapters.
         CheckpointError: a kept file is damaged, or of other parameters.
         DataError: the prior's table cannot be used.
     """
-    detector = read_detector(run) if (run / DETECTOR_FILE).exists() else None
-    if detector is not None:
-        check_made_by(run / DETECTOR_FILE, detector.digest, digest)
-    none = CellColumns(prototypes=None if adapted else prototypes, detector=detector)
     asked = [
         f"--{name}={value}"
         for name, value in (("prior", prior), ("error", error), ("set-level", level))
@@ -151,26 +146,30 @@ def read_columns(
             f"{asked[0]} needs the validation cells of a run, and {str(run)!r} is a "
             f"file of weights; give the run, or no --{asked[0][2:].split('=')[0]}"
         )
-    if asked and adapted and not prior:
+    if asked and adapted:
         raise ConfigError(
             f"{asked[0]} needs validation cells that went through the adapters, and a "
             "file of adapters has none; leave it out"
         )
+    if adapted:
+        return CellColumns()
+    detector = read_detector(run) if (run / DETECTOR_FILE).exists() else None
+    if detector is not None:
+        check_made_by(run / DETECTOR_FILE, detector.digest, digest)
+    none = CellColumns(prototypes=prototypes, detector=detector)
     kept = _kept(run, classes, needed=bool(asked))
     if kept is None:
         return none
     check_made_by(run / FILE, kept.digest, digest)
     shares = _prior(prior, kept) if prior else None
-    trust = None
-    if not adapted:
-        # Doubt is of the names that are written: by probabilities made as they are.
-        known = kept.probabilities
-        trust = read_trust(
-            calibrated(known, kept, shares) if prior else known,
-            kept.labels,
-            DOUBTFUL_ERROR if error is None else error,
-            SET_LEVEL if level is None else level,
-        )
+    # Doubt is of the names that are written: by probabilities made as they are.
+    known = kept.probabilities
+    trust = read_trust(
+        calibrated(known, kept, shares) if prior else known,
+        kept.labels,
+        DOUBTFUL_ERROR if error is None else error,
+        SET_LEVEL if level is None else level,
+    )
     if not prior:
         return none._replace(trust=trust)
     return none._replace(
@@ -210,15 +209,18 @@ def _prior(asked: str, calibration: Calibration) -> np.ndarray | None:
     path = Path(asked)
     table = read_user_table(path, ("class", "share"))
     name, share = (table.header.index(column) for column in ("class", "share"))
-    shares = dict.fromkeys(calibration.classes, 0.0)
+    shares: dict[str, float] = {}
     for line, row in zip(table.lines, table.rows, strict=True):
-        if row[name] not in shares:
+        given, where = without_dot(row[name].strip()), f"{path}, line {line}"
+        if given not in calibration.classes:
             raise DataError(
-                f"{path}, line {line}: {row[name]!r} is no class of the run; use "
-                f"{', '.join(shares)}"
+                f"{where}: {given!r} is no class of the run; use "
+                f"{', '.join(calibration.classes)}"
             )
-        shares[row[name]] = _number(row[share], f"{path}, line {line}")
-    prior = np.array(list(shares.values()))
+        if given in shares:
+            raise DataError(f"{where}: {given!r} is named twice; keep one line of it")
+        shares[given] = _number(row[share], where)
+    prior = np.array([shares.get(one, 0.0) for one in calibration.classes])
     if not prior.sum() > 0:
         raise DataError(f"{path}: the shares sum to {prior.sum():g}; give some above 0")
     if np.any(prior[~trained] > 0):

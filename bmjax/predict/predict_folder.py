@@ -179,7 +179,7 @@ def _write_part(
                 name = writer.add(path, label, row, more)
                 predicted[name] += 1
                 if far is not None:
-                    foreign += bool(far[number] > FOREIGN)
+                    foreign += not far[number] <= FOREIGN  # no number is not near
                 if values.doubtful is not None:
                     doubtful += bool(values.doubtful[number])
                 if job.least_sure is not None:

@@ -83,8 +83,14 @@ def same_cells_sentence(same: dict[str, Any]) -> str:
     )
     if same["kappa"] is None:
         return f"{sentence}; kappa is not defined for one class alone."
-    low, high = (f"{end:.2f}" for end in same["kappa_interval"])
-    return f"{sentence}; Cohen's kappa is {same['kappa']:.2f} ({low} to {high})."
+    between = same["kappa_interval"]
+    ends = f" ({_interval(between)})" if between else ", which has no interval"
+    return f"{sentence}; Cohen's kappa is {same['kappa']:.2f}{ends}."
+
+
+def _interval(ends: Sequence[float]) -> str:
+    low, high = (f"{end:.2f}" for end in ends)
+    return f"{low} to {high}"
 
 
 def _texts(row: dict[str, Any], *, ends: bool = True) -> list[str]:
@@ -145,8 +151,9 @@ def _tiles(found: dict[str, Any]) -> list[tuple[str, str, str]]:
             ("Cells with one label", f"{100 * alike:.1f} %", f"{low} to {high}")
         )
         if same["kappa"] is not None:
-            low, high = (f"{end:.2f}" for end in same["kappa_interval"])
-            tiles.append(("Cohen's kappa", f"{same['kappa']:.2f}", f"{low} to {high}"))
+            ends = same["kappa_interval"]
+            text = _interval(ends) if ends else ""
+            tiles.append(("Cohen's kappa", f"{same['kappa']:.2f}", text))
     known = [row for row in found["classes"] if row["limits"]]
     if known:
         worst = max(

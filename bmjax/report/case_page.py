@@ -4,6 +4,8 @@ What is counted is written by Python; a script (`case.js`) counts again, by the 
 formulas, when a label changes.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +40,8 @@ class CaseCell(NamedTuple):
         foreign: whether it is unlike all that the network knows.
         doubtful: whether the network abstains.
         picture: data URI, or "".
+        who: has reviewed it, as typed, or "".
+        when: likewise.
     """
 
     path: str
@@ -49,6 +53,8 @@ class CaseCell(NamedTuple):
     foreign: bool
     doubtful: bool
     picture: str
+    who: str = ""
+    when: str = ""
 
 
 class Figures(NamedTuple):
@@ -264,14 +270,29 @@ def _words(cells: Sequence[CaseCell]) -> Words:
 def _review(case: Case, cells: Sequence[CaseCell]) -> Review:
     """What the scripts change, save and count with."""
     _, above, below, *_ = case.ratio
+    earlier = [
+        (
+            cell.path,
+            "-" if cell.label == NOT_COUNTABLE else case.names[cell.label],
+            case.names[cell.predicted],
+            cell.who,
+            cell.when,
+            case.digest,
+        )
+        for cell in cells
+        if cell.reviewed
+    ]
+    # Changes that were kept under other classes or labels are none of this page.
+    hashed = hashlib.sha256(json.dumps([case.digest, case.names, earlier]).encode())
     return Review(
-        key=f"case-{case.digest}",
+        key=f"case-{hashed.hexdigest()[:16]}",
         file="corrections.csv",
         names=case.names,
         paths=[cell.path for cell in cells],
         before=[cell.predicted for cell in cells],
         labels=[cell.label for cell in cells],
-        reviewed=sum(cell.reviewed for cell in cells),
+        seen=[number for number, cell in enumerate(cells) if cell.reviewed],
+        earlier=earlier,
         more={"case": case.digest},
         counted={
             "level": case.level,

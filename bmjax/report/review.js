@@ -13,6 +13,7 @@ const $ = (id) => document.getElementById(id);
 
 const labels = Int16Array.from(REVIEW.labels);
 const touched = new Map(); // cell -> the last action on it
+const seenBefore = new Set(REVIEW.seen); // by an earlier review
 let actions = [];
 let who = "";
 
@@ -53,10 +54,13 @@ function fill(id, text) {
   if (place.textContent !== text) place.textContent = text;
 }
 
+const isSeen = (cell) => touched.has(cell) || seenBefore.has(cell);
+
 function showTally() {
+  const seen = new Set([...seenBefore, ...touched.keys()]);
   let changed = 0;
-  for (const [cell, action] of touched) if (action.label !== REVIEW.before[cell]) changed++;
-  fill("reviewed", String(REVIEW.reviewed + touched.size));
+  for (const cell of seen) if (labels[cell] !== REVIEW.before[cell]) changed++;
+  fill("reviewed", String(seen.size));
   fill("changed", String(changed));
   document.body.classList.toggle("relabeled", changed > 0);
   dispatchEvent(new CustomEvent("labels", { detail: labels }));
@@ -75,11 +79,11 @@ function showCell(cell) {
   if (!button) return;
   const label = labels[cell];
   button.querySelector("b").textContent = label < 0 ? "—" : nameOf(label);
-  button.classList.toggle("seen", touched.has(cell));
+  button.classList.toggle("seen", isSeen(cell));
   button.classList.toggle("changed", label !== REVIEW.before[cell]);
   const about = button.dataset.about ? button.dataset.about + ", now " : "";
   button.setAttribute("aria-label", "cell " + (cell + 1) + ", " + about + nameOf(label)
-    + (touched.has(cell) ? ", reviewed" : ""));
+    + (isSeen(cell) ? ", reviewed" : ""));
 }
 
 function show() {
@@ -172,7 +176,7 @@ function moveRow(direction) {
 function nextUnseen() {
   const start = current === null ? -1 : buttons.indexOf(buttonOf.get(current));
   const found = buttons.findIndex((button, i) =>
-    i > start && !touched.has(Number(button.dataset.cell)));
+    i > start && !isSeen(Number(button.dataset.cell)));
   if (found >= 0) select(Number(buttons[found].dataset.cell));
 }
 

@@ -57,9 +57,9 @@ class Review(NamedTuple):
         paths: of all cells, in the order of their numbers.
         before: the class of each that the table has as `was`.
         labels: the class of each now; -1: none.
-        reviewed: how many somebody has looked at before.
-        earlier: rows of the table, path, label, was, who and when, that stand unless
-            the review has another of this path.
+        seen: numbers of cells that somebody has looked at before.
+        earlier: rows of the table, path, label, was, who, when and what is in `more`,
+            that stand unless the review has another of this path.
         more: further columns of the reviewed rows, and what is in them.
         counted: what another script of the page takes from it.
     """
@@ -70,7 +70,7 @@ class Review(NamedTuple):
     paths: Sequence[str]
     before: Sequence[int]
     labels: Sequence[int]
-    reviewed: int = 0
+    seen: Sequence[int] = ()
     earlier: Sequence[Sequence[str]] = ()
     more: dict[str, str] = {}  # noqa: RUF012 a field, never changed
     counted: dict[str, Any] = {}  # noqa: RUF012

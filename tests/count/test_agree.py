@@ -8,6 +8,7 @@ import pytest
 
 from bmjax.count.agree import main
 from bmjax.count.two_readers import pair_readers, read_counts
+from bmjax.data.matek import class_name
 
 CLASSES = ("NGS", "EBO", "LYT", "BLA", "ART")
 
@@ -84,6 +85,18 @@ def test_folders_of_counts_pair_by_case_and_the_same_cells_have_a_kappa(tmp_path
     assert np.array_equal(alone.first, alone.second)
 
 
+def test_classes_are_the_same_by_either_name_and_in_any_case(tmp_path):
+    a, b = tmp_path / "a.csv", tmp_path / "b.csv"
+    a.write_text("path,label\n1.png,BLA\n2.png,NGS\n3.png,ART\n4.png,EBO\n")
+    name = class_name("BLA")
+    b.write_text(f"path,label\n1.png,{name}\n2.png,ngs\n3.png,-\n4.png,NGS\n")
+    for pair in ((a, b), (b, a)):
+        side = pair_readers(*(read_counts(path, None) for path in pair))
+        assert len(side.classes) == 3
+        assert np.trace(side.same) == 2
+        assert side.first.sum() == side.second.sum() == 3
+
+
 def test_one_case_has_no_limits_and_says_so(tmp_path, capsys):
     cells = [(f"{i}.png", CLASSES[i % 5]) for i in range(20)]
     a = _table(tmp_path / "a.csv", ("path", "label"), cells)
@@ -92,6 +105,9 @@ def test_one_case_has_no_limits_and_says_so(tmp_path, capsys):
     found = json.loads((tmp_path / "out" / "agreement.json").read_text())
     assert found["same_cells"]["cells"] == 15
     assert found["same_cells"]["kappa"] == 1
+    # A table of a review has the reviewed cells alone, whose shares are others.
+    (note,) = (note for note in found["notes"] if "cell" in note)
+    assert "5 cells were read by one reader alone" in note
     assert all(row["line"] is None for row in found["classes"])
     assert "1 case: limits of agreement need 3" in capsys.readouterr().err
 

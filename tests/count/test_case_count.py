@@ -94,6 +94,57 @@ def test_what_counts_is_corrected_where_validation_says_how():
     )
 
 
+def validated_cells(**counts):
+    """Validation cells that are all named rightly."""
+    true = labels_of(**counts)
+    prior = np.bincount(true, minlength=len(NAMES)) / len(true)
+    return Validated(true, true, prior)
+
+
+def test_cells_that_do_not_count_are_in_no_corrected_share():
+    """Though too few validation cells are of their kind to correct for it."""
+    validated = validated_cells(BLA=100, NGS=300, EBO=100, ART=3)
+    plain = {"BLA": 80, "NGS": 320, "EBO": 100}
+    found = [
+        count_case(labels_of(**counts), NAMES, TABLE, smears=2, validated=validated)
+        for counts in (plain, {**plain, "ART": 400})
+    ]
+    without, with_them = (row_of(counted, "BLA") for counted in found)
+    assert without["corrected"] == pytest.approx(16, abs=1)
+    assert with_them["corrected"] == without["corrected"]
+    assert row_of(found[1], "NGS")["corrected"] == row_of(found[0], "NGS")["corrected"]
+    assert "ART" not in row_of(found[1], "NGS")["corrected_with"]
+    (note,) = (note for note in found[1]["notes"] if "named as such" in note)
+    assert "do not count" in note
+
+
+def test_a_handful_of_cells_is_not_corrected():
+    """The prior of the shares would decide verdicts: of one cell, "below 50 %"."""
+    validated = validated_cells(BLA=100, NGS=300, EBO=100)
+    few, enough = (
+        count_case(labels_of(EBO=n), NAMES, TABLE, smears=2, validated=validated)
+        for n in (49, 50)
+    )
+    assert row_of(few, "EBO")["corrected"] is None
+    assert {row["corrected_verdict"] for row in few["verdicts"]} == {None}
+    assert any("not corrected" in note for note in few["notes"])
+    assert row_of(enough, "EBO")["corrected"] is not None
+
+
+def test_what_a_threshold_is_of_is_found_in_any_case(tmp_path):
+    """A verdict that is missing for a capital letter would not be missed."""
+    path = tmp_path / "countable.csv"
+    path.write_text(HEAD + "BLA,yes,,Myeloid, Blasts \nNGS,yes,,MYELOID,\n")
+    counted = count_case(
+        np.array([0] * 30 + [1] * 70),
+        ("BLA", "NGS"),
+        read_countable(path, ("BLA", "NGS")),
+        smears=2,
+    )
+    assert [row["percent"] for row in counted["verdicts"]] == [5, 10, 20]
+    assert counted["me_ratio"]["myeloid"] == 100
+
+
 def test_a_verdict_is_below_above_or_undecided():
     assert verdict(5.0, 8.0, 10.0) == BELOW
     assert verdict(20.0, 24.0, 20.0) == ABOVE

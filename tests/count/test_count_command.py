@@ -7,10 +7,13 @@ import shutil
 import numpy as np
 import pytest
 
-from bmjax.count.__main__ import _foreign_notes, main
+from bmjax.count.__main__ import _foreign_notes, _make_room, main
+from bmjax.count.agree import main as agree
 from bmjax.count.case_cells import CaseCells, expected_gains
+from bmjax.count.countable import DEFAULT_TABLE
 from bmjax.errors import DataError
 from bmjax.evals.calibration_file import read_calibration, write_calibration
+from bmjax.files import CannotWrite, file_sha256
 from bmjax.predict.__main__ import main as predict
 from tests.helpers.small_run import small_run
 
@@ -76,9 +79,20 @@ def test_a_case_is_counted_reviewed_and_counted_again(run, tmp_path, capsys):
     assert after["marked_uncountable"] == 1
     assert (after["agreement"]["cells"], after["agreement"]["kept"]) == (3, 1)
     assert all(row["corrected"] is None for row in after["classes"])
-    labels = [r["label"] for r in csv.DictReader((again / "cells.csv").open())]
+    audit = list(csv.DictReader((again / "cells.csv").open()))
+    who = [row["who"] for row in audit]
+    assert who == ["Dr. A", "Dr. A", "Dr. B", *[""] * 37]
+    labels = [row["label"] for row in audit]
     assert labels[:3] == [other, "-", rows[2]["predicted"]]
     assert labels[3:] == [row["label"] for row in rows[3:]]
+    # What it rests on is told by content: a name may have another tomorrow.
+    rests_on, plain = after["provenance"], counted["provenance"]
+    assert file_sha256(review)[:16] in rests_on["corrections"]
+    assert file_sha256(DEFAULT_TABLE)[:16] in rests_on["countable classes"]
+    results = json.loads((run.workdir / "results.json").read_text())
+    assert rests_on["data of the run"] == results["data_fingerprint"]
+    differ = {name for name in plain if rests_on[name] != plain[name]}
+    assert differ == {"corrections"}
     # Corrections of another case are refused.
     review.write_text(review.read_text().replace(counted["case"], "0" * 16))
     assert main([str(case), f"--out={tmp_path / 'no'}", *more]) == 3
@@ -117,7 +131,29 @@ def test_a_case_unlike_the_runs_cells_is_not_counted_unless_asked_for():
     assert "Do not rely on this count" in note
     with pytest.raises(DataError, match="95 of 100 cells"):
         _foreign_notes(cells(95), force=False)
+    # One of the run's own cells in twenty is foreign: a single one says nothing.
+    single = cells(1)._replace(paths=("",), distance=np.array([99.0]))
+    assert _foreign_notes(single, force=False) == []
+    lost = cells(0)._replace(distance=np.full(100, np.nan))
+    with pytest.raises(DataError, match="100 of 100 cells"):
+        _foreign_notes(lost, force=False)
     assert _foreign_notes(cells(95), force=True)
+
+
+@pytest.mark.parametrize("name", ["count.json", "case.html", "case-2.html"])
+def test_what_cannot_be_replaced_is_a_sentence(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(CannotWrite, match="cannot be written"):
+        _make_room(tmp_path)
+
+
+def test_a_home_folder_is_known_in_the_place_of_results(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "count.json").write_text("{}")
+    (tmp_path / "agreement.json").write_text("{}")
+    assert main([str(tmp_path), "--run=none", "--out=~"]) == 2
+    assert agree(["a", "b", "--out=~"]) == 2
+    assert capsys.readouterr().err.count("already") == 2
 
 
 def test_a_cell_that_matters_more_is_worth_a_second_look():

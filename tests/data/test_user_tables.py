@@ -131,3 +131,11 @@ def test_what_is_not_plainly_the_same_image_is_not_paired():
 def test_a_name_like_a_formula_is_the_same_with_and_without_its_dot():
     assert pair_images(["./=1/a.png"], ["=1/a.png"]) == ["=1/a.png"]
     assert image_key("./=1/a.png") == image_key("=1/a.png")
+
+
+def test_a_name_that_is_no_text_is_paired_as_a_browser_saves_it():
+    """A browser writes a mark for each byte that it cannot; two alike are no one's."""
+    known = ["a/lat\udce4in.png", "a/lat\udce4\udcf6.png", "a/lat\udce4\udcfc.png"]
+    given = ["a/lat\ufffdin.png", "a/lat\ufffd\ufffd.png"]
+    assert pair_images(given, known) == [known[0], None]
+    assert pair_images(known, known) == known

@@ -37,7 +37,12 @@ def test_kappa_is_cohens_and_its_standard_error_fleiss():
 def test_kappa_of_swapped_readers_is_the_same_and_of_one_class_none():
     table = np.random.default_rng(0).integers(1, 30, (4, 4))
     assert np.allclose(kappa_of(table).interval, kappa_of(table.T).interval)
-    assert kappa_of(np.diag([5, 7])).value == 1
+    # All alike, the large-sample error is 0, and an interval of no width would be
+    # the same for 2 cells and for 2,000.
+    for perfect in (np.diag([5, 7]), np.diag([1, 1]), np.diag([70, 21, 9])):
+        assert kappa_of(perfect).value == pytest.approx(1)
+        assert kappa_of(perfect).interval is None
+    assert kappa_of(np.array([[0, 5], [5, 0]])).interval is None
     assert kappa_of(np.array([[9, 0], [0, 0]])).value is None
     with pytest.raises(ValueError, match="cell"):
         kappa_of(np.zeros((2, 2), int))

@@ -5,14 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from bmjax.errors import ConfigError
+from bmjax.errors import ConfigError, DataError
 from bmjax.evals.calibration_file import (
     VALIDATION_PART,
     Calibration,
     write_calibration,
 )
+from bmjax.evals.detector_file import fit_detector, write_detector
 from bmjax.predict.__main__ import main
-from bmjax.predict.cell_columns import CellValues, read_columns
+from bmjax.predict.cell_columns import CellColumns, CellValues, read_columns
 
 CLASSES = ("NGS", "EBO", "=ART")
 
@@ -52,10 +53,35 @@ def test_a_run_with_validation_cells_has_doubt_and_sets(run):
     assert flat.trust.threshold < columns.trust.threshold
 
 
+def test_no_number_is_no_trust(run):
+    rows = np.full((2, 3), np.nan, np.float32)
+    doubtful, _ = read_columns(run, CLASSES, "", error=0.1).trust.apply(rows)
+    assert doubtful.all()
+
+
+def test_a_prior_may_come_from_a_spreadsheet_and_names_each_class_once(run, tmp_path):
+    path = tmp_path / "prior.csv"
+    path.write_text(" share ;CLASS\r\n1; NGS\r\n\r\n3;./=ART \r\n", "utf-8-sig")
+    assert read_columns(run, CLASSES, str(path)).prior.tolist() == [0.25, 0, 0.75]
+    path.write_text("class,share\nNGS,1\nEBO,1\nNGS,3\n")
+    with pytest.raises(DataError, match="line 4: 'NGS' is named twice"):
+        read_columns(run, CLASSES, str(path))
+
+
 def test_without_validation_cells_there_are_none(tmp_path, run):
     assert read_columns(tmp_path / "other", CLASSES, "").names == ()
     assert read_columns(run, ("A", "B"), "").names == ()
-    assert read_columns(run, CLASSES, "", adapted=True).names == ()
+
+
+def test_what_a_run_kept_says_nothing_of_its_network_with_adapters(run):
+    features = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    labels = np.arange(60) % 3
+    write_detector(run, fit_detector(features, labels, None, "abc"))
+    assert read_columns(run, CLASSES, "").detector is not None
+    assert read_columns(run, CLASSES, "", adapted=True) == CellColumns()
+    for asked in ({"level": 0.5}, {"prior": "even"}, {"error": 0.1}):
+        with pytest.raises(ConfigError, match="went through the adapters"):
+            read_columns(run, CLASSES, **{"prior": "", **asked}, adapted=True)
 
 
 def test_what_is_asked_for_and_not_there_is_one_sentence(tmp_path, run):
@@ -65,8 +91,6 @@ def test_what_is_asked_for_and_not_there_is_one_sentence(tmp_path, run):
         read_columns(file, CLASSES, "", error=0.1)
     with pytest.raises(ConfigError, match="other classes than its network"):
         read_columns(run, ("A", "B"), "", level=0.5)
-    with pytest.raises(ConfigError, match="went through the adapters"):
-        read_columns(run, CLASSES, "", level=0.5, adapted=True)
     (run / "calibration.npz").unlink()
     with pytest.raises(ConfigError, match="older versions lack"):
         read_columns(run, CLASSES, "", error=0.1)

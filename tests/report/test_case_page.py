@@ -137,6 +137,56 @@ document.getElementById("save").click();
     assert text_of(again, "changed") == str(changed)
 
 
+def reviewed_again(cells):
+    """The same cells after a first review of some."""
+    first = {
+        0: cells[0]._replace(label=NOT_COUNTABLE, reviewed=True, who="A", when="t0"),
+        1: cells[1]._replace(reviewed=True, who="=B", when="t1"),
+        2: cells[2]._replace(label=(cells[2].predicted + 1) % 4, reviewed=True),
+    }
+    return [first.get(number, cell) for number, cell in enumerate(cells)]
+
+
+@pytest.mark.slow
+def test_a_second_review_keeps_the_first(tmp_path):
+    """Its table has the rows of both, and no cell is told as reviewed twice."""
+    cells = reviewed_again(make_cells(30))
+    (page,) = write_case(tmp_path / "case.html", count_case(labels_of(cells)), cells)
+    before = page.read_text("utf-8")
+    assert text_of(before, "reviewed") == "3"
+    script = SAVE + RELABEL % "[[1, -1], [7, -1]]" + "document.all.save.click();"
+    document = open_page(page, tmp_path / "profile", script)
+    assert text_of(document, "reviewed") == "4"
+    assert text_of(document, "changed") == "4"
+    seen = re.findall(r'class="cell[^"]* seen[^"]*" data-cell="(\d+)"', document)
+    assert sorted(map(int, seen)) == [0, 1, 2, 7]
+    rows = csv.DictReader(io.StringIO(text_of(document, "saved")))
+    saved = {row["path"]: (row["label"], row["who"], row["case"]) for row in rows}
+    assert saved == {
+        cells[0].path: ("-", "A", "0fa3"),
+        cells[1].path: ("-", "", "0fa3"),
+        cells[2].path: (NAMES[cells[2].label], "", "0fa3"),
+        cells[7].path: ("-", "", "0fa3"),
+    }
+
+
+def test_a_browser_keeps_changes_of_these_labels_and_classes_alone(tmp_path):
+    """What was done on another page would change the labels of this one."""
+
+    def key(cells, case):
+        (page,) = write_case(tmp_path / "case.html", case, cells)
+        return re.search(r'"key":"([^"]+)"', page.read_text("utf-8"))[1]
+
+    cells = make_cells(30)
+    case = count_case(labels_of(cells))
+    others = [
+        key(cells, case._replace(digest="1")),
+        key(cells, case._replace(names=(*case.names[1:], case.names[0]))),
+        key(reviewed_again(cells), case),
+    ]
+    assert len({key(cells, case), *others}) == 4
+
+
 def test_one_decimal_is_rounded_as_python_rounds():
     assert [tenths(v) for v in (6.25, 6.75, 0.15, None, float("inf"))] == [
         "6.2",
