@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments import results, small_recipe, small_runs, stated_figures
+from experiments import cpu_speed, results, small_recipe, small_runs, stated_figures
 from experiments.five_systems import FIVE_SYSTEMS
 from experiments.real_cells import REAL_CELLS
 
@@ -43,6 +43,13 @@ def test_the_page_of_the_stated_figures_is_what_is_stored():
     out = stated_figures.OUT
     stored = json.loads((out / "stated.json").read_text())
     assert (out / "RESULT.md").read_text() == stated_figures.stated_page(stored)
+
+
+def test_the_page_of_the_speed_on_processors_is_what_is_stored():
+    out = cpu_speed._OUT
+    stored = json.loads((out / "speed.json").read_text())
+    assert (out / "RESULT.md").read_text() == cpu_speed.speed_page(stored)
+    assert set(stored["comparisons"]) == set(cpu_speed.COMPARISONS)
 
 
 def test_an_edited_page_is_told(tmp_path, monkeypatch, capsys):

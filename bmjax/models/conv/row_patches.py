@@ -79,7 +79,7 @@ def _backward(shape: Shape, kept: tuple[Array, Array], cotangent: Array):
         spread = jnp.concatenate(
             [shifted(cotangent, -shift, width, axis=3) for _, shift in columns], -1
         )
-        gradient = _product("nxk,nxf->nkf", patches, spread)
+        gradient = _kernel_gradient(patches, spread)
         gradient = gradient.reshape(-1, shape.rows, features, len(columns), outputs)
         for place, (column, _) in enumerate(columns):
             by_column[column] = gradient[:, :, :, place]
@@ -145,6 +145,17 @@ def _product(equation: str, left: Array, right: Array) -> Array:
         for m in (left, right)
     )
     return jnp.einsum(equation, left, right)
+
+
+def _kernel_gradient(patches: Array, spread: Array) -> Array:
+    """Sums patches times spread cotangents over all pixels: [blocks, k, f].
+
+    XLA copies the first factor of such a product in transposed order: here the narrower
+    of the two.
+    """
+    if patches.shape[-1] <= spread.shape[-1]:
+        return _product("nxk,nxf->nkf", patches, spread)
+    return _product("nxf,nxk->nfk", spread, patches).swapaxes(1, 2)
 
 
 def _columns_of(dense: Array, columns: list[tuple[int, int]]) -> Array:
