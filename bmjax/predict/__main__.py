@@ -62,10 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--prior",
         default="",
-        metavar="train|even|FILE",
+        metavar="train|even|FILE|none",
         help="calibrate the probabilities by the run's validation cells, for the "
         "class shares of the training part, for even ones, or for those of a CSV with "
-        "the columns class and share (default: as the network gives them)",
+        "the columns class and share; none: write those of the network itself, as in "
+        "the run's predictions.csv (default: train, where the run has validation "
+        "cells)",
     )
     parser.add_argument(
         "--error",

@@ -29,7 +29,7 @@ from bmjax.evals.trust_defaults import DOUBTFUL_ERROR, SET_LEVEL
 from bmjax.files import plain_cell, without_dot
 from bmjax.predict.nearest_prototype import Prototypes
 
-TRAIN, EVEN = "train", "even"
+TRAIN, EVEN, NONE = "train", "even", "none"
 
 
 class CellColumns(NamedTuple):
@@ -118,8 +118,9 @@ def read_columns(
     Args:
         run: its workdir, or a file of weights, which has nothing beside it.
         classes: that the network names.
-        prior: "": probabilities as the network gives them; "train" or "even"; or a
-            CSV with the columns class and share.
+        prior: "train", "even" or a CSV with the columns class and share: probabilities
+            are calibrated, for these shares of the classes. "none": they are as the
+            network gives them. "": "train" where the run has validation cells.
         error: share of wrong names among cells that are not doubtful; None:
             DOUBTFUL_ERROR, where the run has validation cells.
         level: share of cells of each class whose set holds it; None: SET_LEVEL,
@@ -139,7 +140,7 @@ def read_columns(
     asked = [
         f"--{name}={value}"
         for name, value in (("prior", prior), ("error", error), ("set-level", level))
-        if value not in ("", None)
+        if value not in ("", NONE, None)
     ]
     if asked and not run.is_dir():
         raise ConfigError(
@@ -161,16 +162,17 @@ def read_columns(
     if kept is None:
         return none
     check_made_by(run / FILE, kept.digest, digest)
-    shares = _prior(prior, kept) if prior else None
+    raw, prior = prior == NONE, prior or TRAIN
+    shares = None if raw else _prior(prior, kept)
     # Doubt is of the names that are written: by probabilities made as they are.
     known = kept.probabilities
     trust = read_trust(
-        calibrated(known, kept, shares) if prior else known,
+        known if raw else calibrated(known, kept, shares),
         kept.labels,
         DOUBTFUL_ERROR if error is None else error,
         SET_LEVEL if level is None else level,
     )
-    if not prior:
+    if raw:
         return none._replace(trust=trust)
     return none._replace(
         calibration=kept,

@@ -40,17 +40,20 @@ def run(tmp_path):
 
 
 def test_a_run_with_validation_cells_has_doubt_and_sets(run):
-    columns = read_columns(run, CLASSES, "")
+    columns = read_columns(run, CLASSES, "none")
     assert columns.names == ("doubtful", "set")
     assert columns.calibration is None
     assert (columns.trust.error, columns.trust.level) == (0.05, 0.9)
-    loose = read_columns(run, CLASSES, "", error=0.1)
+    loose = read_columns(run, CLASSES, "none", error=0.1)
     assert loose.trust.threshold < columns.trust.threshold
-    wide = read_columns(run, CLASSES, "", level=0.99)
+    wide = read_columns(run, CLASSES, "none", level=0.99)
     assert (wide.trust.sets >= columns.trust.sets).all()
     # The temperature of 2 makes all probabilities lower, and the threshold with them.
     flat = read_columns(run, CLASSES, "train")
     assert flat.trust.threshold < columns.trust.threshold
+    unasked = read_columns(run, CLASSES, "")
+    assert unasked.described == flat.described != ""
+    assert unasked.trust.threshold == flat.trust.threshold
 
 
 def test_no_number_is_no_trust(run):

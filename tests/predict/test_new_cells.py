@@ -95,23 +95,21 @@ def test_a_killed_command_goes_on_to_the_same_bytes(run, cells, tmp_path):
 
 
 @pytest.mark.slow
-def test_probabilities_are_calibrated_where_it_is_asked_for(
-    run, cells, tmp_path, capsys
-):
+def test_probabilities_are_calibrated_for_the_prior(run, cells, tmp_path, capsys):
     folder = cells / "NGS"
     table = tmp_path / "prior.csv"
     table.write_text("class,share\nNGS,3\nART,1\n")
     found = {}
-    for prior in ("", "train", "even", str(table)):
+    for prior in ("", "none", "train", "even", str(table)):
         out = tmp_path / f"{len(found)}.csv"
         assert predict(folder, run, out, *([f"--prior={prior}"] if prior else [])) == 0
         found[prior] = probabilities(rows_of(out))
     kept = read_calibration(run)
-    np.testing.assert_allclose(found["train"], calibrated(found[""], kept), atol=1e-5)
+    raw = found["none"]
+    np.testing.assert_allclose(found["train"], calibrated(raw, kept), atol=1e-5)
+    np.testing.assert_array_equal(found[""], found["train"])
     even = np.full(len(kept.classes), 1 / len(kept.classes))
-    np.testing.assert_allclose(
-        found["even"], calibrated(found[""], kept, even), atol=1e-5
-    )
+    np.testing.assert_allclose(found["even"], calibrated(raw, kept, even), atol=1e-5)
     left = [kept.classes.index(name) for name in ("NGS", "ART")]
     np.testing.assert_allclose(found[str(table)][:, left].sum(axis=1), 1, atol=1e-5)
     assert "are less like the training cells than 95 %" in capsys.readouterr().out
@@ -119,7 +117,7 @@ def test_probabilities_are_calibrated_where_it_is_asked_for(
 
 @pytest.mark.slow
 def test_distances_are_percentiles_and_other_columns_stay(run, cells, tmp_path):
-    assert predict(cells, run, tmp_path / "out.csv") == 0
+    assert predict(cells, run, tmp_path / "out.csv", "--prior=none") == 0
     rows = {row["path"]: row for row in rows_of(tmp_path / "out.csv")}
     assert list(rows_of(tmp_path / "out.csv")[0])[-1] == "distance"
     expected = rows_of(run / "predictions.csv")
@@ -131,15 +129,15 @@ def test_distances_are_percentiles_and_other_columns_stay(run, cells, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("prior", ["", "train"])
+@pytest.mark.parametrize("prior", ["none", "train"])
 def test_doubt_and_sets_are_of_the_probabilities_that_are_written(
     run, cells, tmp_path, capsys, prior
 ):
-    options = [f"--prior={prior}"] if prior else []
-    options += ["--error=0.6", "--set-level=0.5"]
+    options = [f"--prior={prior}", "--error=0.6", "--set-level=0.5"]
     assert predict(cells, run, tmp_path / "out.csv", *options) == 0
     rows, kept = rows_of(tmp_path / "out.csv"), read_calibration(run)
-    known = calibrated(kept.probabilities, kept) if prior else kept.probabilities
+    known = kept.probabilities
+    known = known if prior == "none" else calibrated(known, kept)
     trust = read_trust(known, kept.labels, 0.6, 0.5)
     found = probabilities(rows)
     margin = np.abs(1 - found - trust.sets).min() > 1e-5  # six digits decide

@@ -79,7 +79,7 @@ def test_the_runs_own_test_images_get_its_predictions(
     config, runs, cells, tmp_path, capsys
 ):
     run = runs(config)
-    assert predict(cells, run, tmp_path / "out.csv") == 0
+    assert predict(cells, run, tmp_path / "out.csv", "--prior=none") == 0
     expected = rows_of(run / "predictions.csv")
     found = {row["path"]: row for row in rows_of(tmp_path / "out.csv")}
     assert list(found) == list(read_folder(cells).paths)
