@@ -310,7 +310,7 @@ def _described(
         "system": name,
         "seed": seed,
         "fold": fold,
-        "minutes": results["seconds"] / 60,
+        "minutes": _training_minutes(run),
         **{key: results[key] for key in _ABOUT},
         "readouts": read,
         # A curve is of labels and features; seeds add little to five folds.
@@ -454,8 +454,8 @@ def _readouts_table(stored: dict[str, Any], metric: str) -> Table:
         rows.append((system.title, *cells, f"{minutes:.1f}", str(len(runs))))
     shown = {"accuracy": "Accuracy", "macro_f1": "Macro F1"}[metric]
     caption = (
-        f"{shown} by readout, mean ± standard deviation of the runs; minutes of a run "
-        "with its evaluation, median"
+        f"{shown} by readout, mean ± standard deviation of the runs; minutes of "
+        "training on one core, median"
     )
     columns = ("system", *_READOUTS.values(), "minutes", "runs")
     return Table(caption, (), columns, tuple(rows))
