@@ -318,6 +318,14 @@ def _described(
     }
 
 
+def _training_minutes(run: RunFiles) -> float:
+    """By the median of the logged rates, so that a pause of the run does not count."""
+    name = "train/images_per_second"
+    rates = [value for one in run.series if one.name == name for value in one.values]
+    images = run.results["steps"] * run.config["data"]["batch_size"]
+    return images / statistics.median(rates) / 60 if rates else 0.0
+
+
 def _metrics(shown: Predictions, counts: dict[str, int]) -> dict[str, float]:
     metrics = classification_metrics(shown.labels, shown.predicted, shown.classes)
     metrics |= f1_by_frequency(metrics["per_class"], counts)

@@ -28,10 +28,11 @@ probabilities are calibrated (--prior), and there are doubtful (1: the probabili
 the predicted class is too low to keep --error) and set (the classes that the cell may
 be of, by --set-level; docs/count.md); where its method has prototypes, the number of
 the nearest prototype, as in its atlas.json, and the cosine; where it has a detector,
-distance: how many per cent of the run's own cells are more like its training cells. Paths that a spreadsheet would take for a formula begin
-with "./". At the end the differential count is shown. More than 16,384 images are written in
-parts to CSV.partial: where the command was killed, the same command goes on, and given
-on several machines that share the folder it shares the parts.
+distance: how many per cent of the run's own cells are more like its training cells.
+Paths that a spreadsheet would take for a formula begin with "./". At the end the
+differential count is shown. More than 16,384 images are written in parts to
+CSV.partial: where the command was killed, the same command goes on, and given on
+several machines that share the folder it shares the parts.
 
 Exit codes: 0 done; 2 usage; 3 images: none, or some that could not be read, which are
 named and left out, while all others are in the CSV (0 with --skip-bad); 5 checkpoint;
