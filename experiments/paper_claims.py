@@ -192,6 +192,13 @@ CLAIMS = (
         "macro_f1",
     ),
     PaperClaim(
+        "the recipe `:small` learns: more than the untrained transformer (not in the "
+        "paper)",
+        ("vit_swav", "linear"),
+        ("vit_untrained", "linear"),
+        "macro_f1",
+    ),
+    PaperClaim(
         "the recipe `:small` learns more than SwAV on the residual network does in the "
         "same time (not in the paper)",
         ("vit_swav", "linear"),

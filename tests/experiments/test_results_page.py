@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from experiments import cpu_speed, results, small_recipe, small_runs, stated_figures
+from experiments import (
+    cpu_speed,
+    paper_claims,
+    results,
+    small_recipe,
+    small_runs,
+    stated_figures,
+)
 from experiments.five_systems import FIVE_SYSTEMS
 from experiments.real_cells import REAL_CELLS
 
@@ -37,6 +44,12 @@ def test_the_page_of_the_small_recipe_is_what_its_stored_runs_give():
     assert (out / "RESULT.md").read_text() == small_recipe.recipe_page(stored)
     for name, entry in stored["runs"].items():
         assert tuple(entry["arguments"]) == small_recipe.CANDIDATES[name].arguments
+
+
+def test_the_page_of_the_papers_claims_is_what_its_stored_runs_give():
+    out = paper_claims.PAPER_CLAIMS.out
+    stored = json.loads((out / "runs.json").read_text())
+    assert (out / "RESULT.md").read_text() == paper_claims.claims_page(stored)
 
 
 def test_the_page_of_the_stated_figures_is_what_is_stored():
