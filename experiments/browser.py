@@ -9,6 +9,10 @@ from pathlib import Path
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 
+_FIGURE = re.compile(
+    r'id="((?:class|lineage|threshold|marked|ratio|countable)[^"]*)"[^>]*>([^<]*)<'
+)
+
 # Presses a key where the focus is.
 KEYS = """
 const press = (key) => document.activeElement.dispatchEvent(
@@ -82,3 +86,8 @@ def text_of(document: str, name: str) -> str:
     if not found:
         raise LookupError(f"the document has no element {name!r}")
     return unescape(re.sub(r"<[^>]*>", "", found[2])).strip()
+
+
+def figures_of_count(document: str) -> dict[str, str]:
+    """Every figure of the count that a case's page shows, by the id of its place."""
+    return dict(_FIGURE.findall(document))

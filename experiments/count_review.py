@@ -28,13 +28,17 @@ from bmjax.count.__main__ import main as count
 from bmjax.count.countable import DEFAULT_TABLE
 from bmjax.errors import ConfigError, DataError
 from bmjax.files import read_json_object, write_csv, write_json, write_whole
-from experiments.browser import KEYS, SAVE, drive_page, find_browser, text_of
+from experiments.browser import (
+    KEYS,
+    SAVE,
+    drive_page,
+    figures_of_count,
+    find_browser,
+    text_of,
+)
 
 _FOLDER = Path(__file__).parent / "2026-11-27-count-review"
 _SHARE = 3  # of each class, one cell in so many is reviewed
-_FIGURE = re.compile(
-    r'id="((?:class|lineage|threshold|marked|ratio|countable)[^"]*)"[^>]*>([^<]*)<'
-)
 # For each [position, predicted class, true class]: confirms it, or chooses its class.
 _REVIEW = """
 who.value = "script"; who.dispatchEvent(new Event("input"));
@@ -140,12 +144,7 @@ def drive_review(
     document = drive_page(browser, out / "case.html", scratch / "profile", script)
     saved = scratch / "corrections.csv"
     saved.write_text(text_of(document, "saved") + "\n", "utf-8")
-    return DrivenReview(saved, len(seen), _figures_of(document))
-
-
-def _figures_of(page: str) -> dict[str, str]:
-    """Every figure of the count that a page shows, by the id of its place."""
-    return dict(_FIGURE.findall(page))
+    return DrivenReview(saved, len(seen), figures_of_count(document))
 
 
 def go_through(
@@ -174,7 +173,7 @@ def go_through(
         corrections = f"--corrections={reviewed.corrections}"
         _check(count([*asked, "--count-foreign", corrections, "--force"]))
         after = read_json_object(out / "count.json")
-        counted_again = _figures_of((out / "case.html").read_text("utf-8"))
+        counted_again = figures_of_count((out / "case.html").read_text("utf-8"))
         if counted_again != reviewed.figures:
             raise DataError(f"{name}: the page after the review shows another count")
     both = zip(before["classes"], after["classes"], strict=True)

@@ -10,6 +10,7 @@ import pytest
 
 from bmjax.report import case_page
 from bmjax.report.case_page import NOT_COUNTABLE, tenths, write_case
+from experiments.browser import figures_of_count
 from tests.helpers.browser import KEYS, SAVE, open_page, text_of
 from tests.helpers.review_case import COUNTABLE, NAMES, count_case, make_cells
 
@@ -26,15 +27,6 @@ for (const [cell, label] of %s) {
 
 def labels_of(cells):
     return np.array([cell.label for cell in cells])
-
-
-def shown(page):
-    """Every figure of the count that a page shows, by the id of its place."""
-    found = re.findall(
-        r'id="((?:class|lineage|threshold|marked|ratio|countable)[^"]*)"[^>]*>([^<]*)<',
-        page,
-    )
-    return dict(found)
 
 
 def test_names_are_escaped_and_nothing_is_fetched(tmp_path):
@@ -74,8 +66,8 @@ def test_the_browser_counts_as_python_does(tmp_path):
     (page,) = write_case(tmp_path / "case.html", count_case(labels_of(cells)), cells)
     random = np.random.default_rng(1)
     labels = labels_of(cells)
-    before = shown(page.read_text("utf-8"))
-    assert shown(open_page(page, tmp_path / "profile")) == before
+    before = figures_of_count(page.read_text("utf-8"))
+    assert figures_of_count(open_page(page, tmp_path / "profile")) == before
     for round_, changes in enumerate((12, 120)):
         steps = [
             (int(random.integers(150)), int(random.integers(-1, len(NAMES))))
@@ -93,7 +85,7 @@ def test_the_browser_counts_as_python_does(tmp_path):
             for cell, label in zip(cells, after, strict=True)
         ]
         write_case(again, count_case(after), relabeled)
-        assert shown(document) == shown(again.read_text("utf-8"))
+        assert figures_of_count(document) == figures_of_count(again.read_text("utf-8"))
         assert text_of(document, "changed") == str((after != labels).sum())
 
 
@@ -132,7 +124,7 @@ document.getElementById("save").click();
     # Opened again in the same browser, the page has what was done.
     again = open_page(page, profile)
     assert text_of(again, "reviewed") == "3"
-    assert shown(again) == shown(document)
+    assert figures_of_count(again) == figures_of_count(document)
     changed = int(likely != first.predicted) + 1
     assert text_of(again, "changed") == str(changed)
 
