@@ -2,10 +2,12 @@
 
     python -m experiments.cpu_speed --python=/path/to/python-with-torch
 
-Each comparison is one call of `python -m bmjax.benchmark --compare=torch`, each table
-of layers one of `python -m bmjax.benchmark.layers`; nothing else should run meanwhile.
+Each comparison is one call of `python -m bmjax.benchmark --compare=torch`, after one of
+one turn that compiles its programs: a process that compiles them itself is slower than
+one that takes them from the cache. Each table of layers is one call of `python -m
+bmjax.benchmark.layers`. Nothing else should run meanwhile.
 Writes speed.json and RESULT.md into experiments/2026-11-27-cpu-speed (or --out=FOLDER).
-About 20 minutes on two cores.
+About half an hour on two cores.
 """
 
 import argparse
@@ -95,15 +97,16 @@ def _measure_all(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         lines = Path(scratch) / "lines.jsonl"
         for name, comparison in COMPARISONS.items():
-            _call(
-                "bmjax.benchmark",
-                *comparison.arguments,
-                "--steps=1",
-                f"--turns={comparison.turns}",
-                "--compare=torch",
-                f"--python={options.python}",
-                f"--out={lines}",
-            )
+            for turns in (1, comparison.turns):
+                _call(
+                    "bmjax.benchmark",
+                    *comparison.arguments,
+                    "--steps=1",
+                    f"--turns={turns}",
+                    "--compare=torch",
+                    f"--python={options.python}",
+                    f"--out={lines}",
+                )
             found[name] = json.loads(lines.read_text().splitlines()[-1])
     layers = {
         network: _call("bmjax.benchmark.layers", f"--network={network}").splitlines()
