@@ -2,12 +2,12 @@
 
     python -m experiments.paper_claims --data=FOLDER --workdir=DIR --jobs=N
 
-Nine systems on five folds with three seeds, at 64 pixels. Each training takes about as
-long as ten epochs of SwAV on the residual network, so systems with fewer views or a
-smaller network see more epochs. `--seeds=0` makes the runs of one seed alone, and the
-page then shows those. `--add` keeps what runs.json already has of runs that are not in
-the workdir. Writes runs.json and RESULT.md into experiments/2026-11-27-paper-claims (or
---out=FOLDER).
+Nine systems on five folds with three seeds, at 64 pixels, beside a ridge regression on
+pixels. Each training takes about as long as ten epochs of SwAV on the residual network,
+so systems with fewer views or a smaller network see more epochs. `--seeds=0` makes the
+runs of one seed alone, and the page then shows those. `--add` keeps what runs.json
+already has of runs that are not in the workdir. Writes runs.json and RESULT.md into
+experiments/2026-11-27-paper-claims (or --out=FOLDER).
 """
 
 import argparse
@@ -36,7 +36,7 @@ from bmjax.report.run_files import RunFiles, read_run_files
 from bmjax.report.table_formats import Table, markdown_table
 from bmjax.report.words import NONE
 from configs.common import MEAN, STD
-from experiments.real_cells import REAL_DATA, UNTRAINED
+from experiments.real_cells import REAL_CELLS, REAL_DATA, UNTRAINED
 from experiments.small_runs import (
     Experiment,
     make_runs,
@@ -44,7 +44,12 @@ from experiments.small_runs import (
     run_folder,
     seed_mean_difference,
 )
-from experiments.small_systems import of_linear_probe, read_split
+from experiments.small_systems import (
+    Baseline,
+    of_baseline,
+    of_linear_probe,
+    read_split,
+)
 
 
 class WayToLearn(NamedTuple):
@@ -60,7 +65,7 @@ class PaperClaim(NamedTuple):
     Attributes:
         sentence: of the paper, or ours.
         first: key of a system and of its readout.
-        second: what is taken from it.
+        second: what is taken from it, or `PIXELS`.
         metric: of both.
     """
 
@@ -146,6 +151,8 @@ _READOUTS = {
     "logistic": "logistic",
     "knn_20": "20-NN",
 }
+# Not a system: no network, no seed.
+PIXELS = ("pixels", "ridge regression")
 CLAIMS = (
     PaperClaim(
         "SwAV and a linear classifier have a higher macro F1 than supervised training "
@@ -196,6 +203,19 @@ CLAIMS = (
         "paper)",
         ("vit_swav", "linear"),
         ("vit_untrained", "linear"),
+        "macro_f1",
+    ),
+    PaperClaim(
+        "the recipe `:small` has more than a ridge regression on 25 x 25 pixels (not "
+        "in the paper)",
+        ("vit_swav", "linear"),
+        PIXELS,
+        "macro_f1",
+    ),
+    PaperClaim(
+        "SwAV on the residual network has more than that regression (not in the paper)",
+        ("resnet_swav", "linear"),
+        PIXELS,
         "macro_f1",
     ),
     PaperClaim(
@@ -285,6 +305,7 @@ def collect_claims(workdir: Path, stored: dict[str, Any]) -> dict[str, Any]:
             has them with other parameters.
     """
     runs = dict(stored["runs"])
+    pixels = dict(stored.get("pixels", {}))
     about = {key: value for key, value in stored.items() if key != "runs"}
     for name in SYSTEMS:
         for seed in PAPER_CLAIMS.seeds:
@@ -300,7 +321,17 @@ def collect_claims(workdir: Path, stored: dict[str, Any]) -> dict[str, Any]:
                 if fold == 0:
                     about["train_counts"] = run.results["train_counts"]
                     about["test_counts"] = run.results["test_counts"]
-    return about | {"runs": runs}
+                if str(fold) not in pixels:
+                    pixels[str(fold)] = _of_pixels(folder, run)
+    return about | {"pixels": pixels, "runs": runs}
+
+
+def _of_pixels(folder: Path, run: RunFiles) -> dict[str, float]:
+    """Metrics of the ridge regression on the pixels of a run's fold."""
+    baseline = REAL_CELLS.rows["ridge"]
+    assert isinstance(baseline, Baseline)
+    shown = of_baseline(baseline, folder, run)
+    return _metrics(shown, run.results["train_counts"])
 
 
 def _described(
@@ -384,7 +415,12 @@ def _test_over_train(stored: dict[str, Any]) -> float:
 def _by_place(
     stored: dict[str, Any], system: str, readout: str, metric: str
 ) -> dict[tuple[int, int], float]:
-    """A metric by fold and seed."""
+    """A metric by fold and seed; of the regression on pixels, alike for all seeds."""
+    if (system, readout) == PIXELS:
+        return {
+            (run["fold"], run["seed"]): stored["pixels"][str(run["fold"])][metric]
+            for run in stored["runs"].values()
+        }
     return {
         (run["fold"], run["seed"]): run["readouts"][readout][metric]
         for run in stored["runs"].values()
@@ -413,6 +449,7 @@ def claims_page(stored: dict[str, Any]) -> str:
                 _readouts_table(stored, "accuracy"),
                 _readouts_table(stored, "macro_f1"),
                 _groups_table(stored),
+                _pixels_table(stored),
                 _closed_table(stored),
                 _curves_table(stored),
             ),
@@ -437,8 +474,10 @@ def _claims_table(stored: dict[str, Any]) -> Table:
             rows.append((claim.sentence, NONE, NONE, NONE))
             continue
         names = [
-            f"{SYSTEMS[system].title}, {_READOUTS[readout]}"
-            for system, readout in (claim.first, claim.second)
+            f"{PIXELS[1]} on {PIXELS[0]}"
+            if of == PIXELS
+            else f"{SYSTEMS[of[0]].title}, {_READOUTS[of[1]]}"
+            for of in (claim.first, claim.second)
         ]
         rows.append(
             (
@@ -490,6 +529,15 @@ def _groups_table(stored: dict[str, Any]) -> Table:
     caption = "F1 of the thirds of the classes, and of those with 20 test cells or more"
     columns = ("system", *_GROUPS, "macro F1, >= 20")
     return Table(caption, (), columns, tuple(rows))
+
+
+def _pixels_table(stored: dict[str, Any]) -> Table:
+    keys = ("accuracy", "macro_f1", *_GROUPS, "macro_f1_without_rare")
+    folds = stored["pixels"].values()
+    cells = tuple(mean_sd([fold[key] for fold in folds]) for key in keys)
+    caption = "A ridge regression on 25 x 25 pixels, classes weighted, over the folds"
+    columns = ("accuracy", "macro F1", *_GROUPS, "macro F1, >= 20")
+    return Table(caption, (), columns, (cells,))
 
 
 def _closed_table(stored: dict[str, Any]) -> Table:
