@@ -1,25 +1,29 @@
 """The max pooling behind the stem of a residual network."""
 
 import jax.numpy as jnp
+from flax import linen as nn
 from jax import Array, lax
 
 
-def max_pool(images: Array) -> Array:
+def max_pool(images: Array, *, lowering: str = "auto") -> Array:
     """Takes the largest value in windows of 3x3 pixels, two pixels apart.
 
     The rim is padded by one pixel that never wins. Where values tie, the gradient goes
     to the first in reading order, as in torch.
 
-    Slices and comparisons, not XLA's window reduction: with its gradient that takes 11
-    to 16 times as long on a CPU (batch 32, 48 x 48 pixels, 32 and 64 channels) and 1.3
-    to 1.5 times as long on an H100 (experiments/2026-11-27-h100).
-
     Args:
       images: float [B, H, W, C].
+      lowering: "xla" for XLA's window reduction, one operator of an exported file;
+        "matmul" or "auto" for slices and comparisons, named like the lowerings of
+        convolutions they go with. With its gradient XLA's takes 11 to 16 times as long
+        on a CPU (batch 32, 48 x 48 pixels, 32 and 64 channels) and 1.3 to 1.5 times as
+        long on an H100 (experiments/2026-11-27-h100).
 
     Returns:
       float [B, ceil(H / 2), ceil(W / 2), C].
     """
+    if lowering == "xla":
+        return nn.max_pool(images, (3, 3), (2, 2), ((1, 1), (1, 1)))
     return _max_pool_axis(_max_pool_axis(images, 2), 1)
 
 

@@ -128,7 +128,7 @@ class ResNet(nn.Module):
         stem = Conv(spec.width, size, stride, lowering=self.lowering, name="conv1")
         hidden = nn.relu(BatchNorm(name="bn1")(stem(hidden), train=train))
         if not spec.small_stem:
-            hidden = max_pool(hidden)
+            hidden = max_pool(hidden, lowering=self.lowering)
         for stage, blocks in enumerate(spec.stage_sizes):
             for block in range(blocks):
                 stride = 2 if stage > 0 and block == 0 else 1

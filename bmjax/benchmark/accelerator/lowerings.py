@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax import Array
 
 from bmjax.benchmark.spread import summarize
@@ -55,7 +54,8 @@ def measure_lowerings(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
         side, channels = _POOLED[scale]
         images = _random((_IMAGES[scale], side, side, channels), dtype)
         about = {"operation": "max pooling", "side": side, "channels": channels}
-        for name, pool in {"xla": _pool_by_xla, "slices": max_pool}.items():
+        for name in ("xla", "matmul"):
+            pool = partial(max_pool, lowering=name)
             row = about | {"groups": 1, "dtype": dtype, "way": name}
             rows.append(row | _time(pool, images))
     return {"images": _IMAGES[scale], "rows": rows}
@@ -73,10 +73,6 @@ def _ways(groups: int) -> dict[str, Callable[..., Array]]:
             images, kernel, 1, 1, groups
         )
     return ways
-
-
-def _pool_by_xla(images: Array) -> Array:
-    return nn.max_pool(images, (3, 3), (2, 2), ((1, 1), (1, 1)))
 
 
 def _random(shape: tuple[int, ...], dtype: str) -> Array:

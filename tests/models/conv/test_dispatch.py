@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import linen as nn
 
 from bmjax.models.conv.dispatch import convolve
 from bmjax.models.conv.winograd import convolve_by_tiles
@@ -222,21 +221,18 @@ def test_channels_that_do_not_fit_are_refused():
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 8, 3), (2, 7, 10, 3), (1, 1, 5, 2)])
-def test_max_pool_is_flaxs_in_value_and_gradient(shape):
+def test_max_pools_agree_in_value_and_gradient(shape):
     # Whole numbers from a small range: most windows hold a tie.
     images = np.random.default_rng(0).integers(-3, 3, shape).astype(np.float32)
     actual, expected = (
-        value_and_pullback(pool, (images,)) for pool in (max_pool, _pool_by_flax)
+        value_and_pullback(lambda x, by=by: max_pool(x, lowering=by), (images,))
+        for by in ("matmul", "xla")
     )
     # Values are copied, gradients sums of at most four numbers below 1.
     assert_agree(actual, expected, 1e-6)
 
 
-def _pool_by_flax(images):
-    return nn.max_pool(images, (3, 3), (2, 2), ((1, 1), (1, 1)))
-
-
 def test_max_pool_passes_nan_on():
     images = jnp.zeros((1, 4, 4, 1)).at[0, 3, 3, 0].set(jnp.nan)
-    pooled = max_pool(images)[0, :, :, 0]
+    pooled = max_pool(images, lowering="matmul")[0, :, :, 0]
     np.testing.assert_array_equal(pooled, [[0, 0], [0, jnp.nan]])
