@@ -7,7 +7,7 @@ one turn that compiles its programs: a process that compiles them itself is slow
 one that takes them from the cache. Each table of layers is one call of `python -m
 bmjax.benchmark.layers`. Nothing else should run meanwhile.
 Writes speed.json and RESULT.md into experiments/2026-11-27-cpu-speed (or --out=FOLDER).
-About half an hour on two cores.
+About 16 minutes on two cores.
 """
 
 import argparse
